@@ -1,0 +1,73 @@
+# Every target sets itself up: python3.13 and a package index are all that a machine needs.
+# Locked dependencies (with hashes) are in requirements/; `make lock` renews them.
+
+PYTHON ?= python3.13
+PORT ?= 3000
+EVENT ?= events/launch.json
+# A release younger than this is not locked: most bad releases are withdrawn within days.
+COOL_DOWN ?= 7 days
+
+BIN := .venv/bin
+SAM := .venv-sam/bin/sam
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url \
+	--exclude-newer '$(COOL_DOWN)' --custom-compile-command 'make lock'
+
+.DEFAULT_GOAL := help
+.PHONY: help run invoke test check format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/run.stamp ## the deployed system on this machine, on 127.0.0.1:$(PORT); no AWS, no Docker
+	@exec $(BIN)/enrollments local run --port $(PORT)
+
+invoke: .venv/run.stamp ## run one event in process and print the response: make invoke EVENT=events/launch.json
+	@exec $(BIN)/enrollments local invoke $(EVENT)
+
+test: .venv/dev.stamp .venv-seam-1/stamp ## all tests
+	@$(BIN)/pytest $(ARGS)
+
+check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings, template
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy functions/enrollment_automations/app.py
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+
+format: .venv/dev.stamp ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/dev.stamp ## renew the locked dependencies
+	$(COMPILE) pyproject.toml --extra run -o requirements/run.txt
+	$(COMPILE) pyproject.toml -c requirements/run.txt -o requirements/functions.txt
+	$(COMPILE) pyproject.toml --extra run --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) --group sam -o requirements/sam.txt
+	$(COMPILE) --group seam-1 -o requirements/seam-1.txt
+
+clean: ## remove what the targets made
+	rm -rf .venv .venv-* .local .aws-sam .mypy_cache .pytest_cache .ruff_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null \
+		|| { echo "python3.13 is needed; name it with: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements/run.txt pyproject.toml | .venv/bin/python
+	@echo "Installing requirements/run.txt (about 15 s, once)"
+	@$(BIN)/python $(PIP_INSTALL) -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/run.stamp
+	@echo "Installing requirements/dev.txt (about 15 s, once)"
+	@$(BIN)/python $(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+# Environments of their own: what they pin or replace must not reach the code under test.
+.venv-%/stamp: requirements/%.txt
+	@echo "Installing $< (once)"
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python $(PIP_INSTALL) -r $<
+	@touch $@

@@ -1,0 +1,52 @@
+"""The custom authorizer: a bearer token in, a policy out.
+
+API Gateway keeps the policy for the token and uses it for every route, so it names the stage's routes, never the one
+that was called.  A token that is not good gets a Deny rather than the exception ``Unauthorized``: denials are kept
+too, do not count as errors of the function, and carry the reason.  Anything unexpected is raised, and the gateway lets
+nobody in.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from enrollment.errors import Unauthorized
+from enrollment.settings import Settings
+from enrollment.table import Table, create_client
+from enrollment.tokens import authenticate
+
+logger = Logger()
+table = Table(create_client(), Settings.from_environment().table_name)
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Decide about a token; what it returns is in API Gateway's "Output from an API Gateway Lambda authorizer"."""
+    logger.append_keys(function_request_id=context.aws_request_id)
+    every_route = _every_route(event["methodArn"])
+    try:
+        principal = authenticate(table, event["authorizationToken"], datetime.now(UTC))
+    except Unauthorized as refusal:
+        logger.info("denied", reason=refusal.message)
+        return _policy("Deny", every_route, "unknown", {"message": refusal.message})
+    except Exception:
+        logger.exception("cannot decide")
+        raise
+    logger.info("allowed", token_id=principal.token_id, workspace_id=principal.workspace_id)
+    return _policy("Allow", every_route, principal.token_id, {"workspace_id": principal.workspace_id})
+
+
+def _every_route(method_arn: str) -> str:
+    """Return ``arn:<partition>:execute-api:<region>:<account>:<api>/<stage>/*`` of a called method's ARN."""
+    api, stage, *_ = method_arn.split("/")
+    return f"{api}/{stage}/*"
+
+
+def _policy(effect: str, resource: str, principal_id: str, context: dict[str, str]) -> dict[str, Any]:
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": [resource]}
+    return {
+        "principalId": principal_id,
+        "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+        "context": context,
+    }

@@ -1,0 +1,233 @@
+"""Enrollment automations: the use cases.
+
+Launching writes first and explains afterwards: one transaction checks and writes everything that belongs to the
+user identity, and what stood in its way tells the answer.  The credential manager and the pool are shared by all
+launches of a building, and two transactions on one item cancel each other, so they are read, and kept for a while,
+but never part of the transaction (design, "The table").
+"""
+
+import uuid
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cachetools import TTLCache
+
+from enrollment.errors import (
+    AcsCredentialPoolNotFound,
+    AcsCredentialPoolNotInAcsSystem,
+    AcsSystemIsNotCredentialManager,
+    AcsSystemNotFound,
+    AcsUserAlreadyLinked,
+    AcsUserNotFound,
+    AcsUserNotInAcsSystem,
+    EnrollmentAutomationAlreadyExists,
+    ServiceUnavailable,
+    UserIdentityNotFound,
+)
+from enrollment.model import EnrollmentAutomation, LaunchRequest, timestamp
+from enrollment.table import (
+    Action,
+    Item,
+    Key,
+    Table,
+    acs_credential_pool_key,
+    acs_system_key,
+    acs_user_key,
+    acs_user_link_key,
+    automation_by_id_key,
+    automation_key,
+    claim,
+    put_new,
+    put_new_or_same,
+    require,
+    require_equal,
+    user_identity_key,
+)
+
+type KnownItems = MutableMapping[Key, Item]
+
+KNOWN_ITEMS_SECONDS = 60
+_KNOWN_ITEMS_MOST = 4096
+# Each round but the first answers a link that another launch has made or undone in between.
+_LAUNCH_ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What a launch gives.
+
+    Attributes:
+        automation: The automation, whether this launch made it or an earlier one.
+        is_replay: The same launch had been made before.
+    """
+
+    automation: EnrollmentAutomation
+    is_replay: bool
+
+
+def known_items() -> KnownItems:
+    """Return the place where a process keeps the credential managers and pools that it has found, for 60 s."""
+    return TTLCache(maxsize=_KNOWN_ITEMS_MOST, ttl=KNOWN_ITEMS_SECONDS)
+
+
+def launch(table: Table, known: KnownItems, workspace_id: str, request: LaunchRequest) -> Launched:
+    """Enrol a user identity with a credential manager (contract, "What launching does").
+
+    What the ids refer to is answered first, then the automation that exists already, then a link in the way.
+
+    Args:
+        table: The table.
+        known: From ``known_items``.
+        workspace_id: The token's workspace.
+        request: The validated body.
+
+    Raises:
+        UserIdentityNotFound: Like all of these, nothing was written.
+        AcsSystemNotFound: No such credential manager.
+        AcsSystemIsNotCredentialManager: The system cannot issue mobile credentials.
+        AcsCredentialPoolNotFound: No such pool.
+        AcsCredentialPoolNotInAcsSystem: The pool is another system's.
+        AcsUserNotFound: No such ACS user.
+        AcsUserNotInAcsSystem: The ACS user is another system's.
+        EnrollmentAutomationAlreadyExists: The pair was launched before, with other parameters.
+        AcsUserAlreadyLinked: The ACS user or the identity has another link in that system.
+        ServiceUnavailable: The database stays out of reach; repeating the launch is safe.
+    """
+    _require_credential_manager_and_pool(table, known, workspace_id, request)
+    linked_acs_user_id: str | None = None
+    for _ in range(_LAUNCH_ROUNDS):
+        automation = _new_automation(workspace_id, request)
+        refused = table.transact(_transaction(automation, request, linked_acs_user_id))
+        if not refused:
+            return Launched(automation, is_replay=False)
+        if "user_identity" in refused:
+            raise UserIdentityNotFound
+        if "named_acs_user" in refused:
+            _require_in_system(refused["named_acs_user"], request.credential_manager_acs_system_id)
+        if existing := refused.get("automation"):
+            return Launched(_same_launch(existing, request), is_replay=True)
+        if request.credential_manager_acs_user_id:
+            raise AcsUserAlreadyLinked
+        # create_credential_manager_user, and the identity's link is not what this round took for granted: use the one
+        # that is there, or create one if it has gone.
+        link = refused.get("link")
+        linked_acs_user_id = None if link is None else str(link["acs_user_id"])
+    raise ServiceUnavailable
+
+
+def _require_credential_manager_and_pool(
+    table: Table, known: KnownItems, workspace_id: str, request: LaunchRequest
+) -> None:
+    system_key = acs_system_key(workspace_id, request.credential_manager_acs_system_id)
+    keys = [system_key]
+    pool_key = None
+    if request.acs_credential_pool_id:
+        pool_key = acs_credential_pool_key(workspace_id, request.acs_credential_pool_id)
+        keys.append(pool_key)
+
+    found = {key: item for key in keys if (item := known.get(key))}
+    if len(found) < len(keys):
+        # The identity comes along in the same request, so that it is always the first to be missed.
+        identity_key = user_identity_key(workspace_id, request.user_identity_id)
+        read = table.batch_get([identity_key, *(key for key in keys if key not in found)])
+        if read.pop(identity_key, None) is None:
+            raise UserIdentityNotFound
+        known.update(read)
+        found |= read
+
+    system = found.get(system_key)
+    if system is None:
+        raise AcsSystemNotFound
+    if not system["is_credential_manager"]:
+        raise AcsSystemIsNotCredentialManager
+    if pool_key is not None:
+        pool = found.get(pool_key)
+        if pool is None:
+            raise AcsCredentialPoolNotFound
+        if pool["acs_system_id"] != request.credential_manager_acs_system_id:
+            raise AcsCredentialPoolNotInAcsSystem
+
+
+def _new_automation(workspace_id: str, request: LaunchRequest) -> EnrollmentAutomation:
+    enrollment_automation_id = str(uuid.uuid4())
+    return EnrollmentAutomation(
+        user_identity_id=request.user_identity_id,
+        enrollment_automation_id=enrollment_automation_id,
+        acs_credential_provisioning_automation_id=enrollment_automation_id,
+        credential_manager_acs_system_id=request.credential_manager_acs_system_id,
+        is_running=True,
+        workspace_id=workspace_id,
+        created_at=timestamp(datetime.now(UTC)),
+    )
+
+
+def _transaction(
+    automation: EnrollmentAutomation, request: LaunchRequest, linked_acs_user_id: str | None
+) -> dict[str, Action]:
+    """Build the launch's one transaction; ``launch`` knows what each action's failure means by its name."""
+    workspace_id = automation.workspace_id
+    identity_id = automation.user_identity_id
+    system_id = automation.credential_manager_acs_system_id
+    automation_id = automation.enrollment_automation_id
+    pair = {"user_identity_id": identity_id, "credential_manager_acs_system_id": system_id}
+    link_key = acs_user_link_key(workspace_id, identity_id, system_id)
+
+    actions = {
+        "user_identity": require(user_identity_key(workspace_id, identity_id)),
+        "automation": put_new(
+            automation_key(workspace_id, identity_id, system_id),
+            automation.model_dump() | {f"requested_{name}": value for name, value in _asked(request).items()},
+        ),
+        "automation_by_id": put_new(automation_by_id_key(workspace_id, automation_id), pair),
+    }
+    if named := request.credential_manager_acs_user_id:
+        actions["named_acs_user"] = claim(
+            acs_user_key(workspace_id, named),
+            "user_identity_id",
+            identity_id,
+            where=("acs_system_id", system_id),
+        )
+        actions["link"] = put_new_or_same(link_key, {"acs_user_id": named}, "acs_user_id")
+    elif request.create_credential_manager_user and linked_acs_user_id is not None:
+        actions["link"] = require_equal(link_key, "acs_user_id", linked_acs_user_id)
+    elif request.create_credential_manager_user:
+        acs_user_id = str(uuid.uuid4())
+        actions["new_acs_user"] = put_new(
+            acs_user_key(workspace_id, acs_user_id),
+            {
+                "acs_user_id": acs_user_id,
+                "acs_system_id": system_id,
+                "workspace_id": workspace_id,
+                "user_identity_id": identity_id,
+                "created_at": automation.created_at,
+            },
+        )
+        actions["link"] = put_new(link_key, {"acs_user_id": acs_user_id})
+    return actions
+
+
+def _asked(request: LaunchRequest) -> dict[str, str | bool]:
+    """Return what two launches of one pair can differ in; a flag that is false asks for what an absent one does."""
+    asked: dict[str, str | bool] = {"create_credential_manager_user": bool(request.create_credential_manager_user)}
+    if request.acs_credential_pool_id:
+        asked["acs_credential_pool_id"] = request.acs_credential_pool_id
+    if request.credential_manager_acs_user_id:
+        asked["credential_manager_acs_user_id"] = request.credential_manager_acs_user_id
+    return asked
+
+
+def _same_launch(existing: Item, request: LaunchRequest) -> EnrollmentAutomation:
+    prefix = "requested_"
+    asked_before = {name.removeprefix(prefix): value for name, value in existing.items() if name.startswith(prefix)}
+    automation = EnrollmentAutomation.model_validate(existing)
+    if asked_before != _asked(request):
+        raise EnrollmentAutomationAlreadyExists(automation.enrollment_automation_id)
+    return automation
+
+
+def _require_in_system(acs_user: Item | None, acs_system_id: str) -> None:
+    if acs_user is None:
+        raise AcsUserNotFound
+    if acs_user["acs_system_id"] != acs_system_id:
+        raise AcsUserNotInAcsSystem

@@ -1,0 +1,226 @@
+"""What a request can be answered with instead of a result.
+
+::
+
+    EnrollmentError
+    ├── Unauthorized                              401
+    ├── RouteNotFound                             404
+    ├── InvalidContentType                        400
+    ├── InvalidJson                               400
+    ├── InvalidInput                              400
+    ├── UserIdentityNotFound                      404
+    ├── AcsSystemNotFound                         404
+    ├── AcsCredentialPoolNotFound                 404
+    ├── AcsUserNotFound                           404
+    ├── AcsSystemIsNotCredentialManager           400
+    ├── AcsCredentialPoolNotInAcsSystem           400
+    ├── AcsUserNotInAcsSystem                     400
+    ├── AcsUserAlreadyLinked                      409
+    ├── EnrollmentAutomationAlreadyExists         409
+    ├── InternalServerError                       500
+    └── ServiceUnavailable                        503
+
+Status, type and message of each are the contract's ("Errors"); ``api`` turns them into JSON.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class EnrollmentError(Exception):
+    """An answer other than a result.
+
+    Attributes:
+        status: HTTP status code.
+        type: The error's name, which SDKs expose as ``code``.
+        message: For people; nothing internal.
+        headers: Extra response headers.
+    """
+
+    status: ClassVar[int]
+    type: ClassVar[str]
+    message: str
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, message: str | None = None) -> None:
+        if message is not None:
+            self.message = message
+        super().__init__(self.message)
+
+    def details(self) -> dict[str, Any]:
+        """Return what the error's JSON holds beside type and message."""
+        return {}
+
+
+class Unauthorized(EnrollmentError):
+    """The token does not open this route."""
+
+    status = 401
+    type = "unauthorized"
+    message = "Unauthorized"
+
+
+class RouteNotFound(EnrollmentError):
+    """There is no such route, or not with that method."""
+
+    status = 404
+    type = "route_not_found"
+    message = "Route not found"
+
+
+class InvalidContentType(EnrollmentError):
+    """A POST that does not call its body JSON."""
+
+    status = 400
+    type = "invalid_content_type"
+    message = 'POST requests must have Content-Type header with "application/json"'
+
+
+class InvalidJson(EnrollmentError):
+    """The body is not JSON."""
+
+    status = 400
+    type = "invalid_json"
+    message = "The request body is not valid JSON"
+
+
+class InvalidInput(EnrollmentError):
+    """Parameters that do not fit.
+
+    Args:
+        problems: What is wrong with each field, in the words of zod: (field, message) pairs; the field ``None``
+            stands for a rule over several fields.
+    """
+
+    status = 400
+    type = "invalid_input"
+
+    def __init__(self, problems: Sequence[tuple[str | None, str]]) -> None:
+        self.problems = tuple(problems)
+        summaries = [_summary(field, message) for field, message in self.problems]
+        if len(summaries) == 1:
+            super().__init__(summaries[0])
+        else:
+            super().__init__(f"{len(summaries)} Input Errors: {', '.join(summaries)}")
+
+    def details(self) -> dict[str, Any]:
+        """Return ``validation_errors``, as the SDKs look them up by field."""
+        by_field: dict[str, Any] = {"_errors": []}
+        for field, message in self.problems:
+            if field is None:
+                by_field["_errors"].append(message)
+            else:
+                by_field.setdefault(field, {"_errors": []})["_errors"].append(message)
+        return {"validation_errors": by_field}
+
+
+def _summary(field: str | None, message: str) -> str:
+    if field is None:
+        return message
+    return f"{field} is required" if message == "Required" else f'{message} for "{field}"'
+
+
+class UserIdentityNotFound(EnrollmentError):
+    """No such user identity in the workspace."""
+
+    status = 404
+    type = "user_identity_not_found"
+    message = "User identity not found"
+
+
+class AcsSystemNotFound(EnrollmentError):
+    """No such access control system in the workspace."""
+
+    status = 404
+    type = "acs_system_not_found"
+    message = "Access control system not found"
+
+
+class AcsCredentialPoolNotFound(EnrollmentError):
+    """No such credential pool in the workspace."""
+
+    status = 404
+    type = "acs_credential_pool_not_found"
+    message = "Access control system credential pool not found"
+
+
+class AcsUserNotFound(EnrollmentError):
+    """No such ACS user in the workspace."""
+
+    status = 404
+    type = "acs_user_not_found"
+    message = "Access control system user not found"
+
+
+class AcsSystemIsNotCredentialManager(EnrollmentError):
+    """The system cannot issue mobile credentials."""
+
+    status = 400
+    type = "acs_system_is_not_credential_manager"
+    message = "Access control system is not a credential manager"
+
+
+class AcsCredentialPoolNotInAcsSystem(EnrollmentError):
+    """The pool is another system's."""
+
+    status = 400
+    type = "acs_credential_pool_not_in_acs_system"
+    message = "Access control system credential pool does not belong to the credential manager"
+
+
+class AcsUserNotInAcsSystem(EnrollmentError):
+    """The ACS user is another system's."""
+
+    status = 400
+    type = "acs_user_not_in_acs_system"
+    message = "Access control system user does not belong to the credential manager"
+
+
+class AcsUserAlreadyLinked(EnrollmentError):
+    """One ACS user would serve two user identities, or one identity would have two in a system."""
+
+    status = 409
+    type = "acs_user_already_linked"
+    message = (
+        "The access control system user is linked to another user identity, "
+        "or the user identity has another user in that access control system"
+    )
+
+
+class EnrollmentAutomationAlreadyExists(EnrollmentError):
+    """The pair was launched before, with other parameters.
+
+    Args:
+        enrollment_automation_id: The automation that stands in the way.
+    """
+
+    status = 409
+    type = "enrollment_automation_already_exists"
+    message = (
+        "An enrollment automation with other parameters already exists for this user identity and credential manager"
+    )
+
+    def __init__(self, enrollment_automation_id: str) -> None:
+        super().__init__()
+        self.enrollment_automation_id = enrollment_automation_id
+
+    def details(self) -> dict[str, Any]:
+        """Return ``data``, which names the automation."""
+        return {"data": {"enrollment_automation_id": self.enrollment_automation_id}}
+
+
+class InternalServerError(EnrollmentError):
+    """A defect of this service."""
+
+    status = 500
+    type = "internal_server_error"
+    message = "Internal server error"
+
+
+class ServiceUnavailable(EnrollmentError):
+    """The database stays out of reach, or asks for less, after the retries."""
+
+    status = 503
+    type = "service_unavailable"
+    message = "The service is temporarily unavailable; try again"
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}

@@ -1,0 +1,111 @@
+"""Requests and resources: their JSON is the contract's, their field order the order in which errors are named."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
+
+# zod's notion of a UUID, which the contract follows: any version, hyphens where they belong, nothing around it.
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _uuid(value: str) -> str:
+    if not _UUID.fullmatch(value):
+        raise PydanticCustomError("uuid", "Invalid uuid")
+    return value.lower()
+
+
+def _not_null(expected: str) -> BeforeValidator:
+    """Refuse ``null`` for an optional parameter: it is not the same as absent (contract, "Errors")."""
+
+    def refuse_null(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+        if value is None:
+            raise PydanticCustomError("null", f"Expected {expected}, received null")
+        return value
+
+    return BeforeValidator(refuse_null)
+
+
+Uuid = Annotated[StrictStr, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+OptionalUuid = Annotated[Uuid | SkipJsonSchema[None], _not_null("string")]
+OptionalBoolean = Annotated[StrictBool | SkipJsonSchema[None], _not_null("boolean")]
+
+
+class _Request(BaseModel):
+    # A validation error that is logged somewhere must not carry what a client sent.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class LaunchRequest(_Request):
+    """The body of ``launch``."""
+
+    user_identity_id: Annotated[
+        Uuid, Field(description="ID of the user identity for which to launch an enrollment automation.")
+    ]
+    credential_manager_acs_system_id: Annotated[
+        Uuid, Field(description="ID of the access system that serves as the credential manager.")
+    ]
+    acs_credential_pool_id: Annotated[
+        OptionalUuid, Field(description="ID of the credential pool from which to obtain credentials.")
+    ] = None
+    create_credential_manager_user: Annotated[
+        OptionalBoolean,
+        Field(description="Whether to create an associated credential manager user."),
+    ] = None
+    credential_manager_acs_user_id: Annotated[
+        OptionalUuid,
+        Field(description="ID of the associated access system user within the credential manager."),
+    ] = None
+
+    BOTH_USERS: ClassVar[str] = (
+        "Cannot specify credential_manager_acs_user_id when create_credential_manager_user is true"
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_name_the_acs_user(self) -> Self:
+        if self.create_credential_manager_user and self.credential_manager_acs_user_id is not None:
+            raise PydanticCustomError("both_users", self.BOTH_USERS)
+        return self
+
+
+class EnrollmentAutomation(BaseModel):
+    """An automation as clients see it: exactly the seven published properties."""
+
+    model_config = ConfigDict(frozen=True)
+
+    user_identity_id: str
+    enrollment_automation_id: str
+    acs_credential_provisioning_automation_id: str
+    credential_manager_acs_system_id: str
+    is_running: bool
+    workspace_id: str
+    created_at: str
+
+
+class LaunchResponse(BaseModel):
+    """The answer to ``launch``."""
+
+    enrollment_automation: EnrollmentAutomation
+    ok: bool = True
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as the API writes it: ``2024-01-09T05:45:33.068Z``.
+
+    Args:
+        moment: Any aware datetime.
+    """
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
