@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --gen
 	--exclude-newer '$(COOL_DOWN)' --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test check format lock clean
+.PHONY: help run invoke test check format build deploy lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings
 format: .venv/dev.stamp ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+build: .venv-sam/stamp ## both layers and the functions, as they are deployed
+	@SAM_CLI_TELEMETRY=0 $(SAM) build
+
+deploy: build ## deploy to AWS; the first time asks for what it needs
+	@SAM_CLI_TELEMETRY=0 $(SAM) deploy $(ARGS)
 
 lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) pyproject.toml --extra run -o requirements/run.txt

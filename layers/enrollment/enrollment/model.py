@@ -15,7 +15,6 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 # zod's notion of a UUID, which the contract follows: any version, hyphens where they belong, nothing around it.
@@ -28,20 +27,23 @@ def _uuid(value: str) -> str:
     return value.lower()
 
 
-def _not_null(expected: str) -> BeforeValidator:
+def _refuse_null(expected: str) -> BeforeValidator:
     """Refuse ``null`` for an optional parameter: it is not the same as absent (contract, "Errors")."""
 
-    def refuse_null(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    def refuse(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
         if value is None:
             raise PydanticCustomError("null", f"Expected {expected}, received null")
         return value
 
-    return BeforeValidator(refuse_null)
+    return BeforeValidator(refuse)
 
 
-Uuid = Annotated[StrictStr, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
-OptionalUuid = Annotated[Uuid | SkipJsonSchema[None], _not_null("string")]
-OptionalBoolean = Annotated[StrictBool | SkipJsonSchema[None], _not_null("boolean")]
+_UUID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid"})
+
+Uuid = Annotated[StrictStr, AfterValidator(_uuid), _UUID_SCHEMA]
+# ``None`` is how an absent parameter reads here; neither JSON nor its schema has it.
+OptionalUuid = Annotated[Uuid | None, _refuse_null("string"), _UUID_SCHEMA]
+OptionalBoolean = Annotated[StrictBool | None, _refuse_null("boolean"), WithJsonSchema({"type": "boolean"})]
 
 
 class _Request(BaseModel):

@@ -1,0 +1,6 @@
+"""The deployed system on this machine, from ``template.yaml`` and nothing beside it.
+
+``template`` expands and evaluates the template; ``gateway`` stands in for API Gateway, ``functions`` for Lambda, moto
+or any DynamoDB endpoint for the table; ``stack`` puts them together, ``demo`` seeds a workspace, ``server`` speaks
+HTTP.  What the template says and this package cannot interpret is an error at the start, never an open door.
+"""

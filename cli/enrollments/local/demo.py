@@ -1,0 +1,147 @@
+"""A demo workspace to launch in, and a second one whose ids the first must not know.
+
+Ids and tokens are constants, so that the files in ``events/`` and the examples in the documents work as they stand.
+The tokens are public for that reason: they are written to local tables only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from enrollment.table import (
+    Item,
+    Key,
+    Table,
+    acs_credential_pool_key,
+    acs_system_key,
+    acs_user_key,
+    put_new,
+    token_key,
+    user_identity_key,
+)
+from enrollment.tokens import api_key_record
+
+_CREATED_AT = "2026-01-09T05:45:33.068Z"
+_SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
+
+
+def _id(number: int) -> str:
+    return f"de300000-0000-4000-8000-{number:012x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What is seeded, by the names that ``make run`` prints."""
+
+    variables: Mapping[str, str]
+    items: Mapping[Key, Item]
+
+
+def demo() -> Demo:
+    """Return the demo workspaces."""
+    workspace_id, other_workspace_id = _id(0x01), _id(0x02)
+    keys = {name: f"testD{name}" for name in ("emo", "two", "xpd", "rev")}
+    variables = {
+        "SEAM_API_KEY": f"seam_{keys['emo']}_{_SECRET}",
+        "SEAM_WORKSPACE_ID": workspace_id,
+        "USER_IDENTITY_ID": _id(0x11),
+        "OTHER_USER_IDENTITY_ID": _id(0x12),
+        "CREDENTIAL_MANAGER_ACS_SYSTEM_ID": _id(0x21),
+        "OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID": _id(0x22),
+        "ACS_SYSTEM_ID": _id(0x23),
+        "ACS_CREDENTIAL_POOL_ID": _id(0x31),
+        "OTHER_ACS_CREDENTIAL_POOL_ID": _id(0x32),
+        "CREDENTIAL_MANAGER_ACS_USER_ID": _id(0x41),
+        "OTHER_CREDENTIAL_MANAGER_ACS_USER_ID": _id(0x42),
+        "EXPIRED_SEAM_API_KEY": f"seam_{keys['xpd']}_{_SECRET}",
+        "REVOKED_SEAM_API_KEY": f"seam_{keys['rev']}_{_SECRET}",
+        "OTHER_SEAM_API_KEY": f"seam_{keys['two']}_{_SECRET}",
+        "OTHER_SEAM_WORKSPACE_ID": other_workspace_id,
+        "OTHER_WORKSPACE_USER_IDENTITY_ID": _id(0x13),
+        "OTHER_WORKSPACE_ACS_SYSTEM_ID": _id(0x24),
+        "OTHER_WORKSPACE_ACS_CREDENTIAL_POOL_ID": _id(0x33),
+        "OTHER_WORKSPACE_ACS_USER_ID": _id(0x43),
+    }
+    v = variables
+    past = datetime.now(UTC) - timedelta(days=1)
+    items: dict[Key, Item] = {
+        token_key(keys["emo"]): api_key_record(_SECRET, workspace_id),
+        token_key(keys["two"]): api_key_record(_SECRET, other_workspace_id),
+        token_key(keys["xpd"]): api_key_record(_SECRET, workspace_id, expires_at=past),
+        token_key(keys["rev"]): api_key_record(_SECRET, workspace_id, revoked_at=past),
+        **dict(
+            [
+                _user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe"),
+                _user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
+                _user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
+                _acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
+                _acs_system(workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Annex", issues=True),
+                _acs_system(workspace_id, v["ACS_SYSTEM_ID"], "Garage", issues=False),
+                _acs_system(other_workspace_id, v["OTHER_WORKSPACE_ACS_SYSTEM_ID"], "Elsewhere", issues=True),
+                _pool(workspace_id, v["ACS_CREDENTIAL_POOL_ID"], v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
+                _pool(workspace_id, v["OTHER_ACS_CREDENTIAL_POOL_ID"], v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
+                _pool(
+                    other_workspace_id,
+                    v["OTHER_WORKSPACE_ACS_CREDENTIAL_POOL_ID"],
+                    v["OTHER_WORKSPACE_ACS_SYSTEM_ID"],
+                ),
+                _acs_user(workspace_id, v["CREDENTIAL_MANAGER_ACS_USER_ID"], v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
+                _acs_user(
+                    workspace_id,
+                    v["OTHER_CREDENTIAL_MANAGER_ACS_USER_ID"],
+                    v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+                ),
+                _acs_user(other_workspace_id, v["OTHER_WORKSPACE_ACS_USER_ID"], v["OTHER_WORKSPACE_ACS_SYSTEM_ID"]),
+            ]
+        ),
+    }
+    return Demo(variables, items)
+
+
+def seed(table: Table) -> Demo:
+    """Put the demo workspaces into a table; what is there already stays as it is."""
+    seeded = demo()
+    for key, item in seeded.items.items():
+        table.put(put_new(key, item))
+    return seeded
+
+
+def _user_identity(workspace_id: str, user_identity_id: str, full_name: str) -> tuple[Key, Item]:
+    email = f"{full_name.lower().replace(' ', '.')}@example.com"
+    return user_identity_key(workspace_id, user_identity_id), {
+        "user_identity_id": user_identity_id,
+        "workspace_id": workspace_id,
+        "full_name": full_name,
+        "email_address": email,
+        "created_at": _CREATED_AT,
+    }
+
+
+def _acs_system(workspace_id: str, acs_system_id: str, name: str, *, issues: bool) -> tuple[Key, Item]:
+    return acs_system_key(workspace_id, acs_system_id), {
+        "acs_system_id": acs_system_id,
+        "workspace_id": workspace_id,
+        "name": name,
+        "is_credential_manager": issues,
+        "created_at": _CREATED_AT,
+    }
+
+
+def _pool(workspace_id: str, acs_credential_pool_id: str, acs_system_id: str) -> tuple[Key, Item]:
+    return acs_credential_pool_key(workspace_id, acs_credential_pool_id), {
+        "acs_credential_pool_id": acs_credential_pool_id,
+        "acs_system_id": acs_system_id,
+        "workspace_id": workspace_id,
+        "display_name": "Mobile credentials",
+        "created_at": _CREATED_AT,
+    }
+
+
+def _acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str) -> tuple[Key, Item]:
+    return acs_user_key(workspace_id, acs_user_id), {
+        "acs_user_id": acs_user_id,
+        "acs_system_id": acs_system_id,
+        "workspace_id": workspace_id,
+        "display_name": "Unlinked user",
+        "created_at": _CREATED_AT,
+    }

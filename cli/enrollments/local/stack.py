@@ -1,0 +1,209 @@
+"""Puts the template, the table, the functions and the gateway together."""
+
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO, override
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from moto import mock_aws
+
+from enrollment.errors import EnrollmentError
+from enrollment.table import Table, create_client
+from enrollments.local.demo import Demo, seed
+from enrollments.local.functions import FunctionDefinition, Functions, environment
+from enrollments.local.gateway import Gateway
+from enrollments.local.template import REGION, Resource, TemplateError, code_path, load_template
+
+_OWN_LAYER_MARK = "enrollment/__init__.py"
+_TABLE_PROPERTIES = {
+    "AttributeDefinitions",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "KeySchema",
+    "LocalSecondaryIndexes",
+    "StreamSpecification",
+}
+
+
+class StackError(Exception):
+    """The stack cannot be started; the message says why in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The deployed system on this machine.
+
+    Attributes:
+        gateway: Takes HTTP requests.
+        functions: Takes events.
+        table: The table, for seeding and looking.
+        demo: What was seeded.
+    """
+
+    gateway: Gateway
+    functions: Functions
+    table: Table
+    demo: Demo
+
+    def invoke(self, event: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+        """Invoke the function that an authorizer's or a proxy event is for.
+
+        Raises:
+            StackError: No function takes such an event.
+            FunctionError: The function raised.
+        """
+        if "authorizationToken" in event:
+            (name,) = self.gateway.authorizer_functions
+            return self.functions.invoke(name, event)
+        method, path = str(event.get("httpMethod")), str(event.get("resource"))
+        function = self.gateway.function_of(method, path)
+        if function is None:
+            raise StackError(f"no route of the template is {method} {path}")
+        return self.functions.invoke(function, event)
+
+
+@contextmanager
+def open_stack(
+    template: Path,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    dynamodb_endpoint: str | None = None,
+    log: TextIO,
+    terminal: TextIO,
+) -> Iterator[Stack]:
+    """Start what the template describes, with demo workspaces, until the context ends.
+
+    Args:
+        template: The template; code is found beside it.
+        parameters: Values of its parameters other than the defaults.
+        dynamodb_endpoint: A DynamoDB server to use instead of moto; what it holds is kept.
+        log: Where what the functions print goes.
+        terminal: Where tracebacks go.
+
+    Raises:
+        TemplateError: The template has a part that cannot be interpreted here.
+        StackError: The DynamoDB server does not answer or refuses.
+    """
+    variables = _lambda_environment(dynamodb_endpoint)
+    with ExitStack() as exit_stack:
+        # Nothing of the person's AWS configuration may reach a function, or a function AWS.
+        exit_stack.enter_context(environment(variables, without=("AWS_", "POWERTOOLS_")))
+        if dynamodb_endpoint is None:
+            exit_stack.enter_context(mock_aws())
+        resources = load_template(template, parameters or {})
+        functions, function_names = _functions(resources, template.parent, log, terminal)
+        gateway = Gateway(
+            _only_one(resources, "AWS::ApiGateway::RestApi"),
+            _only_one(resources, "AWS::ApiGateway::Stage"),
+            function_names,
+            functions.invoke,
+        )
+        try:
+            table = _create_table(_only_one(resources, "AWS::DynamoDB::Table"))
+            demo = seed(table)
+        except (BotoCoreError, ClientError, EnrollmentError) as error:
+            raise StackError(f"DynamoDB at {dynamodb_endpoint}: {error.__cause__ or error}") from error
+        yield Stack(gateway, functions, table, demo)
+
+
+def _functions(
+    resources: Mapping[str, Resource], root: Path, log: TextIO, terminal: TextIO
+) -> tuple[Functions, dict[str, str]]:
+    definitions = [
+        FunctionDefinition.from_resource(resource, root) for resource in _of_type(resources, "AWS::Lambda::Function")
+    ]
+    layers = [
+        root / code_path(layer.properties["Content"]) for layer in _of_type(resources, "AWS::Lambda::LayerVersion")
+    ]
+    functions = Functions(
+        definitions,
+        # The layer of third-party code is this Python environment itself.
+        [layer for layer in layers if (layer / _OWN_LAYER_MARK).is_file()],
+        log=FunctionLog(log, terminal),
+        terminal=terminal,
+    )
+    return functions, {definition.arn: definition.name for definition in definitions}
+
+
+class FunctionLog(io.TextIOBase):
+    """Where functions print: every line goes to the log, and tracebacks in it to the terminal as well.
+
+    Args:
+        log: Takes everything.
+        terminal: Takes tracebacks.
+    """
+
+    def __init__(self, log: TextIO, terminal: TextIO) -> None:
+        self._log = log
+        self._terminal = terminal
+        self._begun = ""
+
+    @override
+    def writable(self) -> bool:
+        return True
+
+    @override
+    def write(self, text: str, /) -> int:
+        self._log.write(text)
+        self._log.flush()
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            self._show_traceback(line)
+        return len(text)
+
+    def _show_traceback(self, line: str) -> None:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return
+        if isinstance(entry, dict) and "exception" in entry:
+            self._terminal.write(f"{entry['exception']}\n")
+            self._terminal.flush()
+
+
+def _lambda_environment(dynamodb_endpoint: str | None) -> dict[str, str]:
+    variables = {
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        # Made up, whatever the person's own are: nothing here may reach AWS.
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    if dynamodb_endpoint is not None:
+        address = urlsplit(dynamodb_endpoint)
+        if address.scheme not in {"http", "https"} or not address.hostname:
+            raise StackError(f"DYNAMODB_ENDPOINT is no address: {dynamodb_endpoint}")
+        if "amazonaws." in address.hostname:
+            raise StackError("DYNAMODB_ENDPOINT is AWS itself; the demo's public tokens do not belong there")
+        variables["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb_endpoint
+    return variables
+
+
+def _create_table(resource: Resource) -> Table:
+    client = create_client()
+    known = {name: value for name, value in resource.properties.items() if name in _TABLE_PROPERTIES}
+    # A table that is there stays as it is.
+    with suppress(client.exceptions.ResourceInUseException):
+        client.create_table(TableName=resource.reference, **known)
+        client.get_waiter("table_exists").wait(TableName=resource.reference)
+    return Table(client, resource.reference)
+
+
+def _of_type(resources: Mapping[str, Resource], kind: str) -> list[Resource]:
+    return [resource for resource in resources.values() if resource.type == kind]
+
+
+def _only_one(resources: Mapping[str, Resource], kind: str) -> Resource:
+    found = _of_type(resources, kind)
+    if len(found) != 1:
+        raise TemplateError(f"the template has {len(found)} resources of type {kind}; one can be interpreted here")
+    return found[0]

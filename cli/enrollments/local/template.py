@@ -1,0 +1,303 @@
+"""``template.yaml``, expanded by AWS's own translator and evaluated with its parameters.
+
+Only what is listed here is interpreted.  Anything else (a resource type, an intrinsic, an attribute) raises
+``TemplateError``: a part that is silently left out could be the one that guards a door.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samtranslator.model.exceptions import InvalidDocumentException
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+from yaml import YAMLError
+
+REGION = "us-east-1"
+ACCOUNT_ID = "123456789012"
+STACK_NAME = "enrollments"
+
+_PSEUDO_PARAMETERS: Mapping[str, str] = {
+    "AWS::AccountId": ACCOUNT_ID,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackName": STACK_NAME,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{STACK_NAME}/local",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+_TRANSFORMS = ({"AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"}, {"AWS::Serverless-2016-10-31"})
+_SECTIONS = {
+    "AWSTemplateFormatVersion",
+    "Conditions",
+    "Description",
+    "Globals",
+    "Metadata",
+    "Outputs",
+    "Parameters",
+    "Resources",
+    "Rules",
+    "Transform",
+}
+
+# How a resource's Ref and attributes read; a type that is not here cannot be interpreted.
+_NAME = "{stack}-{id}"
+_RESOURCES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "AWS::ApiGateway::Deployment": ("{id}", {}),
+    "AWS::ApiGateway::RestApi": ("local", {"RootResourceId": "root"}),
+    "AWS::ApiGateway::Stage": ("{StageName}", {}),
+    "AWS::DynamoDB::Table": (_NAME, {"Arn": "arn:aws:dynamodb:{region}:{account}:table/{stack}-{id}"}),
+    "AWS::IAM::Role": (_NAME, {"Arn": "arn:aws:iam::{account}:role/{stack}-{id}"}),
+    "AWS::Lambda::Function": (_NAME, {"Arn": "arn:aws:lambda:{region}:{account}:function:{stack}-{id}"}),
+    "AWS::Lambda::LayerVersion": ("arn:aws:lambda:{region}:{account}:layer:{id}:1", {}),
+    "AWS::Lambda::Permission": ("{id}", {}),
+    "AWS::Logs::LogGroup": (_NAME, {"Arn": "arn:aws:logs:{region}:{account}:log-group:{stack}-{id}:*"}),
+}
+
+_LOCAL_CODE = "s3://local/"
+_SUBSTITUTION = re.compile(r"\$\{(!?)([^}]+)\}")
+_NO_VALUE = object()
+
+
+class TemplateError(Exception):
+    """The template cannot be interpreted here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource of the expanded template.
+
+    Attributes:
+        logical_id: Its name in the template.
+        type: For instance ``AWS::Lambda::Function``.
+        reference: What ``Ref`` gives: for most types the resource's name.
+        properties: With every intrinsic evaluated.
+    """
+
+    logical_id: str
+    type: str
+    reference: str
+    properties: Mapping[str, Any]
+
+
+def load_template(path: Path, parameters: Mapping[str, str]) -> dict[str, Resource]:
+    """Return the resources that a deployment of the template would have.
+
+    Args:
+        path: The template.
+        parameters: Values other than the template's defaults.
+
+    Raises:
+        TemplateError: The template is not valid, or has a part that cannot be interpreted here.
+    """
+    source = _read(path)
+    values = _parameter_values(source.get("Parameters", {}), parameters)
+    for resource in source["Resources"].values():
+        for code in ("CodeUri", "ContentUri"):  # the translator takes nothing but S3 addresses
+            if isinstance(resource.get("Properties", {}).get(code), str):
+                resource["Properties"][code] = _LOCAL_CODE + resource["Properties"][code]
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    try:
+        # Without a session the translator asks the person's AWS configuration for a region.
+        translator = Translator({}, Parser(), boto_session=boto3.session.Session(region_name=REGION))
+        expanded = translator.translate(source, dict(values))
+    except InvalidDocumentException as error:
+        raise TemplateError(f"{path.name}: {'; '.join(cause.message for cause in error.causes)}") from error
+    evaluation = _Evaluation(
+        resources=expanded["Resources"], parameters=values, conditions=expanded.get("Conditions", {})
+    )
+    for name, output in expanded.get("Outputs", {}).items():
+        evaluation.evaluate(output, f"Outputs.{name}")
+    return evaluation.resources()
+
+
+def code_path(location: Mapping[str, Any]) -> Path:
+    """Return the folder of a function's code or a layer's content, relative to the template.
+
+    Args:
+        location: The property ``Code`` or ``Content`` of an expanded resource.
+
+    Raises:
+        TemplateError: The code is not in a folder beside the template.
+    """
+    if location.get("S3Bucket") != "local":
+        raise TemplateError("only code in a folder beside the template can be run here")
+    return Path(location["S3Key"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        source = yaml_parse(path.read_text())
+    except OSError as error:
+        raise TemplateError(f"{path}: {error.strerror}") from error
+    except (YAMLError, ValueError) as error:
+        raise TemplateError(f"{path}: not YAML: {error}") from error
+    if not isinstance(source, dict) or not isinstance(source.get("Resources"), dict):
+        raise TemplateError(f"{path}: no CloudFormation template")
+    transforms = source.get("Transform", [])
+    if set([transforms] if isinstance(transforms, str) else transforms) not in _TRANSFORMS:
+        raise TemplateError(f"{path}: unknown transforms: {transforms}")
+    if unknown := source.keys() - _SECTIONS:
+        raise TemplateError(f"{path}: unknown sections: {', '.join(sorted(unknown))}")
+    return source
+
+
+def _parameter_values(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, str]) -> dict[str, Any]:
+    if unknown := given.keys() - declared.keys():
+        raise TemplateError(f"no such parameter: {', '.join(sorted(unknown))}")
+    values: dict[str, Any] = {}
+    for name, declaration in declared.items():
+        if name not in given and "Default" not in declaration:
+            raise TemplateError(f"parameter {name} needs a value")
+        value = given.get(name, declaration.get("Default"))
+        if declaration.get("AllowedValues") and str(value) not in map(str, declaration["AllowedValues"]):
+            raise TemplateError(f"parameter {name} cannot be {value}")
+        if declaration["Type"] == "CommaDelimitedList":
+            values[name] = [part.strip() for part in str(value).split(",")]
+        else:
+            values[name] = str(value)
+    return values
+
+
+class _Evaluation:
+    """Evaluates what the translator leaves: references, conditions and a few functions."""
+
+    def __init__(
+        self, resources: Mapping[str, Any], parameters: Mapping[str, Any], conditions: Mapping[str, Any]
+    ) -> None:
+        self._resources = resources
+        self._parameters = parameters
+        self._conditions = conditions
+
+    def resources(self) -> dict[str, Resource]:
+        found = {}
+        for logical_id, resource in self._resources.items():
+            if resource["Type"] not in _RESOURCES:
+                raise TemplateError(f"{logical_id}: resources of type {resource['Type']} cannot be interpreted here")
+            if "Condition" in resource and not self._condition(resource["Condition"], logical_id):
+                continue
+            properties = self.evaluate(resource.get("Properties", {}), logical_id)
+            found[logical_id] = Resource(logical_id, resource["Type"], self._reference(logical_id), properties)
+        return found
+
+    def evaluate(self, value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
+        if isinstance(value, list):
+            items = [self.evaluate(item, f"{where}[{index}]") for index, item in enumerate(value)]
+            return [item for item in items if item is not _NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((name, argument),) = value.items()
+            if name in {"Ref", "Condition"} or str(name).startswith("Fn::"):
+                return self._intrinsic(name, argument, where)
+        evaluated = {name: self.evaluate(item, f"{where}.{name}") for name, item in value.items()}
+        return {name: item for name, item in evaluated.items() if item is not _NO_VALUE}
+
+    def _intrinsic(self, name: str, argument: Any, where: str) -> Any:  # noqa: ANN401, PLR0911 - a table of functions
+        match name:
+            case "Ref":
+                return self._ref(argument, where)
+            case "Fn::GetAtt":
+                logical_id, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
+                return self._attribute(logical_id, attribute, where)
+            case "Fn::Sub":
+                text, variables = (argument, {}) if isinstance(argument, str) else argument
+                return self._substitute(text, self.evaluate(variables, where), where)
+            case "Fn::Join":
+                separator, parts = argument
+                return separator.join(map(str, self.evaluate(parts, where)))
+            case "Fn::Select":
+                index, parts = argument
+                return self.evaluate(parts, where)[int(index)]
+            case "Fn::Split":
+                separator, text = argument
+                return self.evaluate(text, where).split(separator)
+            case _:
+                return self._conditional(name, argument, where)
+
+    def _conditional(self, name: str, argument: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
+        match name:
+            case "Fn::If":
+                condition, if_true, if_false = argument
+                return self.evaluate(if_true if self._condition(condition, where) else if_false, where)
+            case "Fn::Equals":
+                left, right = self.evaluate(argument, where)
+                return str(left) == str(right)
+            case "Fn::Not":
+                return not self._truth(argument[0], where)
+            case "Fn::And":
+                return all(self._truth(part, where) for part in argument)
+            case "Fn::Or":
+                return any(self._truth(part, where) for part in argument)
+            case "Condition":
+                return self._condition(argument, where)
+            case _:
+                raise TemplateError(f"{where}: the intrinsic {name} cannot be interpreted here")
+
+    def _truth(self, value: Any, where: str) -> bool:  # noqa: ANN401 - any condition
+        truth = self.evaluate(value, where)
+        if not isinstance(truth, bool):
+            raise TemplateError(f"{where}: not a condition: {value}")
+        return truth
+
+    def _condition(self, name: str, where: str) -> bool:
+        if name not in self._conditions:
+            raise TemplateError(f"{where}: unknown condition {name}")
+        return self._truth(self._conditions[name], f"Conditions.{name}")
+
+    def _ref(self, name: str, where: str) -> Any:  # noqa: ANN401 - a parameter can be a list
+        if name == "AWS::NoValue":
+            return _NO_VALUE
+        if name in _PSEUDO_PARAMETERS:
+            return _PSEUDO_PARAMETERS[name]
+        if name in self._parameters:
+            return self._parameters[name]
+        if name in self._resources:
+            return self._reference(name)
+        raise TemplateError(f"{where}: unknown reference {name}")
+
+    def _reference(self, logical_id: str) -> str:
+        reference, _ = self._known(logical_id)
+        return self._name(reference, logical_id)
+
+    def _attribute(self, logical_id: str, attribute: str, where: str) -> str:
+        if logical_id not in self._resources:
+            raise TemplateError(f"{where}: unknown reference {logical_id}")
+        _, attributes = self._known(logical_id)
+        if attribute not in attributes:
+            raise TemplateError(f"{where}: the attribute {logical_id}.{attribute} cannot be interpreted here")
+        return self._name(attributes[attribute], logical_id)
+
+    def _known(self, logical_id: str) -> tuple[str, Mapping[str, str]]:
+        kind = self._resources[logical_id]["Type"]
+        if kind not in _RESOURCES:
+            raise TemplateError(f"{logical_id}: resources of type {kind} cannot be interpreted here")
+        return _RESOURCES[kind]
+
+    def _name(self, pattern: str, logical_id: str) -> str:
+        stage = self._resources[logical_id].get("Properties", {}).get("StageName", "")
+        return pattern.format(
+            id=logical_id,
+            stack=STACK_NAME,
+            region=REGION,
+            account=ACCOUNT_ID,
+            StageName=self.evaluate(stage, logical_id),
+        )
+
+    def _substitute(self, text: str, variables: Mapping[str, Any], where: str) -> str:
+        def replace(match: re.Match[str]) -> str:
+            literal, name = match.groups()
+            if literal:
+                return f"${{{name}}}"
+            if name in variables:
+                return str(variables[name])
+            logical_id, _, attribute = name.partition(".")
+            if attribute:
+                return self._attribute(logical_id, attribute, where)
+            return str(self._ref(name, where))
+
+        return _SUBSTITUTION.sub(replace, text)

@@ -1,0 +1,159 @@
+"""The command ``enrollments``."""
+
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from enrollments.local.functions import FunctionError
+from enrollments.local.server import HOST, make_server, port_of, serve
+from enrollments.local.stack import StackError, open_stack
+from enrollments.local.template import TemplateError
+
+_LOCAL_FOLDER = Path(".local")
+
+_template = click.option(
+    "--template",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("template.yaml"),
+    show_default=True,
+    help="The template to run.",
+)
+_parameters = click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A template parameter other than its default; can be repeated.",
+)
+_dynamodb_endpoint = click.option(
+    "--dynamodb-endpoint",
+    envvar="DYNAMODB_ENDPOINT",
+    metavar="URL",
+    help="A DynamoDB server to use instead of moto; what it holds is kept.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run and operate the service that launches enrollment automations."""
+
+
+@main.group()
+def local() -> None:
+    """The deployed system on this machine, without AWS and without Docker."""
+
+
+@local.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=3000, show_default=True, help="Port on 127.0.0.1.")
+@_template
+@_parameters
+@_dynamodb_endpoint
+def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoint: str | None) -> None:
+    """Serve the template's API over HTTP, with a demo workspace to launch in."""
+    # SIGTERM (make, a supervisor) ends it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _LOCAL_FOLDER.mkdir(exist_ok=True)
+    log_path = _LOCAL_FOLDER / "functions.log"
+    try:
+        with (
+            log_path.open("w") as log,
+            open_stack(
+                template,
+                parameters=_read_parameters(parameters),
+                dynamodb_endpoint=dynamodb_endpoint or None,
+                log=log,
+                terminal=sys.stderr,
+            ) as stack,
+        ):
+            server = make_server(stack.gateway, port, sys.stderr)
+            variables = {"SEAM_ENDPOINT": f"http://{HOST}:{port_of(server)}", **stack.demo.variables}
+            _write_variables(variables)
+            click.echo(_introduction(variables, stack.gateway.routes, log_path))
+            serve(server)
+    except (TemplateError, StackError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo(err=True)
+
+
+@local.command()
+@click.argument("event", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@_template
+@_parameters
+@_dynamodb_endpoint
+def invoke(event: Path, template: Path, parameters: tuple[str, ...], dynamodb_endpoint: str | None) -> None:
+    """Run one EVENT (a JSON file) in process and print the function's response.
+
+    What the function logs goes to standard error.
+    """
+    try:
+        content = json.loads(event.read_text())
+    except ValueError as error:
+        raise click.ClickException(f"{event}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise click.ClickException(f"{event}: no event")
+    try:
+        with open_stack(
+            template,
+            parameters=_read_parameters(parameters),
+            dynamodb_endpoint=dynamodb_endpoint or None,
+            log=sys.stderr,
+            terminal=sys.stderr,
+        ) as stack:
+            response = stack.invoke(content)
+    except (TemplateError, StackError, FunctionError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(response, indent=2))
+
+
+def _read_parameters(given: tuple[str, ...]) -> dict[str, str]:
+    parameters = {}
+    for parameter in given:
+        name, separator, value = parameter.partition("=")
+        if not separator:
+            raise click.BadParameter(f"{parameter}: write NAME=VALUE")
+        parameters[name] = value
+    return parameters
+
+
+def _write_variables(variables: Mapping[str, str]) -> None:
+    lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+    # Written aside and renamed, so that who waits for the file never reads half of it.
+    unfinished = _LOCAL_FOLDER / "demo.env.new"
+    unfinished.write_text(lines)
+    unfinished.replace(_LOCAL_FOLDER / "demo.env")
+
+
+def _introduction(variables: Mapping[str, str], routes: list[tuple[str, str]], log_path: Path) -> str:
+    values = dict(variables)
+    listed = "\n".join(f"{name}={value}" for name, value in values.items())
+    served = "\n".join(f"  {method:6} {path}" for method, path in routes)
+    return f"""\
+{listed}
+
+The variables above are in .local/demo.env; what the functions log is in {log_path}.
+
+Routes:
+{served}
+
+Launch with curl:
+
+curl -sS {values["SEAM_ENDPOINT"]}/user_identities/enrollment_automations/launch -H 'Authorization: Bearer \
+{values["SEAM_API_KEY"]}' -H 'Content-Type: application/json' -d '{{"user_identity_id":"{values["USER_IDENTITY_ID"]}",\
+"credential_manager_acs_system_id":"{values["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]}","create_credential_manager_user":true}}'
+
+Launch with the Python SDK (pip install seam==1.116.0):
+
+from seam import Seam
+seam = Seam(api_key="{values["SEAM_API_KEY"]}", endpoint="{values["SEAM_ENDPOINT"]}")
+user_identity, credential_manager = "{values["OTHER_USER_IDENTITY_ID"]}", "{values["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]}"
+automation = seam.user_identities.enrollment_automations.launch(user_identity_id=user_identity, \
+credential_manager_acs_system_id=credential_manager, create_credential_manager_user=True)
+print(automation)
+
+Listening on {values["SEAM_ENDPOINT"]}; Ctrl-C ends it. Requests:
+"""
