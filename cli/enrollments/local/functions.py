@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import io
 import json
+import logging
 import os
 import sys
 import threading
@@ -163,6 +164,8 @@ class Functions:
 
     def _load(self, definition: FunctionDefinition) -> Handler:
         """Import a handler as Lambda does: its folder comes first on the path, and its modules are its own."""
+        # Loggers outlive the modules that made them, and would go on writing where those did.
+        logging.Logger.manager.loggerDict.pop(definition.environment.get("POWERTOOLS_SERVICE_NAME", ""), None)
         folder = str(definition.folder.resolve())
         sys.path.insert(0, folder)
         writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True

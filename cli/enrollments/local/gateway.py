@@ -452,7 +452,7 @@ def _read_proxy_answer(answer: Any) -> Response:  # noqa: ANN401 - whatever the 
     headers: dict[str, list[str]] = {name: [str(value)] for name, value in (answer.get("headers") or {}).items()}
     for name, values in (answer.get("multiValueHeaders") or {}).items():
         headers[name] = [str(value) for value in values]
-    body = answer.get("body") or ""
+    body = "" if answer.get("body") is None else answer["body"]
     if not isinstance(body, str):
         raise malformed
     content = body.encode()

@@ -24,6 +24,9 @@ from enrollment.errors import (
     RouteNotFound,
 )
 
+_CONTENT_TYPE = "content-type"
+_JSON = "application/json"
+
 type ProxyEvent = dict[str, Any]
 type ProxyResponse = dict[str, Any]
 
@@ -72,9 +75,10 @@ def workspace_id(resolver: APIGatewayRestResolver) -> str:
 
 
 def _with_json_body(event: ProxyEvent) -> ProxyEvent:
-    """Return the event with a body that is text, JSON as far as its content type says, and never absent."""
+    """Return the event with a body that is text, called JSON in the one way that the resolver knows, never absent."""
     if not _names_json(event):
         raise InvalidContentType
+    headers = {name: value for name, value in (event.get("headers") or {}).items() if name.lower() != _CONTENT_TYPE}
     body: str = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
@@ -82,23 +86,29 @@ def _with_json_body(event: ProxyEvent) -> ProxyEvent:
         except ValueError as error:
             raise InvalidJson from error
     # No body at all counts as no parameters.
-    return {**event, "body": body or "{}", "isBase64Encoded": False}
+    return {
+        **event,
+        "headers": {**headers, _CONTENT_TYPE: _JSON},
+        "multiValueHeaders": {name: [value] for name, value in headers.items()} | {_CONTENT_TYPE: [_JSON]},
+        "body": body or "{}",
+        "isBase64Encoded": False,
+    }
 
 
 def _names_json(event: ProxyEvent) -> bool:
     values = [
         value
         for name, values in (event.get("multiValueHeaders") or {}).items()
-        if name.lower() == "content-type"
+        if name.lower() == _CONTENT_TYPE
         for value in values
-    ] or [value for name, value in (event.get("headers") or {}).items() if name.lower() == "content-type"]
+    ] or [value for name, value in (event.get("headers") or {}).items() if name.lower() == _CONTENT_TYPE]
     media_types = [value.split(";")[0].strip().lower() for value in values]
-    return "application/json" in media_types
+    return _JSON in media_types
 
 
 def _read_json(body: str) -> dict[str, Any]:
     try:
-        document = from_json(body, allow_inf_nan=False)
+        document = from_json(body.encode(), allow_inf_nan=False)
     except ValueError as error:
         raise InvalidJson from error
     if isinstance(document, list):  # an array counts as no parameters
@@ -145,7 +155,7 @@ def _json_type(value: object) -> str:
 
 def _error_response(error: EnrollmentError) -> ProxyResponse:
     body = {"error": {"type": error.type, "message": error.message, **error.details()}, "ok": False}
-    headers = {"Content-Type": "application/json", **error.headers}
+    headers = {"Content-Type": _JSON, **error.headers}
     return {
         "statusCode": error.status,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},

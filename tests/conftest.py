@@ -1,0 +1,110 @@
+"""Fixtures of every layer: an empty table in moto, and items to put into it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from moto import mock_aws
+
+from enrollment.table import (
+    Item,
+    Key,
+    Table,
+    acs_credential_pool_key,
+    acs_system_key,
+    acs_user_key,
+    create_client,
+    put_new,
+    user_identity_key,
+)
+
+PROJECT = Path(__file__).parent.parent
+TABLE_NAME = "table"
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    return PROJECT
+
+
+@dataclass(frozen=True)
+class Store:
+    """A table with its client, for looking at what is really there."""
+
+    table: Table
+    client: Any
+
+    def items(self) -> dict[Key, Item]:
+        """Return the whole table."""
+        found = [
+            {name: next(iter(value.values())) for name, value in item.items()}
+            for page in self.client.get_paginator("scan").paginate(TableName=TABLE_NAME)
+            for item in page["Items"]
+        ]
+        return {Key(item.pop("pk"), item.pop("sk")): item for item in found}
+
+    def count_requests(self) -> list[str]:
+        """Return a list that grows by the name of each request to DynamoDB."""
+        requests: list[str] = []
+        self.client.meta.events.register(
+            "before-send.dynamodb", lambda request, **_: requests.append(request.headers["X-Amz-Target"].decode())
+        )
+        return requests
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        client = create_client()
+        client.create_table(
+            TableName=TABLE_NAME,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        yield Store(Table(client, TABLE_NAME, sleep=lambda _: None), client)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Puts items of one workspace into a table and returns their ids."""
+
+    table: Table
+    workspace_id: str
+
+    def user_identity(self) -> str:
+        return self._put(user_identity_key, {})
+
+    def credential_manager(self) -> str:
+        return self._put(acs_system_key, {"is_credential_manager": True})
+
+    def acs_system(self) -> str:
+        return self._put(acs_system_key, {"is_credential_manager": False})
+
+    def acs_credential_pool(self, acs_system_id: str) -> str:
+        return self._put(acs_credential_pool_key, {"acs_system_id": acs_system_id})
+
+    def acs_user(self, acs_system_id: str) -> str:
+        return self._put(acs_user_key, {"acs_system_id": acs_system_id})
+
+    def _put(self, key: Any, attributes: Mapping[str, str | bool]) -> str:
+        identifier = str(uuid4())
+        self.table.put(put_new(key(self.workspace_id, identifier), attributes))
+        return identifier
+
+
+@pytest.fixture
+def workspace(store: Store) -> Workspace:
+    return Workspace(store.table, str(uuid4()))
+
+
+@pytest.fixture
+def other_workspace(store: Store) -> Workspace:
+    return Workspace(store.table, str(uuid4()))

@@ -1,0 +1,212 @@
+"""Every file in events/ through the functions of the template."""
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enrollment.table import create_client
+from enrollments.local.demo import seed
+from enrollments.local.stack import Stack, open_stack
+from tests.conftest import PROJECT
+
+EVENTS = PROJECT / "events"
+
+# File → status and the error's type, or the effect and the reason of the authorizer.
+LAUNCHES = {
+    "launch": (200, None),
+    "launch_without_options": (200, None),
+    "launch_with_acs_credential_pool": (200, None),
+    "launch_with_create_credential_manager_user": (200, None),
+    "launch_with_credential_manager_acs_user": (200, None),
+    "launch_with_every_option": (200, None),
+    "launch_invalid_content_type": (400, "invalid_content_type"),
+    "launch_no_content_type": (400, "invalid_content_type"),
+    "launch_invalid_json": (400, "invalid_json"),
+    "launch_no_body": (400, "invalid_input"),
+    "launch_array_body": (400, "invalid_input"),
+    "launch_invalid_uuids": (400, "invalid_input"),
+    "launch_invalid_types": (400, "invalid_input"),
+    "launch_both_users": (400, "invalid_input"),
+    "launch_unknown_user_identity": (404, "user_identity_not_found"),
+    "launch_other_workspaces_user_identity": (404, "user_identity_not_found"),
+    "launch_unknown_acs_system": (404, "acs_system_not_found"),
+    "launch_unknown_acs_credential_pool": (404, "acs_credential_pool_not_found"),
+    "launch_unknown_acs_user": (404, "acs_user_not_found"),
+    "launch_not_a_credential_manager": (400, "acs_system_is_not_credential_manager"),
+    "launch_pool_of_other_acs_system": (400, "acs_credential_pool_not_in_acs_system"),
+    "launch_acs_user_of_other_acs_system": (400, "acs_user_not_in_acs_system"),
+}
+TOKENS = {
+    "authorizer_api_key": ("Allow", None),
+    "authorizer_unknown_api_key": ("Deny", "API Key not found"),
+    "authorizer_wrong_secret": ("Deny", "API Key not found"),
+    "authorizer_expired_api_key": ("Deny", "API Key has expired"),
+    "authorizer_revoked_api_key": ("Deny", "API Key has been revoked"),
+    "authorizer_jwt": ("Deny", "A JWT was used instead of an API key"),
+}
+
+
+@pytest.fixture(scope="module")
+def whole_log() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def started(project: Path, whole_log: io.StringIO) -> Iterator[Stack]:
+    with open_stack(project / "template.yaml", log=whole_log, terminal=io.StringIO()) as stack:
+        yield stack
+
+
+@pytest.fixture
+def log(whole_log: io.StringIO) -> io.StringIO:
+    whole_log.seek(0)
+    whole_log.truncate()
+    return whole_log
+
+
+@pytest.fixture
+def stack(started: Stack) -> Stack:
+    """The stack as it is after its start: with the demo workspaces and nothing launched."""
+    client = create_client()
+    table = "enrollments-Table"
+    for item in client.scan(TableName=table)["Items"]:
+        client.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
+    seed(started.table)
+    return started
+
+
+def event(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return content
+
+
+def test_every_event_is_tried() -> None:
+    assert {path.stem for path in EVENTS.glob("*.json")} == LAUNCHES.keys() | TOKENS.keys()
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_a_launch_event_gives_its_answer(stack: Stack, name: str) -> None:
+    response = stack.invoke(event(name))
+
+    body = json.loads(response["body"])
+    assert (response["statusCode"], body.get("error", {}).get("type")) == LAUNCHES[name]
+    assert body["ok"] is (response["statusCode"] == 200)
+    assert response["multiValueHeaders"]["Content-Type"] == ["application/json"]
+    assert response["multiValueHeaders"]["seam-request-id"] == [event(name)["requestContext"]["requestId"]]
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_a_token_event_gives_its_policy(stack: Stack, name: str) -> None:
+    answer = stack.invoke(event(name))
+
+    (statement,) = answer["policyDocument"]["Statement"]
+    assert (statement["Effect"], answer["context"].get("message")) == TOKENS[name]
+    assert statement["Resource"] == ["arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/prod/*"]
+
+
+@pytest.mark.parametrize("name", [*LAUNCHES, *TOKENS])
+def test_no_log_line_holds_a_secret_or_a_body_and_each_has_a_request_id(
+    stack: Stack, log: io.StringIO, name: str
+) -> None:
+    content = event(name)
+
+    stack.invoke(content)
+
+    lines = log.getvalue().splitlines()
+    assert lines
+    for line in lines:
+        assert "PubLicDemoKeyForLocaLUse" not in line
+        assert "authorizationToken" not in line
+        assert not content.get("body") or content["body"] not in line
+        assert "de300000-0000-4000-8000-000000000011" not in line  # the user identity, which only the body names
+        entry = json.loads(line)
+        assert entry.get("function_request_id") or entry.get("request_id")
+
+
+@pytest.mark.parametrize(
+    ("name", "times", "metric"),
+    [("launch", 1, "Launched"), ("launch", 2, "Replayed"), ("launch_both_users", 1, "Refused")],
+)
+def test_what_becomes_of_a_launch_is_counted(
+    stack: Stack, log: io.StringIO, name: str, times: int, metric: str
+) -> None:
+    for _ in range(times):
+        stack.invoke(event(name))
+
+    metrics = [json.loads(line) for line in log.getvalue().splitlines() if "_aws" in line]
+    assert len(metrics) == times
+    assert metrics[-1][metric] == [1.0]
+
+
+@pytest.mark.parametrize("body", ["null", "3", '"x"', "true"], ids=["null", "number", "string", "boolean"])
+def test_json_that_is_no_object_is_invalid_input(stack: Stack, body: str) -> None:
+    response = stack.invoke(event("launch") | {"body": body})
+
+    error = json.loads(response["body"])["error"]
+    assert (response["statusCode"], error["type"]) == (400, "invalid_input")
+    assert error["message"].startswith("Expected object, received ")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{", "NaN", '{"a": Infinity}', "{'a': 1}", '{"a": "\ud800"}', "[" * 100_000, '{"a":' * 100_000, "\ufeff{}", "{}x"],
+    ids=["cut off", "nan", "infinity", "quotes", "surrogate", "deep", "deep objects", "bom", "trailing"],
+)
+def test_what_is_not_json_is_said_so(stack: Stack, body: str) -> None:
+    response = stack.invoke(event("launch") | {"body": body})
+
+    assert (response["statusCode"], json.loads(response["body"])["error"]["type"]) == (400, "invalid_json")
+
+
+def test_a_base64_body_is_read(stack: Stack) -> None:
+    content = event("launch")
+    encoded = base64.b64encode(content["body"].encode()).decode()
+
+    assert stack.invoke(content | {"body": encoded, "isBase64Encoded": True})["statusCode"] == 200
+
+
+@pytest.mark.parametrize("body", ["%%%", "/w=="])
+def test_a_body_that_is_not_base64_is_said_so(stack: Stack, body: str) -> None:
+    response = stack.invoke(event("launch") | {"body": body, "isBase64Encoded": True})
+
+    assert (response["statusCode"], json.loads(response["body"])["error"]["type"]) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json;charset=utf-8", 200),
+        ("APPLICATION/JSON", 200),
+        (" application/json ; x=y", 200),
+        ("application/json-patch+json", 400),
+        ("application/x-www-form-urlencoded", 400),
+        ("multipart/form-data; boundary=application/json", 400),
+        ("", 400),
+    ],
+)
+def test_the_content_type_has_to_name_json(stack: Stack, content_type: str, status: int) -> None:
+    content = event("launch")
+    content["headers"]["Content-Type"] = content_type
+    content["multiValueHeaders"] = {"content-TYPE": [content_type]}
+
+    assert stack.invoke(content)["statusCode"] == status
+
+
+def test_a_defect_is_a_500_that_tells_nothing_and_logs_its_traceback(
+    stack: Stack, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enrollment.automations._new_automation", lambda *_: 1 / 0)
+
+    response = stack.invoke(event("launch"))
+
+    assert response["statusCode"] == 500
+    assert json.loads(response["body"]) == {
+        "error": {"type": "internal_server_error", "message": "Internal server error"},
+        "ok": False,
+    }
+    assert "ZeroDivisionError" in log.getvalue()

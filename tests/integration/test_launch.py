@@ -1,0 +1,355 @@
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from enrollment.automations import KnownItems, Launched, known_items, launch
+from enrollment.errors import (
+    AcsCredentialPoolNotFound,
+    AcsCredentialPoolNotInAcsSystem,
+    AcsSystemIsNotCredentialManager,
+    AcsSystemNotFound,
+    AcsUserAlreadyLinked,
+    AcsUserNotFound,
+    AcsUserNotInAcsSystem,
+    EnrollmentAutomationAlreadyExists,
+    EnrollmentError,
+    UserIdentityNotFound,
+)
+from enrollment.model import LaunchRequest
+from enrollment.table import (
+    acs_system_key,
+    acs_user_key,
+    acs_user_link_key,
+    automation_by_id_key,
+    automation_key,
+    claim,
+    put_new,
+)
+from tests.conftest import Store, Workspace
+
+type Launch = Callable[..., Launched]
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def known() -> KnownItems:
+    return known_items()
+
+
+@pytest.fixture
+def do_launch(store: Store, workspace: Workspace, known: KnownItems) -> Launch:
+    def do(identity: str, manager: str, **options: Any) -> Launched:
+        request = LaunchRequest(user_identity_id=identity, credential_manager_acs_system_id=manager, **options)
+        return launch(store.table, known, workspace.workspace_id, request)
+
+    return do
+
+
+@pytest.fixture
+def identity(workspace: Workspace) -> str:
+    return workspace.user_identity()
+
+
+@pytest.fixture
+def manager(workspace: Workspace) -> str:
+    return workspace.credential_manager()
+
+
+@pytest.fixture
+def link(store: Store, workspace: Workspace, identity: str, manager: str) -> str:
+    """An ACS user of the manager that is linked to the identity, without an automation."""
+    acs_user_id = workspace.acs_user(manager)
+    store.table.transact(
+        {
+            "user": claim(
+                acs_user_key(workspace.workspace_id, acs_user_id),
+                "user_identity_id",
+                identity,
+                where=("acs_system_id", manager),
+            ),
+            "link": put_new(acs_user_link_key(workspace.workspace_id, identity, manager), {"acs_user_id": acs_user_id}),
+        }
+    )
+    return acs_user_id
+
+
+def test_a_launch_gives_a_running_automation_of_the_pair(
+    do_launch: Launch, workspace: Workspace, identity: str, manager: str
+) -> None:
+    launched = do_launch(identity, manager)
+
+    automation = launched.automation
+    assert not launched.is_replay
+    assert automation.is_running
+    assert automation.user_identity_id == identity
+    assert automation.credential_manager_acs_system_id == manager
+    assert automation.workspace_id == workspace.workspace_id
+    assert automation.acs_credential_provisioning_automation_id == automation.enrollment_automation_id
+
+
+def test_a_launch_writes_the_automation_and_its_by_id_item(
+    store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str
+) -> None:
+    before = store.items()
+
+    launched = do_launch(identity, manager)
+
+    new = {key: item for key, item in store.items().items() if key not in before}
+    by_id = automation_by_id_key(workspace.workspace_id, launched.automation.enrollment_automation_id)
+    assert new.keys() == {automation_key(workspace.workspace_id, identity, manager), by_id}
+    assert new[by_id] == {"user_identity_id": identity, "credential_manager_acs_system_id": manager}
+
+
+def test_a_launch_can_create_the_acs_user(
+    store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str
+) -> None:
+    do_launch(identity, manager, create_credential_manager_user=True)
+
+    items = store.items()
+    acs_user_id = str(items[acs_user_link_key(workspace.workspace_id, identity, manager)]["acs_user_id"])
+    acs_user = items[acs_user_key(workspace.workspace_id, acs_user_id)]
+    assert (acs_user["user_identity_id"], acs_user["acs_system_id"]) == (identity, manager)
+
+
+def test_a_launch_links_the_acs_user_that_it_names(
+    store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str
+) -> None:
+    acs_user_id = workspace.acs_user(manager)
+
+    do_launch(identity, manager, credential_manager_acs_user_id=acs_user_id, create_credential_manager_user=False)
+
+    items = store.items()
+    assert items[acs_user_link_key(workspace.workspace_id, identity, manager)] == {"acs_user_id": acs_user_id}
+    assert items[acs_user_key(workspace.workspace_id, acs_user_id)]["user_identity_id"] == identity
+
+
+def test_creating_the_acs_user_uses_the_linked_one_if_there_is_one(
+    store: Store, do_launch: Launch, link: str, workspace: Workspace, identity: str, manager: str
+) -> None:
+    before = store.items()
+
+    do_launch(identity, manager, create_credential_manager_user=True)
+
+    new = [key.sk for key in store.items() if key not in before]
+    assert sorted(new) == ["ENROLLMENT_AUTOMATION", f"ENROLLMENT_AUTOMATION#{manager}"]
+    assert store.items()[acs_user_link_key(workspace.workspace_id, identity, manager)] == {"acs_user_id": link}
+
+
+def test_naming_the_linked_acs_user_is_fine(do_launch: Launch, link: str, identity: str, manager: str) -> None:
+    assert not do_launch(identity, manager, credential_manager_acs_user_id=link).is_replay
+
+
+def test_an_identity_can_be_enrolled_with_several_managers(
+    do_launch: Launch, workspace: Workspace, identity: str, manager: str
+) -> None:
+    first = do_launch(identity, manager, create_credential_manager_user=True)
+    second = do_launch(identity, workspace.credential_manager(), create_credential_manager_user=True)
+
+    assert first.automation.enrollment_automation_id != second.automation.enrollment_automation_id
+
+
+@pytest.mark.parametrize("option", ["nothing", "pool", "create", "acs_user"])
+def test_the_same_launch_again_is_a_replay(
+    store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str, option: str
+) -> None:
+    options: dict[str, dict[str, Any]] = {
+        "nothing": {},
+        "pool": {"acs_credential_pool_id": workspace.acs_credential_pool(manager)},
+        "create": {"create_credential_manager_user": True},
+        "acs_user": {"credential_manager_acs_user_id": workspace.acs_user(manager)},
+    }
+    first = do_launch(identity, manager, **options[option])
+    after_first = store.items()
+
+    second = do_launch(identity, manager, **options[option])
+
+    assert second.is_replay
+    assert second.automation == first.automation
+    assert store.items() == after_first
+
+
+def test_a_flag_that_is_false_asks_for_what_an_absent_one_does(do_launch: Launch, identity: str, manager: str) -> None:
+    do_launch(identity, manager)
+
+    assert do_launch(identity, manager, create_credential_manager_user=False).is_replay
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        *permutations(["nothing", "pool", "create", "acs_user"], 2),
+        ("pool", "other_pool"),
+        ("acs_user", "other_acs_user"),
+    ],
+)
+def test_a_launch_that_differs_is_a_conflict_that_names_the_first(
+    store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str, first: str, second: str
+) -> None:
+    options: dict[str, dict[str, Any]] = {
+        "nothing": {},
+        "pool": {"acs_credential_pool_id": workspace.acs_credential_pool(manager)},
+        "other_pool": {"acs_credential_pool_id": workspace.acs_credential_pool(manager)},
+        "create": {"create_credential_manager_user": True},
+        "acs_user": {"credential_manager_acs_user_id": workspace.acs_user(manager)},
+        "other_acs_user": {"credential_manager_acs_user_id": workspace.acs_user(manager)},
+    }
+    launched = do_launch(identity, manager, **options[first])
+    after_first = store.items()
+
+    with pytest.raises(EnrollmentAutomationAlreadyExists) as refusal:
+        do_launch(identity, manager, **options[second])
+
+    assert refusal.value.enrollment_automation_id == launched.automation.enrollment_automation_id
+    assert store.items() == after_first
+
+
+def refused_launch(name: str, workspace: Workspace, other: Workspace, identity: str, manager: str) -> dict[str, Any]:
+    other_manager = workspace.credential_manager()
+    pair = {"identity": identity, "manager": manager}
+    return {
+        "unknown identity": lambda: pair | {"identity": UNKNOWN},
+        "other workspace's identity": lambda: pair | {"identity": other.user_identity()},
+        "unknown manager": lambda: pair | {"manager": UNKNOWN},
+        "other workspace's manager": lambda: pair | {"manager": other.credential_manager()},
+        "no manager": lambda: pair | {"manager": workspace.acs_system()},
+        "unknown pool": lambda: pair | {"acs_credential_pool_id": UNKNOWN},
+        "other workspace's pool": lambda: pair | {"acs_credential_pool_id": other.acs_credential_pool(manager)},
+        "other manager's pool": lambda: pair | {"acs_credential_pool_id": workspace.acs_credential_pool(other_manager)},
+        "unknown user": lambda: pair | {"credential_manager_acs_user_id": UNKNOWN},
+        "other workspace's user": lambda: pair | {"credential_manager_acs_user_id": other.acs_user(manager)},
+        "other manager's user": lambda: pair | {"credential_manager_acs_user_id": workspace.acs_user(other_manager)},
+    }[name]()
+
+
+@pytest.mark.parametrize("is_warm", [False, True])
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("unknown identity", UserIdentityNotFound),
+        ("other workspace's identity", UserIdentityNotFound),
+        ("unknown manager", AcsSystemNotFound),
+        ("other workspace's manager", AcsSystemNotFound),
+        ("no manager", AcsSystemIsNotCredentialManager),
+        ("unknown pool", AcsCredentialPoolNotFound),
+        ("other workspace's pool", AcsCredentialPoolNotFound),
+        ("other manager's pool", AcsCredentialPoolNotInAcsSystem),
+        ("unknown user", AcsUserNotFound),
+        ("other workspace's user", AcsUserNotFound),
+        ("other manager's user", AcsUserNotInAcsSystem),
+    ],
+)
+def test_a_refused_launch_says_why_and_leaves_nothing(  # noqa: PLR0913
+    store: Store,
+    do_launch: Launch,
+    workspace: Workspace,
+    other_workspace: Workspace,
+    identity: str,
+    manager: str,
+    name: str,
+    error: type[EnrollmentError],
+    is_warm: bool,  # noqa: FBT001 - both cases
+) -> None:
+    if is_warm:
+        do_launch(workspace.user_identity(), manager)
+    arguments = refused_launch(name, workspace, other_workspace, identity, manager)
+    before = store.items()
+
+    with pytest.raises(error):
+        do_launch(**arguments)
+
+    assert store.items() == before
+
+
+def test_an_acs_user_of_another_identity_is_refused(
+    store: Store, do_launch: Launch, link: str, workspace: Workspace, manager: str
+) -> None:
+    before_launch = (workspace.user_identity(), store.items())
+
+    with pytest.raises(AcsUserAlreadyLinked):
+        do_launch(before_launch[0], manager, credential_manager_acs_user_id=link)
+
+    assert [key for key in store.items() if key not in before_launch[1]] == []
+
+
+@pytest.mark.usefixtures("link")
+def test_a_second_acs_user_of_one_system_is_refused(
+    store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str
+) -> None:
+    second = workspace.acs_user(manager)
+    before = store.items()
+
+    with pytest.raises(AcsUserAlreadyLinked):
+        do_launch(identity, manager, credential_manager_acs_user_id=second)
+
+    assert store.items() == before
+
+
+def test_what_an_id_refers_to_is_answered_before_the_conflict(do_launch: Launch, identity: str, manager: str) -> None:
+    do_launch(identity, manager)
+
+    with pytest.raises(AcsUserNotFound):
+        do_launch(identity, manager, credential_manager_acs_user_id=UNKNOWN)
+
+
+def test_an_unknown_identity_is_the_first_to_be_missed(do_launch: Launch) -> None:
+    with pytest.raises(UserIdentityNotFound):
+        do_launch(UNKNOWN, UNKNOWN, acs_credential_pool_id=UNKNOWN, credential_manager_acs_user_id=UNKNOWN)
+
+
+def test_the_first_launch_makes_two_requests_and_a_warm_one_makes_one(
+    store: Store, do_launch: Launch, workspace: Workspace, manager: str
+) -> None:
+    pool = workspace.acs_credential_pool(manager)
+    identities = [workspace.user_identity() for _ in range(2)]
+    requests = store.count_requests()
+
+    for identity in identities:
+        do_launch(identity, manager, acs_credential_pool_id=pool, create_credential_manager_user=True)
+
+    assert [name.rpartition(".")[2] for name in requests] == [
+        "BatchGetItem",
+        "TransactWriteItems",
+        "TransactWriteItems",
+    ]
+
+
+def test_a_warm_replay_makes_one_request(store: Store, do_launch: Launch, identity: str, manager: str) -> None:
+    do_launch(identity, manager, create_credential_manager_user=True)
+    requests = store.count_requests()
+
+    do_launch(identity, manager, create_credential_manager_user=True)
+
+    assert requests == ["DynamoDB_20120810.TransactWriteItems"]
+
+
+def test_what_was_not_found_is_looked_up_again(do_launch: Launch, workspace: Workspace, identity: str) -> None:
+    with pytest.raises(AcsSystemNotFound):
+        do_launch(identity, UNKNOWN)
+    workspace.table.put(put_new(acs_system_key(workspace.workspace_id, UNKNOWN), {"is_credential_manager": True}))
+
+    assert not do_launch(identity, UNKNOWN).is_replay
+
+
+def test_a_link_made_meanwhile_is_used(
+    store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str
+) -> None:
+    """Between the first transaction, which finds a link, and the second, the link changes."""
+    do_launch(workspace.user_identity(), manager)
+    link_key = acs_user_link_key(workspace.workspace_id, identity, manager)
+    store.table.put(put_new(link_key, {"acs_user_id": "first"}))
+    rounds = []
+
+    def change_link(**_: Any) -> None:
+        rounds.append(None)
+        if len(rounds) == 2:
+            store.client.delete_item(TableName="table", Key={"pk": {"S": link_key.pk}, "sk": {"S": link_key.sk}})
+
+    store.client.meta.events.register("before-call.dynamodb.TransactWriteItems", change_link)
+    do_launch(identity, manager, create_credential_manager_user=True)
+
+    items = store.items()
+    assert len(rounds) == 3
+    assert acs_user_key(workspace.workspace_id, str(items[link_key]["acs_user_id"])) in items

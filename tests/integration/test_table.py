@@ -1,0 +1,192 @@
+"""The table under a database that fails, in the ways that botocore passes on."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+from enrollment.errors import ServiceUnavailable
+from enrollment.table import Key, Table, put_new, require
+from tests.conftest import TABLE_NAME, Store
+
+HERE = Key("here", "x")
+THERE = Key("there", "x")
+ITEM = {"name": "a", "is_good": True}
+
+type Answers = Callable[..., list[None]]
+
+
+@pytest.fixture
+def answer_next(store: Store) -> Answers:
+    """Return a function that makes the next requests fail, and gives a list that grows by each of them.
+
+    An exception stands for a request that botocore could not send, anything else for DynamoDB's parsed answer.
+    """
+
+    def answer(operation: str, *failures: Any) -> list[None]:
+        seen: list[None] = []
+        queue: Iterator[Any] = iter(failures)
+
+        def interfere(**_: Any) -> Any:
+            seen.append(None)
+            failure = next(queue, None)
+            if isinstance(failure, Exception):
+                raise failure
+            return None if failure is None else (AWSResponse("http://x", failure[0], {}, None), failure[1])
+
+        event = "before-send" if isinstance(failures[0], Exception) else "before-call"
+        store.client.meta.events.register_first(f"{event}.dynamodb.{operation}", interfere)
+        return seen
+
+    return answer
+
+
+def failed(status: int, code: str, **more: Any) -> tuple[int, dict[str, Any]]:
+    error = {"Code": code, "Message": "m"}
+    return status, {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
+
+
+def cancelled(*codes: str) -> tuple[int, dict[str, Any]]:
+    reasons = [{"Code": code} for code in codes]
+    return failed(400, "TransactionCanceledException", CancellationReasons=reasons)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+
+
+def test_an_item_reads_as_it_was_put(store: Store) -> None:
+    store.table.put(put_new(HERE, ITEM))
+
+    assert store.table.get(HERE) == {**HERE._asdict(), **ITEM}
+    assert store.table.batch_get([HERE, THERE]) == {HERE: {**HERE._asdict(), **ITEM}}
+
+
+def test_putting_where_something_is_changes_nothing(store: Store) -> None:
+    assert store.table.put(put_new(HERE, ITEM))
+
+    assert not store.table.put(put_new(HERE, {"name": "b"}))
+    assert store.items() == {HERE: ITEM}
+
+
+def test_a_transaction_is_done_whole(store: Store) -> None:
+    assert store.table.transact({"a": put_new(HERE, ITEM), "b": put_new(THERE, ITEM)}) == {}
+
+    assert store.items().keys() == {HERE, THERE}
+
+
+def test_a_refused_transaction_names_every_failure_with_the_item_there(store: Store) -> None:
+    store.table.put(put_new(HERE, ITEM))
+
+    refused = store.table.transact(
+        {"a": put_new(HERE, ITEM), "b": put_new(THERE, ITEM), "c": require(Key("nowhere", "x"))}
+    )
+
+    assert refused == {"a": {**HERE._asdict(), **ITEM}, "c": None}
+    assert store.items().keys() == {HERE}
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_transaction_in_the_way_of_another_is_tried_again(store: Store, answer_next: Answers, code: str) -> None:
+    seen = answer_next("TransactWriteItems", cancelled("None", code), cancelled(code, "ConditionalCheckFailed"))
+
+    assert store.table.transact({"a": put_new(HERE, ITEM), "b": put_new(THERE, ITEM)}) == {}
+    assert len(seen) == 3
+
+
+def test_waiting_grows_and_stays_below_two_seconds(store: Store, answer_next: Answers) -> None:
+    waits: list[float] = []
+    answer_next("TransactWriteItems", *[cancelled("TransactionConflict")] * 100)
+
+    with pytest.raises(ServiceUnavailable):
+        Table(store.client, TABLE_NAME, sleep=waits.append).transact({"a": put_new(HERE, ITEM)})
+
+    assert len(waits) == 7
+    assert 0 < sum(waits) < 2
+    assert store.items() == {}
+
+
+def test_a_cancellation_of_another_kind_is_a_defect(store: Store, answer_next: Answers) -> None:
+    answer_next("TransactWriteItems", cancelled("ValidationError"))
+
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        store.table.transact({"a": put_new(HERE, ITEM)})
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        EndpointConnectionError(endpoint_url="http://x"),
+        ConnectTimeoutError(endpoint_url="http://x"),
+        ReadTimeoutError(endpoint_url="http://x"),
+        failed(500, "InternalServerError"),
+        failed(503, "ServiceUnavailable"),
+        failed(400, "ProvisionedThroughputExceededException"),
+        failed(400, "ThrottlingException"),
+        failed(400, "RequestLimitExceeded"),
+        ResponseStreamingError(error="the answer is cut off"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("operation", ["GetItem", "BatchGetItem", "TransactWriteItems", "PutItem"])
+def test_a_database_out_of_reach_is_said_so_after_a_few_tries(
+    store: Store, answer_next: Answers, operation: str, failure: Any
+) -> None:
+    seen = answer_next(operation, *[failure] * 100)
+    calls: dict[str, Callable[[], Any]] = {
+        "GetItem": lambda: store.table.get(HERE),
+        "BatchGetItem": lambda: store.table.batch_get([HERE]),
+        "TransactWriteItems": lambda: store.table.transact({"a": put_new(HERE, ITEM)}),
+        "PutItem": lambda: store.table.put(put_new(HERE, ITEM)),
+    }
+
+    with pytest.raises(ServiceUnavailable):
+        calls[operation]()
+
+    assert len(seen) <= 3
+
+
+def test_one_failure_is_not_noticed(store: Store, answer_next: Answers) -> None:
+    seen = answer_next("TransactWriteItems", EndpointConnectionError(endpoint_url="http://x"))
+
+    assert store.table.transact({"a": put_new(HERE, ITEM)}) == {}
+    assert len(seen) == 2
+
+
+def test_a_defect_of_ours_is_not_taken_for_an_outage(store: Store, answer_next: Answers) -> None:
+    answer_next("GetItem", failed(400, "AccessDeniedException"))
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        store.table.get(HERE)
+
+
+def test_keys_left_unprocessed_are_asked_for_again(store: Store, answer_next: Answers) -> None:
+    store.table.put(put_new(HERE, ITEM))
+    store.table.put(put_new(THERE, ITEM))
+    half = {
+        "Responses": {"table": [{"pk": {"S": "here"}, "sk": {"S": "x"}}]},
+        "UnprocessedKeys": {"table": {"Keys": [{"pk": {"S": "there"}, "sk": {"S": "x"}}]}},
+    }
+    answer_next("BatchGetItem", (200, half))
+
+    assert store.table.batch_get([HERE, THERE]).keys() == {HERE, THERE}
+
+
+def test_keys_that_stay_unprocessed_are_an_outage(store: Store, answer_next: Answers) -> None:
+    nothing = {
+        "Responses": {},
+        "UnprocessedKeys": {"table": {"Keys": [{"pk": {"S": "here"}, "sk": {"S": "x"}}]}},
+    }
+    answer_next("BatchGetItem", *[(200, nothing)] * 100)
+
+    with pytest.raises(ServiceUnavailable):
+        store.table.batch_get([HERE])

@@ -1,0 +1,29 @@
+from enrollment.errors import EnrollmentAutomationAlreadyExists, InvalidInput
+
+
+def test_one_missing_parameter_is_named_in_the_message() -> None:
+    error = InvalidInput([("user_identity_id", "Required")])
+
+    assert error.message == "user_identity_id is required"
+    assert error.details() == {
+        "validation_errors": {"_errors": [], "user_identity_id": {"_errors": ["Required"]}},
+    }
+
+
+def test_several_problems_are_counted_and_listed() -> None:
+    error = InvalidInput([("user_identity_id", "Required"), ("acs_credential_pool_id", "Invalid uuid")])
+
+    assert error.message == '2 Input Errors: user_identity_id is required, Invalid uuid for "acs_credential_pool_id"'
+
+
+def test_a_rule_over_several_fields_stands_bare() -> None:
+    error = InvalidInput([(None, "Not both")])
+
+    assert error.message == "Not both"
+    assert error.details() == {"validation_errors": {"_errors": ["Not both"]}}
+
+
+def test_a_conflict_names_the_automation_that_exists() -> None:
+    error = EnrollmentAutomationAlreadyExists("an-id")
+
+    assert error.details() == {"data": {"enrollment_automation_id": "an-id"}}

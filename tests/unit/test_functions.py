@@ -1,0 +1,118 @@
+"""Lambda on this machine."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enrollments.local.functions import FunctionDefinition, FunctionError, Functions
+from enrollments.local.stack import FunctionLog
+
+type Write = Callable[[str], None]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    return lambda source: (tmp_path / "app.py").write_text(source) and None
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def terminal() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, log: io.StringIO, terminal: io.StringIO) -> Callable[[Any], Any]:
+    (tmp_path / "app.py").write_text("def handler(event, context): return event")
+    definition = FunctionDefinition("f", tmp_path, "app", "handler", 3, 512, {"TABLE_NAME": "t"})
+    functions = Functions([definition], [], log=FunctionLog(log, terminal), terminal=terminal)
+    return lambda event: functions.invoke("f", event)
+
+
+def test_a_function_gets_the_event_and_its_answer_comes_back(invoke: Callable[[Any], Any]) -> None:
+    assert invoke({"a": [1, None]}) == {"a": [1, None]}
+
+
+def test_a_function_has_the_environment_of_the_template_and_a_context(
+    invoke: Callable[[Any], Any], write: Write
+) -> None:
+    write(
+        "import os\n"
+        "def handler(event, context):\n"
+        "    return [os.environ['TABLE_NAME'], context.function_name, context.memory_limit_in_mb,\n"
+        "            0 < context.get_remaining_time_in_millis() <= 3000, len(context.aws_request_id)]"
+    )
+
+    assert invoke({}) == ["t", "f", 512, True, 36]
+
+
+def test_a_changed_function_is_picked_up_by_the_next_invocation(invoke: Callable[[Any], Any], write: Write) -> None:
+    invoke({})
+
+    write("def handler(event, context): return 'changed'")
+
+    assert invoke({}) == "changed"
+
+
+def test_a_module_beside_the_handler_is_the_functions_own(
+    invoke: Callable[[Any], Any], write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "beside.py").write_text("VALUE = 1")
+    write("import beside\ndef handler(event, context): return beside.VALUE")
+    invoke({})
+
+    (tmp_path / "beside.py").write_text("VALUE = 22")
+
+    assert invoke({}) == 22
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["def handler(event, context): raise KeyError('x')", "raise KeyError('x')", "def handler(event, context): 1 +"],
+)
+def test_a_function_that_raises_shows_its_traceback_and_recovers(
+    invoke: Callable[[Any], Any], write: Write, terminal: io.StringIO, source: str
+) -> None:
+    write(source)
+
+    with pytest.raises(FunctionError):
+        invoke({})
+
+    assert "Traceback" in terminal.getvalue()
+    assert "app.py" in terminal.getvalue()
+    write("def handler(event, context): return 'mended'")
+    assert invoke({}) == "mended"
+
+
+def test_what_is_not_json_is_no_answer(invoke: Callable[[Any], Any], write: Write) -> None:
+    write("def handler(event, context): return object()")
+
+    with pytest.raises(FunctionError):
+        invoke({})
+
+
+def test_what_a_function_prints_goes_to_the_log(
+    invoke: Callable[[Any], Any], write: Write, log: io.StringIO, terminal: io.StringIO
+) -> None:
+    write("def handler(event, context): print('hello')")
+
+    invoke({})
+
+    assert (log.getvalue(), terminal.getvalue()) == ("hello\n", "")
+
+
+def test_a_logged_traceback_is_shown_on_the_terminal(
+    invoke: Callable[[Any], Any], write: Write, terminal: io.StringIO
+) -> None:
+    write('def handler(event, context): print(\'{"exception":"Traceback: it broke"}\')')
+
+    invoke({})
+
+    assert terminal.getvalue() == "Traceback: it broke\n"

@@ -1,0 +1,250 @@
+"""API Gateway on this machine, with functions that the tests write."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enrollments.local.functions import FunctionError
+from enrollments.local.gateway import Gateway, Request, Response
+from enrollments.local.template import load_template
+
+LAUNCH = "/user_identities/enrollment_automations/launch"
+SECRET = "PubLicDemoKeyForLocaLUse"
+TOKEN = f"Bearer seam_testDemo_{SECRET}"
+METHOD_ARN = f"arn:aws:execute-api:us-east-1:123456789012:local/prod/POST{LAUNCH}"
+
+
+def policy(effect: str, **context: Any) -> dict[str, Any]:
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": METHOD_ARN}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    return {"principalId": "p", "policyDocument": document, "context": context}
+
+
+@dataclass
+class Lambda:
+    """Stands for the functions: what they answer, and the events that they got."""
+
+    authorizer: Any = field(default_factory=lambda: policy("Allow", workspace_id="w"))
+    launch: Any = field(default_factory=lambda: {"statusCode": 200, "body": "{}"})
+    events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
+        self.events.append((name, event))
+        answer = self.authorizer if "Authorizer" in name else self.launch
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def asked(self) -> int:
+        return sum("Authorizer" in name for name, _ in self.events)
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def functions() -> Lambda:
+    return Lambda()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+type Open = Callable[..., Gateway]
+type Send = Callable[..., Response]
+
+
+@pytest.fixture
+def open_gateway(project: Path, functions: Lambda, clock: Clock) -> Open:
+    def open_(**parameters: str) -> Gateway:
+        resources = load_template(project / "template.yaml", parameters)
+        names = {
+            f"arn:aws:lambda:us-east-1:123456789012:function:{name}": name
+            for name in ("enrollments-AuthorizerFunction", "enrollments-EnrollmentAutomationsFunction")
+        }
+        return Gateway(resources["Api"], resources["ApiprodStage"], names, functions.invoke, clock)
+
+    return open_
+
+
+@pytest.fixture
+def send(open_gateway: Open) -> Send:
+    gateway = open_gateway()
+
+    def send_(method: str = "POST", target: str = LAUNCH, token: str | None = TOKEN, **more: Any) -> Response:
+        headers = [("Authorization", token)] if token is not None else []
+        return gateway.handle(Request(method, target, [*headers, *more.pop("headers", [])], **more))[1]
+
+    return send_
+
+
+def error_type(response: Response) -> tuple[int, str]:
+    return response.status, json.loads(response.body)["error"]["type"]
+
+
+def test_an_allowed_request_reaches_the_function(send: Send, functions: Lambda) -> None:
+    functions.launch = {"statusCode": 200, "body": "hello", "multiValueHeaders": {"A": ["1", "2"]}}
+
+    response = send(body=b"{}")
+
+    assert (response.status, response.body, list(response.headers)) == (200, b"hello", [("A", "1"), ("A", "2")])
+
+
+def test_the_proxy_event_has_what_was_sent(send: Send, functions: Lambda) -> None:
+    send(target=f"{LAUNCH}?a=1&a=2&b=%20", headers=[("X-Two", "1"), ("X-Two", "2")], body='{"ä":1}'.encode())
+
+    _, event = functions.events[-1]
+    assert event["body"] == '{"ä":1}'
+    assert (event["headers"]["X-Two"], event["multiValueHeaders"]["X-Two"]) == ("2", ["1", "2"])
+    assert event["queryStringParameters"] == {"a": "2", "b": " "}
+    assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"], "b": [" "]}
+    assert (event["resource"], event["path"], event["requestContext"]["path"]) == (LAUNCH, LAUNCH, f"/prod{LAUNCH}")
+    assert event["requestContext"]["authorizer"] == {"principalId": "p", "workspace_id": "w"}
+
+
+def test_the_authorizer_gets_the_token_and_the_method(send: Send, functions: Lambda) -> None:
+    send()
+
+    assert functions.events[0][1] == {"type": "TOKEN", "authorizationToken": TOKEN, "methodArn": METHOD_ARN}
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("GET", LAUNCH), ("POST", "/"), ("POST", LAUNCH + "/"), ("POST", "/x" + LAUNCH), ("OPTIONS", LAUNCH)],
+)
+def test_an_unknown_route_is_404_with_and_without_a_token(send: Send, method: str, target: str) -> None:
+    assert error_type(send(method, target)) == (404, "route_not_found")
+    assert error_type(send(method, target, token=None)) == (404, "route_not_found")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [None, "", "Bearer", "Bearer ", f"Basic seam_testDemo_{SECRET}", TOKEN + "x", "Bearer seam_pk_x", TOKEN + " "],
+)
+def test_junk_is_refused_without_an_invocation(send: Send, functions: Lambda, token: str | None) -> None:
+    response = send(token=token)
+
+    assert error_type(response) == (401, "unauthorized")
+    assert functions.events == []
+
+
+def test_a_denial_is_a_401_with_its_reason(send: Send, functions: Lambda) -> None:
+    functions.authorizer = policy("Deny", message="API Key not found")
+
+    response = send()
+
+    assert response.status == 401
+    assert json.loads(response.body) == {
+        "error": {"type": "unauthorized", "message": "API Key not found"},
+        "ok": False,
+    }
+
+
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+def test_a_decision_is_kept_for_its_time(send: Send, functions: Lambda, clock: Clock, effect: str) -> None:
+    functions.authorizer = policy(effect)
+    for clock.now in (0, 59):
+        send()
+    assert functions.asked() == 1
+
+    clock.now = 61
+    send()
+
+    assert functions.asked() == 2
+
+
+def test_decisions_are_kept_by_token(send: Send, functions: Lambda) -> None:
+    send()
+    send(token=TOKEN.replace("Demo", "Dtwo"))
+
+    assert functions.asked() == 2
+
+
+def test_without_a_cache_time_nothing_is_kept(open_gateway: Open, functions: Lambda) -> None:
+    gateway = open_gateway(AuthorizerCacheSeconds="0")
+    for _ in range(2):
+        gateway.handle(Request("POST", LAUNCH, [("Authorization", TOKEN)]))
+
+    assert functions.asked() == 2
+
+
+@pytest.mark.parametrize("failure", [FunctionError("broke"), {"policyDocument": {}}, "Allow", None])
+def test_an_authorizer_that_cannot_decide_lets_nobody_in_and_is_asked_again(
+    send: Send, functions: Lambda, failure: Any
+) -> None:
+    functions.authorizer = failure
+    response = send()
+    assert error_type(response) == (503, "service_unavailable")
+    assert ("Retry-After", "1") in response.headers
+
+    functions.authorizer = policy("Allow")
+
+    assert send().status == 200
+
+
+@pytest.mark.parametrize(
+    "failure", [FunctionError("broke"), None, "text", {"statusCode": "200"}, {"statusCode": 200, "body": {}}]
+)
+def test_a_function_that_fails_is_a_500_that_tells_nothing(send: Send, functions: Lambda, failure: Any) -> None:
+    functions.launch = failure
+
+    response = send()
+
+    assert response.status == 500
+    assert json.loads(response.body) == {
+        "error": {"type": "internal_server_error", "message": "Internal server error"},
+        "ok": False,
+    }
+
+
+def test_too_many_requests_are_throttled_until_time_passes(open_gateway: Open, clock: Clock) -> None:
+    gateway = open_gateway(ThrottlingRateLimit="1", ThrottlingBurstLimit="2")
+    request = Request("POST", LAUNCH, [("Authorization", TOKEN)])
+
+    statuses = [gateway.handle(request)[1].status for _ in range(3)]
+    throttled = gateway.handle(request)[1]
+    clock.now = 1
+
+    assert statuses == [200, 200, 429]
+    assert error_type(throttled) == (429, "too_many_requests")
+    assert ("Retry-After", "1") in throttled.headers
+    assert gateway.handle(request)[1].status == 200
+
+
+def test_a_body_over_10_mb_is_refused(send: Send, functions: Lambda) -> None:
+    assert error_type(send(body=b"x" * (10 * 1024 * 1024 + 1))) == (413, "request_too_large")
+    assert functions.events == []
+
+
+def test_every_answer_of_the_gateway_has_the_requests_id(open_gateway: Open) -> None:
+    request_id, response = open_gateway().handle(Request("GET", "/", []))
+
+    assert ("seam-request-id", request_id) in response.headers
+    assert ("Content-Type", "application/json") in response.headers
+
+
+def test_head_has_no_body(send: Send) -> None:
+    assert send("HEAD").body == b""
+
+
+def test_a_body_that_is_not_utf_8_is_passed_on_as_text(send: Send, functions: Lambda) -> None:
+    send(body=b"\xff{}")
+
+    assert functions.events[-1][1]["body"] == "\ufffd{}"
+
+
+def test_a_base64_answer_is_decoded(send: Send, functions: Lambda) -> None:
+    functions.launch = {"statusCode": 200, "body": "aGk=", "isBase64Encoded": True}
+
+    assert send().body == b"hi"
