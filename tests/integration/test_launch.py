@@ -241,7 +241,7 @@ def refused_launch(name: str, workspace: Workspace, other: Workspace, identity: 
         ("other manager's user", AcsUserNotInAcsSystem),
     ],
 )
-def test_a_refused_launch_says_why_and_leaves_nothing(  # noqa: PLR0913
+def test_a_refused_launch_says_why_and_leaves_nothing(
     store: Store,
     do_launch: Launch,
     workspace: Workspace,
@@ -340,7 +340,7 @@ def test_a_link_made_meanwhile_is_used(
     do_launch(workspace.user_identity(), manager)
     link_key = acs_user_link_key(workspace.workspace_id, identity, manager)
     store.table.put(put_new(link_key, {"acs_user_id": "first"}))
-    rounds = []
+    rounds: list[None] = []
 
     def change_link(**_: Any) -> None:
         rounds.append(None)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
@@ -14,12 +15,12 @@ from botocore.exceptions import (
 )
 
 from enrollment.errors import ServiceUnavailable
-from enrollment.table import Key, Table, put_new, require
+from enrollment.table import Item, Key, Table, put_new, require
 from tests.conftest import TABLE_NAME, Store
 
 HERE = Key("here", "x")
 THERE = Key("there", "x")
-ITEM = {"name": "a", "is_good": True}
+ITEM: Item = {"name": "a", "is_good": True}
 
 type Answers = Callable[..., list[None]]
 
@@ -40,7 +41,7 @@ def answer_next(store: Store) -> Answers:
             failure = next(queue, None)
             if isinstance(failure, Exception):
                 raise failure
-            return None if failure is None else (AWSResponse("http://x", failure[0], {}, None), failure[1])
+            return None if failure is None else (AWSResponse("http://x", failure[0], HTTPHeaders(), None), failure[1])
 
         event = "before-send" if isinstance(failures[0], Exception) else "before-call"
         store.client.meta.events.register_first(f"{event}.dynamodb.{operation}", interfere)

@@ -72,7 +72,7 @@ def test_a_good_key_costs_one_read(store: Store) -> None:
 def test_a_key_works_until_it_expires(store: Store) -> None:
     key = create_api_key(store.table, WORKSPACE_ID, expires_at=NOW)
 
-    assert authenticate(store.table, f"Bearer {key}", NOW - timedelta(milliseconds=1))
+    assert authenticate(store.table, f"Bearer {key}", NOW - timedelta(milliseconds=1)).workspace_id == WORKSPACE_ID
     with pytest.raises(Unauthorized, match="expired"):
         authenticate(store.table, f"Bearer {key}", NOW)
 

@@ -10,12 +10,12 @@ import pytest
 from enrollments.local.functions import FunctionDefinition, FunctionError, Functions
 from enrollments.local.stack import FunctionLog
 
-type Write = Callable[[str], None]
+type Write = Callable[[str], int]
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    return lambda source: (tmp_path / "app.py").write_text(source) and None
+    return lambda source: (tmp_path / "app.py").write_text(source)
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ class Functions:
         self._handlers: dict[str, Handler] = {}
         self._sources = self._read_sources()
 
-    def invoke(self, name: str, event: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
         """Invoke a function and return its answer.
 
         Args:

@@ -440,7 +440,7 @@ def _read_throttle(stage: Resource, clock: Callable[[], float]) -> _Throttle | N
     return _Throttle(float(rate), float(burst), clock)
 
 
-def _read_proxy_answer(answer: Any) -> Response:  # noqa: ANN401 - whatever the function returned
+def _read_proxy_answer(answer: Any) -> Response:
     """Turn a function's answer into a response (developer guide, "Output format of a Lambda function").
 
     Raises:

@@ -35,7 +35,7 @@ class Authorization:
     _statements: tuple[tuple[bool, tuple[re.Pattern[str], ...]], ...]
 
     @classmethod
-    def from_answer(cls, answer: Any) -> "Authorization":  # noqa: ANN401 - whatever the function returned
+    def from_answer(cls, answer: Any) -> "Authorization":
         """Read an authorizer's answer.
 
         Raises:
@@ -72,7 +72,7 @@ def _statement(statement: Mapping[str, Any]) -> tuple[bool, tuple[re.Pattern[str
     return statement["Effect"] == "Allow", tuple(_pattern(arn) for arn in _list(statement["Resource"]))
 
 
-def _list(value: Any) -> list[Any]:  # noqa: ANN401 - one or several
+def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 

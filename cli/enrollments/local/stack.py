@@ -51,7 +51,7 @@ class Stack:
     table: Table
     demo: Demo
 
-    def invoke(self, event: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+    def invoke(self, event: Mapping[str, Any]) -> Any:
         """Invoke the function that an authorizer's or a proxy event is for.
 
         Raises:

@@ -184,7 +184,7 @@ class _Evaluation:
             found[logical_id] = Resource(logical_id, resource["Type"], self._reference(logical_id), properties)
         return found
 
-    def evaluate(self, value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
+    def evaluate(self, value: Any, where: str) -> Any:
         if isinstance(value, list):
             items = [self.evaluate(item, f"{where}[{index}]") for index, item in enumerate(value)]
             return [item for item in items if item is not _NO_VALUE]
@@ -197,7 +197,7 @@ class _Evaluation:
         evaluated = {name: self.evaluate(item, f"{where}.{name}") for name, item in value.items()}
         return {name: item for name, item in evaluated.items() if item is not _NO_VALUE}
 
-    def _intrinsic(self, name: str, argument: Any, where: str) -> Any:  # noqa: ANN401, PLR0911 - a table of functions
+    def _intrinsic(self, name: str, argument: Any, where: str) -> Any:  # noqa: PLR0911 - a table of functions
         match name:
             case "Ref":
                 return self._ref(argument, where)
@@ -219,7 +219,7 @@ class _Evaluation:
             case _:
                 return self._conditional(name, argument, where)
 
-    def _conditional(self, name: str, argument: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
+    def _conditional(self, name: str, argument: Any, where: str) -> Any:
         match name:
             case "Fn::If":
                 condition, if_true, if_false = argument
@@ -238,7 +238,7 @@ class _Evaluation:
             case _:
                 raise TemplateError(f"{where}: the intrinsic {name} cannot be interpreted here")
 
-    def _truth(self, value: Any, where: str) -> bool:  # noqa: ANN401 - any condition
+    def _truth(self, value: Any, where: str) -> bool:
         truth = self.evaluate(value, where)
         if not isinstance(truth, bool):
             raise TemplateError(f"{where}: not a condition: {value}")
@@ -249,7 +249,7 @@ class _Evaluation:
             raise TemplateError(f"{where}: unknown condition {name}")
         return self._truth(self._conditions[name], f"Conditions.{name}")
 
-    def _ref(self, name: str, where: str) -> Any:  # noqa: ANN401 - a parameter can be a list
+    def _ref(self, name: str, where: str) -> Any:
         if name == "AWS::NoValue":
             return _NO_VALUE
         if name in _PSEUDO_PARAMETERS:

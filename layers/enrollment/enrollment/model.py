@@ -30,7 +30,7 @@ def _uuid(value: str) -> str:
 def _refuse_null(expected: str) -> BeforeValidator:
     """Refuse ``null`` for an optional parameter: it is not the same as absent (contract, "Errors")."""
 
-    def refuse(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    def refuse(value: Any) -> Any:
         if value is None:
             raise PydanticCustomError("null", f"Expected {expected}, received null")
         return value

@@ -1,0 +1,78 @@
+"""The service over HTTP: the local stack, or any other at a base URL.
+
+``ENROLLMENTS_BASE_URL`` names another target; its table must then be reachable (``AWS_ENDPOINT_URL_DYNAMODB`` and
+``ENROLLMENTS_TABLE_NAME``) and hold the demo workspaces.
+"""
+
+import io
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from enrollment.table import Table, create_client
+from enrollments.local.demo import demo
+from enrollments.local.server import make_server, port_of
+from enrollments.local.stack import open_stack
+from tests.conftest import Workspace
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service with its demo workspaces.
+
+    Attributes:
+        base_url: Where it is.
+        variables: What ``make run`` prints.
+        workspace: Puts more items into the demo workspace.
+        terminal: What a person would see, if it runs here.
+    """
+
+    base_url: str
+    variables: Mapping[str, str]
+    workspace: Workspace
+    terminal: io.StringIO
+
+    def __getitem__(self, name: str) -> str:
+        return self.variables[name]
+
+    def launch(self, body: object = None, *, token: str | None = None, **more: Any) -> httpx.Response:
+        """POST a launch with the demo workspace's key."""
+        authorization = {"Authorization": f"Bearer {token or self['SEAM_API_KEY']}"}
+        return httpx.post(
+            f"{self.base_url}/user_identities/enrollment_automations/launch",
+            headers=authorization | more.pop("headers", {}),
+            **({"json": body} | more if body is not None else more),
+            timeout=30,
+        )
+
+    def pair(self) -> dict[str, str]:
+        """Return the parameters of a launch that nobody has made."""
+        return {
+            "user_identity_id": self.workspace.user_identity(),
+            "credential_manager_acs_system_id": self["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+        }
+
+
+@pytest.fixture(scope="module")
+def service(project: Path) -> Iterator[Service]:
+    variables = demo().variables
+    terminal = io.StringIO()
+    if base_url := os.environ.get("ENROLLMENTS_BASE_URL"):
+        table = Table(create_client(), os.environ["ENROLLMENTS_TABLE_NAME"])
+        yield Service(base_url, variables, Workspace(table, variables["SEAM_WORKSPACE_ID"]), terminal)
+        return
+    with open_stack(project / "template.yaml", log=io.StringIO(), terminal=terminal) as stack:
+        server = make_server(stack.gateway, 0, terminal)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        workspace = Workspace(stack.table, variables["SEAM_WORKSPACE_ID"])
+        yield Service(f"http://127.0.0.1:{port_of(server)}", variables, workspace, terminal)
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,201 @@
+"""``enrollments local run`` as a person meets it."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+COMMAND = Path(sys.executable).parent / "enrollments"
+LAUNCH = "/user_identities/enrollment_automations/launch"
+
+
+@dataclass
+class Run:
+    """A running command and the copy of the project that it runs in."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        lines = (self.folder / ".local/demo.env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    def launch(self) -> httpx.Response:
+        variables = self.variables
+        return httpx.post(
+            variables["SEAM_ENDPOINT"] + LAUNCH,
+            headers={"Authorization": f"Bearer {variables['SEAM_API_KEY']}"},
+            json={
+                "user_identity_id": variables["USER_IDENTITY_ID"],
+                "credential_manager_acs_system_id": variables["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+            },
+            timeout=30,
+        )
+
+    def stop(self, number: int) -> float:
+        """Send a signal; return the seconds until the command has ended."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=10)
+        return time.monotonic() - began
+
+
+type Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start(project: Path, tmp_path: Path) -> Iterator[Start]:
+    runs: list[Run] = []
+
+    def start_(*arguments: str, port: int = 0, wait: bool = True) -> Run:
+        folder = tmp_path / str(len(runs))
+        folder.mkdir()
+        for name in ("functions", "layers"):
+            shutil.copytree(project / name, folder / name)
+        shutil.copy(project / "template.yaml", folder)
+        with (folder / "output").open("w") as output:
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                [COMMAND, "local", "run", "--port", str(port), *arguments],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                # The package under test is the copy's, so that it can be edited.
+                env={**os.environ, "PYTHONPATH": str(folder / "layers/enrollment")},
+            )
+        run = Run(process, folder)
+        runs.append(run)
+        deadline = time.monotonic() + 30
+        while wait and "Listening" not in run.output:
+            assert process.poll() is None, run.output
+            assert time.monotonic() < deadline, run.output
+            time.sleep(0.05)
+        return run
+
+    yield start_
+    for run in runs:
+        run.process.kill()
+        run.process.wait()
+
+
+def test_what_is_printed_works_when_pasted(start: Start, project: Path) -> None:
+    run = start()
+    (curl,) = re.findall(r"^curl .*$", run.output, re.MULTILINE)
+    (script,) = re.findall(r"^from seam import Seam\n(?:.+\n){4}", run.output, re.MULTILINE)
+
+    by_curl = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)  # noqa: S603, S607
+    by_sdk = subprocess.run(  # noqa: S603
+        [project / ".venv-seam-1/bin/python", "-"], input=script, capture_output=True, text=True, check=True
+    )
+
+    assert '"ok":true' in by_curl.stdout
+    assert by_sdk.stdout.startswith("EnrollmentAutomation(")
+
+
+def test_the_variables_are_printed_and_written(start: Start) -> None:
+    run = start()
+
+    expected = {
+        "SEAM_ENDPOINT",
+        "SEAM_API_KEY",
+        "SEAM_WORKSPACE_ID",
+        "USER_IDENTITY_ID",
+        "OTHER_USER_IDENTITY_ID",
+        "CREDENTIAL_MANAGER_ACS_SYSTEM_ID",
+        "OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID",
+        "ACS_SYSTEM_ID",
+        "ACS_CREDENTIAL_POOL_ID",
+        "OTHER_ACS_CREDENTIAL_POOL_ID",
+        "CREDENTIAL_MANAGER_ACS_USER_ID",
+    }
+    assert expected <= run.variables.keys()
+    for name, value in run.variables.items():
+        assert f"{name}={value}\n" in run.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once_though_a_client_is_connected(start: Start, number: int) -> None:
+    run = start()
+    port = int(run.variables["SEAM_ENDPOINT"].rpartition(":")[2])
+
+    with closing(socket.create_connection(("127.0.0.1", port))):
+        assert run.stop(number) < 2
+
+    assert "Traceback" not in run.output
+
+
+def test_a_taken_port_is_one_clear_line(start: Start) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        run = start(port=port, wait=False)
+
+        assert run.process.wait(timeout=30) == 1
+
+    assert run.output == f"Error: port {port} is taken; choose another: make run PORT={port + 1}\n"
+
+
+@pytest.mark.parametrize(
+    "file", ["functions/enrollment_automations/app.py", "layers/enrollment/enrollment/automations.py"]
+)
+def test_an_edited_file_is_picked_up_and_a_defect_shows_its_traceback(start: Start, file: str) -> None:
+    run = start()
+    path = run.folder / file
+    source = path.read_text()
+    assert run.launch().status_code == 200
+
+    path.write_text(source.replace('"""\n', '"""\n\nraise RuntimeError("planted")\n', 1))
+    broken = run.launch()
+
+    assert (broken.status_code, broken.json()["error"]["type"]) == (500, "internal_server_error")
+    assert "Traceback" in run.output
+    assert "RuntimeError: planted" in run.output
+    path.write_text(source)
+    assert run.launch().status_code == 200
+
+
+def test_a_defect_in_a_route_shows_its_traceback(start: Start) -> None:
+    run = start()
+    path = run.folder / "layers/enrollment/enrollment/automations.py"
+    call = "        automation = _new_automation"
+    path.write_text(path.read_text().replace(call, f"        1 / 0\n{call}"))
+
+    response = run.launch()
+
+    assert (response.status_code, response.json()["error"]["message"]) == (500, "Internal server error")
+    assert "ZeroDivisionError" in run.output
+
+
+def test_a_template_that_cannot_be_interpreted_is_one_clear_line(start: Start) -> None:
+    edited = start("--template", "missing.yaml", wait=False).folder / "template.yaml"
+    edited.write_text(edited.read_text().replace("        DefaultAuthorizer: TokenAuthorizer\n", ""))
+
+    run = start("--template", str(edited), wait=False)
+
+    assert run.process.wait(timeout=30) == 1
+    (line,) = run.output.splitlines()
+    assert line.startswith(f"Error: POST {LAUNCH}: a route needs one authorizer")
+
+
+def test_a_database_out_of_reach_at_the_start_is_one_clear_line(start: Start) -> None:
+    run = start("--dynamodb-endpoint", "http://127.0.0.1:9", wait=False)
+
+    assert run.process.wait(timeout=30) == 1
+    (line,) = run.output.splitlines()
+    assert line.startswith("Error: DynamoDB at http://127.0.0.1:9: ")
