@@ -15,7 +15,7 @@ type Write = Callable[[str], int]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    return lambda source: (tmp_path / "app.py").write_text(source)
+    return (tmp_path / "app.py").write_text
 
 
 @pytest.fixture
