@@ -9,7 +9,7 @@ COOL_DOWN ?= 7 days
 
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url \
 	--exclude-newer '$(COOL_DOWN)' --custom-compile-command 'make lock'
 
@@ -63,7 +63,7 @@ clean: ## remove what the targets made
 .venv/run.stamp: requirements/run.txt pyproject.toml | .venv/bin/python
 	@echo "Installing requirements/run.txt (about 15 s, once)"
 	@$(BIN)/python $(PIP_INSTALL) -r requirements/run.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt .venv/run.stamp

@@ -3,6 +3,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from enrollment.automations import KnownItems, Launched, known_items, launch
 from enrollment.errors import (
@@ -15,6 +16,7 @@ from enrollment.errors import (
     AcsUserNotInAcsSystem,
     EnrollmentAutomationAlreadyExists,
     EnrollmentError,
+    ServiceUnavailable,
     UserIdentityNotFound,
 )
 from enrollment.model import LaunchRequest
@@ -37,6 +39,11 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 @pytest.fixture
 def known() -> KnownItems:
     return known_items()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
 
 
 @pytest.fixture
@@ -353,3 +360,50 @@ def test_a_link_made_meanwhile_is_used(
     items = store.items()
     assert len(rounds) == 3
     assert acs_user_key(workspace.workspace_id, str(items[link_key]["acs_user_id"])) in items
+
+
+@pytest.mark.parametrize("request_number", [1, 2])
+def test_a_launch_that_loses_the_database_leaves_nothing_and_can_be_repeated(
+    store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str, request_number: int
+) -> None:
+    acs_user_id = workspace.acs_user(manager)
+    before = store.items()
+    seen: list[None] = []
+    is_down = [True]
+
+    def lose(**_: Any) -> None:
+        seen.append(None)
+        if is_down[0] and len(seen) >= request_number:
+            raise EndpointConnectionError(endpoint_url="http://x")
+
+    store.client.meta.events.register_first("before-send.dynamodb", lose)
+    with pytest.raises(ServiceUnavailable):
+        do_launch(identity, manager, credential_manager_acs_user_id=acs_user_id)
+    is_down[0] = False
+    assert store.items() == before
+
+    assert not do_launch(identity, manager, credential_manager_acs_user_id=acs_user_id).is_replay
+
+
+def test_a_launch_whose_answer_is_lost_is_made_once(
+    store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str
+) -> None:
+    """botocore repeats a request whose answer it did not get; the launch then meets what it wrote itself."""
+    do_launch(workspace.user_identity(), manager)
+    before = store.items()
+    lost: list[None] = []
+
+    def lose_once(**_: Any) -> None:
+        if not lost:
+            lost.append(None)
+            raise ReadTimeoutError(endpoint_url="http://x")
+
+    store.client.meta.events.register_last("before-send.dynamodb.TransactWriteItems", lose_once)
+    launched = do_launch(identity, manager, create_credential_manager_user=True)
+
+    new = {key: item for key, item in store.items().items() if key not in before}
+    assert len(lost) == 1
+    assert len(new) == 4
+    assert new[automation_key(workspace.workspace_id, identity, manager)]["enrollment_automation_id"] == (
+        launched.automation.enrollment_automation_id
+    )

@@ -191,3 +191,13 @@ def test_keys_that_stay_unprocessed_are_an_outage(store: Store, answer_next: Ans
 
     with pytest.raises(ServiceUnavailable):
         store.table.batch_get([HERE])
+
+
+def test_a_process_that_has_seen_an_outage_goes_on_retrying(store: Store, answer_next: Answers) -> None:
+    outage = [EndpointConnectionError(endpoint_url="http://x")] * 300
+    seen = answer_next("GetItem", *outage)
+    for _ in range(100):
+        with pytest.raises(ServiceUnavailable):
+            store.table.get(HERE)
+
+    assert len(seen) == 300

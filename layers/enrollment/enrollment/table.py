@@ -160,12 +160,14 @@ def create_client() -> "DynamoDBClient":
     """Make the process's client.
 
     Timeouts are the design's ("The table"): with botocore's defaults of 60 s one black-holed socket would use up
-    an invocation.  A botocore session starts faster than ``boto3.client``, which imports S3 transfers too.
+    an invocation.  Its mode ``standard`` stops retrying in a process that has seen many failures, until as many calls
+    have succeeded, replays and other refused transactions not counted; ``legacy`` tries each call as often as the last.
+    A botocore session starts faster than ``boto3.client``, which imports S3 transfers too.
     """
     config = Config(
         connect_timeout=1,
         read_timeout=2,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        retries={"mode": "legacy", "total_max_attempts": 3},
         tcp_keepalive=True,
     )
     session = botocore.session.get_session()
