@@ -83,10 +83,10 @@ class Workspace:
         return self._put(user_identity_key, {})
 
     def credential_manager(self) -> str:
-        return self._put(acs_system_key, {"is_credential_manager": True})
+        return self._put(acs_system_key, {"is_credential_manager": True}, "acs_system_id")
 
     def acs_system(self) -> str:
-        return self._put(acs_system_key, {"is_credential_manager": False})
+        return self._put(acs_system_key, {"is_credential_manager": False}, "acs_system_id")
 
     def acs_credential_pool(self, acs_system_id: str) -> str:
         return self._put(acs_credential_pool_key, {"acs_system_id": acs_system_id})
@@ -94,9 +94,9 @@ class Workspace:
     def acs_user(self, acs_system_id: str) -> str:
         return self._put(acs_user_key, {"acs_system_id": acs_system_id})
 
-    def _put(self, key: Any, attributes: Mapping[str, str | bool]) -> str:
+    def _put(self, key: Any, attributes: Mapping[str, str | bool], id_name: str = "id") -> str:
         identifier = str(uuid4())
-        self.table.put(put_new(key(self.workspace_id, identifier), attributes))
+        self.table.put(put_new(key(self.workspace_id, identifier), {id_name: identifier, **attributes}))
         return identifier
 
 

@@ -15,36 +15,46 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from enrollment.errors import Unauthorized
 from enrollment.settings import Settings
 from enrollment.table import Table, create_client
-from enrollment.tokens import authenticate
+from enrollment.tokens import TokenKind, authenticate
 
 logger = Logger()
 table = Table(create_client(), Settings.from_environment().table_name)
 
 
+# A client session reads, and nothing else (contract, "Enrollment automations").
+_CLIENT_SESSION_ROUTES = ("user_identities/enrollment_automations/get", "user_identities/enrollment_automations/list")
+
+
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Decide about a token; what it returns is in API Gateway's "Output from an API Gateway Lambda authorizer"."""
     logger.append_keys(function_request_id=context.aws_request_id)
-    every_route = _every_route(event["methodArn"])
+    stage = _stage(event["methodArn"])
     try:
         principal = authenticate(table, event["authorizationToken"], datetime.now(UTC))
     except Unauthorized as refusal:
         logger.info("denied", reason=refusal.message)
-        return _policy("Deny", every_route, "unknown", {"message": refusal.message})
+        return _policy("Deny", [f"{stage}/*"], "unknown", {"message": refusal.message})
     except Exception:
         logger.exception("cannot decide")
         raise
-    logger.info("allowed", token_id=principal.token_id, workspace_id=principal.workspace_id)
-    return _policy("Allow", every_route, principal.token_id, {"workspace_id": principal.workspace_id})
+    logger.info("allowed", token_id=principal.token_id, token_kind=principal.kind)
+    if principal.kind is TokenKind.CLIENT_SESSION:
+        routes = [f"{stage}/*/{route}" for route in _CLIENT_SESSION_ROUTES]
+    else:
+        routes = [f"{stage}/*"]
+    # The message is for the routes that the policy does not name.
+    reason = {"message": "A client session cannot be used for this route"}
+    return _policy("Allow", routes, principal.token_id, principal.to_context() | reason)
 
 
-def _every_route(method_arn: str) -> str:
-    """Return ``arn:<partition>:execute-api:<region>:<account>:<api>/<stage>/*`` of a called method's ARN."""
+def _stage(method_arn: str) -> str:
+    """Return ``arn:<partition>:execute-api:<region>:<account>:<api>/<stage>`` of a called method's ARN."""
     api, stage, *_ = method_arn.split("/")
-    return f"{api}/{stage}/*"
+    return f"{api}/{stage}"
 
 
-def _policy(effect: str, resource: str, principal_id: str, context: dict[str, str]) -> dict[str, Any]:
-    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": [resource]}
+def _policy(effect: str, resources: list[str], principal_id: str, context: dict[str, str]) -> dict[str, Any]:
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": resources}
     return {
         "principalId": principal_id,
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},

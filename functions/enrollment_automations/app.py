@@ -9,34 +9,65 @@ from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from enrollment import automations
-from enrollment.api import ProxyEvent, ProxyResponse, answer, create_resolver, workspace_id
-from enrollment.model import LaunchRequest, LaunchResponse
+from enrollment.api import Api, ProxyEvent, ProxyResponse
+from enrollment.model import (
+    AutomationResponse,
+    AutomationsResponse,
+    DeleteRequest,
+    DoneResponse,
+    GetRequest,
+    LaunchRequest,
+    ListRequest,
+)
 from enrollment.settings import Settings
 from enrollment.table import Table, create_client
 
-_LAUNCH = "/user_identities/enrollment_automations/launch"
+_ROOT = "/user_identities/enrollment_automations"
+_LAUNCH = f"{_ROOT}/launch"
 
+settings = Settings.from_environment()
 logger = Logger()
 metrics = Metrics()
-app = create_resolver()
-table = Table(create_client(), Settings.from_environment().table_name)
+api = Api(logger, settings.cors_origins)
+table = Table(create_client(), settings.table_name)
 known = automations.known_items()
 
 
-@app.post(_LAUNCH)
-def launch(request: Annotated[LaunchRequest, Body()]) -> LaunchResponse:
+@api.resolver.post(_LAUNCH)
+def launch(request: Annotated[LaunchRequest, Body()]) -> AutomationResponse:
     """Launch an enrollment automation."""
-    launched = automations.launch(table, known, workspace_id(app), request)
+    launched = automations.launch(table, known, api.workspace_caller, request)
     outcome = "Replayed" if launched.is_replay else "Launched"
     _count(outcome)
     logger.info(outcome.lower(), enrollment_automation_id=launched.automation.enrollment_automation_id)
-    return LaunchResponse(enrollment_automation=launched.automation)
+    return AutomationResponse(enrollment_automation=launched.automation)
+
+
+@api.resolver.route(f"{_ROOT}/get", method=["GET", "POST"])
+def get(request: Annotated[GetRequest, Body()]) -> AutomationResponse:
+    """Get an enrollment automation."""
+    return AutomationResponse(enrollment_automation=automations.get(table, api.caller, request))
+
+
+@api.resolver.route(f"{_ROOT}/list", method=["GET", "POST"])
+def list_(request: Annotated[ListRequest, Body()]) -> AutomationsResponse:
+    """List the enrollment automations of a user identity."""
+    found = automations.list_of_user_identity(table, api.caller, request)
+    return AutomationsResponse(enrollment_automations=found)
+
+
+@api.resolver.route(f"{_ROOT}/delete", method=["DELETE", "POST"])
+def delete(request: Annotated[DeleteRequest, Body()]) -> DoneResponse:
+    """Delete an enrollment automation."""
+    automations.delete(table, api.workspace_caller, request)
+    logger.info("deleted", enrollment_automation_id=request.enrollment_automation_id)
+    return DoneResponse()
 
 
 def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
     """Answer a request, and count what became of a launch."""
-    response = answer(app, logger, event, context)
-    if event["resource"] == _LAUNCH:
+    response = api.answer(event, context)
+    if event["resource"] == _LAUNCH and event["httpMethod"] == "POST":
         if response["statusCode"] != HTTPStatus.OK:
             _count("Failed" if response["statusCode"] >= HTTPStatus.INTERNAL_SERVER_ERROR else "Refused")
         metrics.add_metadata("request_id", event["requestContext"]["requestId"])

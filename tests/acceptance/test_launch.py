@@ -212,8 +212,8 @@ def test_what_an_id_does_not_refer_to_is_said(
     [
         ("seam_testNone_PubLicDemoKeyForLocaLUse", "API Key not found"),
         ("seam_testDemo_PubLicDemoKeyForLocaLUsf", "API Key not found"),
-        ("seam_at1testDemo_PubLicDemoKeyForLocaLUse", "Access token not found"),
-        ("seam_cst1testDemo_PubLicDemoKeyForLocaLUse", "Unauthorized (client session not found)"),
+        ("seam_at1testNone_PubLicDemoKeyForLocaLUse", "Access token not found"),
+        ("seam_cst1testNone_PubLicDemoKeyForLocaLUse", "Unauthorized (client session not found)"),
         ("eyJhbGciOiJub25lIn0.eyJzdWIiOiJkZW1vIn0.c2ln", "A JWT was used instead of an API key"),
         ("EXPIRED_SEAM_API_KEY", "API Key has expired"),
         ("REVOKED_SEAM_API_KEY", "API Key has been revoked"),

@@ -29,6 +29,7 @@ from enrollment.table import (
     claim,
     put_new,
 )
+from enrollment.tokens import Caller
 from tests.conftest import Store, Workspace
 
 type Launch = Callable[..., Launched]
@@ -50,7 +51,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def do_launch(store: Store, workspace: Workspace, known: KnownItems) -> Launch:
     def do(identity: str, manager: str, **options: Any) -> Launched:
         request = LaunchRequest(user_identity_id=identity, credential_manager_acs_system_id=manager, **options)
-        return launch(store.table, known, workspace.workspace_id, request)
+        return launch(store.table, known, Caller(workspace.workspace_id), request)
 
     return do
 
@@ -301,6 +302,19 @@ def test_what_an_id_refers_to_is_answered_before_the_conflict(do_launch: Launch,
         do_launch(identity, manager, credential_manager_acs_user_id=UNKNOWN)
 
 
+@pytest.mark.parametrize("wrong", ["no manager", "other manager's pool"])
+def test_an_unknown_identity_is_missed_first_whatever_is_known(
+    do_launch: Launch, workspace: Workspace, other_workspace: Workspace, identity: str, manager: str, wrong: str
+) -> None:
+    arguments = refused_launch(wrong, workspace, other_workspace, identity, manager)
+    for _ in range(2):
+        with pytest.raises((AcsSystemIsNotCredentialManager, AcsCredentialPoolNotInAcsSystem)):
+            do_launch(**arguments)
+
+    with pytest.raises(UserIdentityNotFound):
+        do_launch(**arguments | {"identity": UNKNOWN})
+
+
 def test_an_unknown_identity_is_the_first_to_be_missed(do_launch: Launch) -> None:
     with pytest.raises(UserIdentityNotFound):
         do_launch(UNKNOWN, UNKNOWN, acs_credential_pool_id=UNKNOWN, credential_manager_acs_user_id=UNKNOWN)
@@ -335,7 +349,8 @@ def test_a_warm_replay_makes_one_request(store: Store, do_launch: Launch, identi
 def test_what_was_not_found_is_looked_up_again(do_launch: Launch, workspace: Workspace, identity: str) -> None:
     with pytest.raises(AcsSystemNotFound):
         do_launch(identity, UNKNOWN)
-    workspace.table.put(put_new(acs_system_key(workspace.workspace_id, UNKNOWN), {"is_credential_manager": True}))
+    manager = {"acs_system_id": UNKNOWN, "is_credential_manager": True}
+    workspace.table.put(put_new(acs_system_key(workspace.workspace_id, UNKNOWN), manager))
 
     assert not do_launch(identity, UNKNOWN).is_replay
 

@@ -1,29 +1,44 @@
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from enrollment.errors import Unauthorized
-from enrollment.table import put_new, token_key
-from enrollment.tokens import api_key_record, authenticate, create_api_key
+from enrollment.table import token_key
+from enrollment.tokens import (
+    Caller,
+    NewToken,
+    Principal,
+    TokenKind,
+    authenticate,
+    create_token,
+    list_tokens,
+    revoke_token,
+    store_token,
+)
 from tests.conftest import Store
 
 NOW = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)
 WORKSPACE_ID = "de300000-0000-4000-8000-000000000001"
+OTHER_WORKSPACE_ID = "de300000-0000-4000-8000-000000000002"
+IDENTITY = "de300000-0000-4000-8000-000000000011"
+OTHER_IDENTITY = "de300000-0000-4000-8000-000000000012"
 SECRET = "PubLicDemoKeyForLocaLUse"
 KEY = f"seam_testDemo_{SECRET}"
 
 
 @pytest.fixture(autouse=True)
 def api_key(store: Store) -> None:
-    store.table.put(put_new(token_key("testDemo"), api_key_record(SECRET, WORKSPACE_ID)))
+    store_token(store.table, "testDemo", NewToken(TokenKind.API_KEY, [WORKSPACE_ID]).record(SECRET, NOW))
 
 
 @pytest.mark.parametrize("header", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER   {KEY}", f"  Bearer {KEY} "])
 def test_a_good_key_opens_its_workspace(store: Store, header: str) -> None:
     principal = authenticate(store.table, header, NOW)
 
-    assert (principal.workspace_id, principal.token_id) == (WORKSPACE_ID, "testDemo")
+    assert principal == Principal(TokenKind.API_KEY, "testDemo", (WORKSPACE_ID,))
 
 
 @pytest.mark.parametrize(
@@ -69,32 +84,165 @@ def test_a_good_key_costs_one_read(store: Store) -> None:
     assert requests == ["DynamoDB_20120810.GetItem"]
 
 
-def test_a_key_works_until_it_expires(store: Store) -> None:
-    key = create_api_key(store.table, WORKSPACE_ID, expires_at=NOW)
+KINDS = {
+    TokenKind.API_KEY: (NewToken(TokenKind.API_KEY, [WORKSPACE_ID]), "API Key"),
+    TokenKind.PERSONAL_ACCESS_TOKEN: (
+        NewToken(TokenKind.PERSONAL_ACCESS_TOKEN, [WORKSPACE_ID, OTHER_WORKSPACE_ID]),
+        "Access token",
+    ),
+    TokenKind.CLIENT_SESSION: (
+        NewToken(TokenKind.CLIENT_SESSION, [WORKSPACE_ID], [IDENTITY, OTHER_IDENTITY]),
+        "Client session",
+    ),
+}
 
-    assert authenticate(store.table, f"Bearer {key}", NOW - timedelta(milliseconds=1)).workspace_id == WORKSPACE_ID
-    with pytest.raises(Unauthorized, match="expired"):
-        authenticate(store.table, f"Bearer {key}", NOW)
+
+@pytest.mark.parametrize("kind", TokenKind)
+def test_a_created_token_of_each_kind_is_good(store: Store, kind: TokenKind) -> None:
+    new, _ = KINDS[kind]
+
+    token = create_token(store.table, new)
+
+    principal = authenticate(store.table, f"Bearer {token}", NOW)
+    assert (principal.kind, principal.workspace_ids) == (kind, tuple(new.workspace_ids))
+    assert principal.user_identity_ids == tuple(new.user_identity_ids)
+    assert Principal.from_context(principal.to_context()) == principal
 
 
-def test_a_revoked_key_is_refused(store: Store) -> None:
-    record = api_key_record(SECRET, WORKSPACE_ID, revoked_at=NOW)
-    store.table.put(put_new(token_key("testGone"), record))
+@pytest.mark.parametrize("kind", TokenKind)
+def test_a_token_works_until_it_expires(store: Store, kind: TokenKind) -> None:
+    new, name = KINDS[kind]
+    token = create_token(store.table, replace(new, expires_at=NOW))
 
-    with pytest.raises(Unauthorized, match="revoked"):
-        authenticate(store.table, f"Bearer seam_testGone_{SECRET}", NOW)
+    assert authenticate(store.table, f"Bearer {token}", NOW - timedelta(milliseconds=1)).kind is kind
+    with pytest.raises(Unauthorized, match=f"^{name} has expired$"):
+        authenticate(store.table, f"Bearer {token}", NOW)
+
+
+@pytest.mark.parametrize("kind", TokenKind)
+def test_a_revoked_token_is_refused(store: Store, kind: TokenKind) -> None:
+    new, name = KINDS[kind]
+    token = create_token(store.table, new)
+
+    assert revoke_token(store.table, token.split("_")[1], NOW)
+
+    with pytest.raises(Unauthorized, match=f"^{name} has been revoked$"):
+        authenticate(store.table, f"Bearer {token}", NOW)
+
+
+def test_revoking_twice_keeps_the_first_time(store: Store) -> None:
+    revoke_token(store.table, "testDemo", NOW)
+
+    assert revoke_token(store.table, "testDemo", NOW + timedelta(days=1))
+    assert store.items()[token_key("testDemo")]["revoked_at"] == "2026-01-09T05:45:33.000Z"
+
+
+def test_revoking_a_token_that_is_not_there_makes_none(store: Store) -> None:
+    before = store.items()
+
+    assert not revoke_token(store.table, "testNone", NOW)
+    assert store.items() == before
+
+
+@pytest.mark.parametrize("prefix", ["at1", "cst1"])
+def test_a_token_of_one_kind_is_never_taken_as_another(store: Store, prefix: str) -> None:
+    store_token(store.table, f"{prefix}testDemo", NewToken(TokenKind.API_KEY, [WORKSPACE_ID]).record(SECRET, NOW))
+
+    with pytest.raises(Unauthorized, match="not found"):
+        authenticate(store.table, f"Bearer seam_{prefix}testDemo_{SECRET}", NOW)
+
+
+def test_tokens_are_listed_without_their_secrets(store: Store) -> None:
+    created = {create_token(store.table, new).split("_")[1] for new, _ in KINDS.values()}
+
+    listed = list_tokens(store.table)
+
+    assert {token.token_id for token in listed} == created | {"testDemo"}
+    assert SECRET not in repr(listed)
+
+
+def test_more_tokens_than_one_request_takes_are_listed(store: Store) -> None:
+    for _ in range(101):
+        create_token(store.table, NewToken(TokenKind.API_KEY, [WORKSPACE_ID]))
+
+    assert len(list_tokens(store.table)) == 102
+
+
+def test_a_short_that_is_taken_is_not_overwritten(store: Store) -> None:
+    before = store.items()
+
+    assert not store_token(store.table, "testDemo", NewToken(TokenKind.API_KEY, ["x"]).record("y", NOW))
+    assert store.items() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (TokenKind.API_KEY, []),
+        (TokenKind.API_KEY, [WORKSPACE_ID, OTHER_WORKSPACE_ID]),
+        (TokenKind.API_KEY, [WORKSPACE_ID], [IDENTITY]),
+        (TokenKind.CLIENT_SESSION, [WORKSPACE_ID]),
+        (TokenKind.CLIENT_SESSION, [WORKSPACE_ID, OTHER_WORKSPACE_ID], [IDENTITY]),
+        (TokenKind.PERSONAL_ACCESS_TOKEN, []),
+        (TokenKind.PERSONAL_ACCESS_TOKEN, [WORKSPACE_ID], [IDENTITY]),
+        (TokenKind.PERSONAL_ACCESS_TOKEN, [WORKSPACE_ID], [], "", None, True),
+    ],
+)
+def test_a_token_that_makes_no_sense_is_not_issued(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match=r"token|session|sandbox"):
+        NewToken(*arguments)
 
 
 def test_the_secret_is_not_stored(store: Store) -> None:
-    key = create_api_key(store.table, WORKSPACE_ID)
+    token = create_token(store.table, NewToken(TokenKind.API_KEY, [WORKSPACE_ID]))
 
-    assert key.rsplit("_", 1)[1] not in str(store.items())
+    assert token.rsplit("_", 1)[1] not in str(store.items())
 
 
-def test_created_keys_have_the_published_form(store: Store) -> None:
-    base58 = "[1-9A-HJ-NP-Za-km-z]"
-    keys = [create_api_key(store.table, WORKSPACE_ID) for _ in range(50)]
+@pytest.mark.parametrize(
+    ("new", "short"),
+    [
+        (KINDS[TokenKind.API_KEY][0], "(?!at|cst|pk|test)B{8}"),
+        (replace(KINDS[TokenKind.API_KEY][0], is_sandbox=True), "testB{4}"),
+        (KINDS[TokenKind.PERSONAL_ACCESS_TOKEN][0], "at1B{8}"),
+        (KINDS[TokenKind.CLIENT_SESSION][0], "cst1B{8}"),
+    ],
+)
+def test_created_tokens_have_the_published_form(store: Store, new: NewToken, short: str) -> None:
+    form = f"seam_{short}_B{{24}}".replace("B", "[1-9A-HJ-NP-Za-km-z]")
+    tokens = [create_token(store.table, new) for _ in range(20)]
 
-    assert len(set(keys)) == 50
-    for key in keys:
-        assert re.fullmatch(rf"seam_(?!at|cst|pk){base58}{{8}}_{base58}{{24}}", key)
+    assert len(set(tokens)) == 20
+    for token in tokens:
+        assert re.fullmatch(form, token)
+
+
+def test_a_personal_access_token_enters_the_workspace_that_is_named() -> None:
+    principal = Principal(TokenKind.PERSONAL_ACCESS_TOKEN, "at1", (WORKSPACE_ID, OTHER_WORKSPACE_ID))
+
+    assert principal.enter(f" {OTHER_WORKSPACE_ID.upper()} ") == Caller(OTHER_WORKSPACE_ID)
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        (None, "An access token was used instead of an API key"),
+        ("", "An access token was used instead of an API key"),
+        (IDENTITY, "The access token may not enter this workspace"),
+        (f"{WORKSPACE_ID},{OTHER_WORKSPACE_ID}", "The access token may not enter this workspace"),
+    ],
+)
+def test_a_personal_access_token_enters_no_other_workspace(named: str | None, message: str) -> None:
+    principal = Principal(TokenKind.PERSONAL_ACCESS_TOKEN, "at1", (WORKSPACE_ID, OTHER_WORKSPACE_ID))
+
+    with pytest.raises(Unauthorized, match=f"^{message}$"):
+        principal.enter(named)
+
+
+@pytest.mark.parametrize("named", [None, OTHER_WORKSPACE_ID])
+def test_the_other_kinds_are_in_their_own_workspace_whatever_is_named(named: str | None) -> None:
+    key = Principal(TokenKind.API_KEY, "testDemo", (WORKSPACE_ID,))
+    session = Principal(TokenKind.CLIENT_SESSION, "cst1", (WORKSPACE_ID,), (IDENTITY,))
+
+    assert key.enter(named) == Caller(WORKSPACE_ID)
+    assert session.enter(named) == Caller(WORKSPACE_ID, frozenset({IDENTITY}))

@@ -121,7 +121,14 @@ def test_the_authorizer_gets_the_token_and_the_method(send: Send, functions: Lam
 
 @pytest.mark.parametrize(
     ("method", "target"),
-    [("GET", LAUNCH), ("POST", "/"), ("POST", LAUNCH + "/"), ("POST", "/x" + LAUNCH), ("OPTIONS", LAUNCH)],
+    [
+        ("GET", LAUNCH),
+        ("POST", "/"),
+        ("POST", LAUNCH + "/"),
+        ("POST", "/x" + LAUNCH),
+        ("PUT", LAUNCH),
+        ("OPTIONS", "/"),
+    ],
 )
 def test_an_unknown_route_is_404_with_and_without_a_token(send: Send, method: str, target: str) -> None:
     assert error_type(send(method, target)) == (404, "route_not_found")

@@ -48,7 +48,7 @@ def test_parameters_reach_the_resources(project: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("        DefaultAuthorizer: TokenAuthorizer\n", "", "a route needs one authorizer"),
+        ("        DefaultAuthorizer: TokenAuthorizer\n", "", "DefaultAuthorizer"),
         (EVENT, EVENT + "            Auth: {Authorizer: NONE}\n", "a route needs one authorizer"),
         (EVENT, EVENT + "            Auth: {Authorizer: AWS_IAM}\n", "only custom TOKEN authorizers"),
         (EVENT, EVENT + "            Auth: {ApiKeyRequired: true}\n", "only custom TOKEN authorizers"),
@@ -66,7 +66,11 @@ def test_parameters_reach_the_resources(project: Path) -> None:
         ),
         ("ValidationExpression: ^", "ValidationExpression: ^(", "validation expression"),
         ("$context.authorizer.message", "$context.identity.sourceIp", "context.identity.sourceIp"),
-        ("seam-request-id: context.requestId", "seam-request-id: method.request.header.X", "cannot be interpreted"),
+        (
+            "seam-request-id: context.requestId",
+            "seam-request-id: method.request.querystring.x",
+            "cannot be interpreted",
+        ),
         ("!GetAtt AuthorizerRole.Arn", "!ImportValue role", "Fn::ImportValue"),
         ("!GetAtt AuthorizerRole.Arn", "!GetAtt AuthorizerRole.RoleId", "AuthorizerRole.RoleId"),
         ("TABLE_NAME: !Ref Table", "TABLE_NAME: !Ref Tableau", "Tableau"),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from enrollment.model import timestamp
 from enrollment.table import (
     Item,
     Key,
@@ -17,9 +18,10 @@ from enrollment.table import (
     acs_user_key,
     put_new,
     token_key,
+    token_listing_key,
     user_identity_key,
 )
-from enrollment.tokens import api_key_record
+from enrollment.tokens import NewToken, TokenKind
 
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
@@ -40,9 +42,10 @@ class Demo:
 def demo() -> Demo:
     """Return the demo workspaces."""
     workspace_id, other_workspace_id = _id(0x01), _id(0x02)
-    keys = {name: f"testD{name}" for name in ("emo", "two", "xpd", "rev")}
     variables = {
-        "SEAM_API_KEY": f"seam_{keys['emo']}_{_SECRET}",
+        "SEAM_API_KEY": _token("testDemo"),
+        "SEAM_PERSONAL_ACCESS_TOKEN": _token("at1testDemo"),
+        "SEAM_CLIENT_SESSION_TOKEN": _token("cst1testDemo"),
         "SEAM_WORKSPACE_ID": workspace_id,
         "USER_IDENTITY_ID": _id(0x11),
         "OTHER_USER_IDENTITY_ID": _id(0x12),
@@ -53,9 +56,9 @@ def demo() -> Demo:
         "OTHER_ACS_CREDENTIAL_POOL_ID": _id(0x32),
         "CREDENTIAL_MANAGER_ACS_USER_ID": _id(0x41),
         "OTHER_CREDENTIAL_MANAGER_ACS_USER_ID": _id(0x42),
-        "EXPIRED_SEAM_API_KEY": f"seam_{keys['xpd']}_{_SECRET}",
-        "REVOKED_SEAM_API_KEY": f"seam_{keys['rev']}_{_SECRET}",
-        "OTHER_SEAM_API_KEY": f"seam_{keys['two']}_{_SECRET}",
+        "EXPIRED_SEAM_API_KEY": _token("testDxpd"),
+        "REVOKED_SEAM_API_KEY": _token("testDrev"),
+        "OTHER_SEAM_API_KEY": _token("testDtwo"),
         "OTHER_SEAM_WORKSPACE_ID": other_workspace_id,
         "OTHER_WORKSPACE_USER_IDENTITY_ID": _id(0x13),
         "OTHER_WORKSPACE_ACS_SYSTEM_ID": _id(0x24),
@@ -64,11 +67,15 @@ def demo() -> Demo:
     }
     v = variables
     past = datetime.now(UTC) - timedelta(days=1)
+    workspaces = (workspace_id, other_workspace_id)
+    session = NewToken(TokenKind.CLIENT_SESSION, [workspace_id], [v["USER_IDENTITY_ID"]], "Demo session")
     items: dict[Key, Item] = {
-        token_key(keys["emo"]): api_key_record(_SECRET, workspace_id),
-        token_key(keys["two"]): api_key_record(_SECRET, other_workspace_id),
-        token_key(keys["xpd"]): api_key_record(_SECRET, workspace_id, expires_at=past),
-        token_key(keys["rev"]): api_key_record(_SECRET, workspace_id, revoked_at=past),
+        **_token_items("testDemo", NewToken(TokenKind.API_KEY, [workspace_id], name="Demo")),
+        **_token_items("testDtwo", NewToken(TokenKind.API_KEY, [other_workspace_id], name="Other workspace")),
+        **_token_items("testDxpd", NewToken(TokenKind.API_KEY, [workspace_id], name="Expired", expires_at=past)),
+        **_token_items("testDrev", NewToken(TokenKind.API_KEY, [workspace_id], name="Revoked"), revoked_at=past),
+        **_token_items("at1testDemo", NewToken(TokenKind.PERSONAL_ACCESS_TOKEN, workspaces, name="Demo person")),
+        **_token_items("cst1testDemo", session),
         **dict(
             [
                 _user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe"),
@@ -104,6 +111,16 @@ def seed(table: Table) -> Demo:
     for key, item in seeded.items.items():
         table.put(put_new(key, item))
     return seeded
+
+
+def _token(short: str) -> str:
+    return f"seam_{short}_{_SECRET}"
+
+
+def _token_items(short: str, new: NewToken, *, revoked_at: datetime | None = None) -> dict[Key, Item]:
+    record = new.record(_SECRET, datetime.now(UTC))
+    revocation = {} if revoked_at is None else {"revoked_at": timestamp(revoked_at)}
+    return {token_key(short): {**record, **revocation}, token_listing_key(short): {}}
 
 
 def _user_identity(workspace_id: str, user_identity_id: str, full_name: str) -> tuple[Key, Item]:

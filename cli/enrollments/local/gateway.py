@@ -42,6 +42,7 @@ _API = {"Body", "Description", "Parameters", "EndpointConfiguration", "Name", "T
 
 _FUNCTION_URI = re.compile(r"arn:aws:apigateway:[^:]+:lambda:path/2015-03-31/functions/(?P<arn>[^/]+)/invocations")
 _VARIABLE = re.compile(r"\$(?P<name>(?:context|stageVariables|input|util|method)\b[\w.]*)")
+_REQUEST_HEADER = "method.request.header."
 _CONTEXT = {"context.requestId", "context.extendedRequestId", "context.error.responseType"}
 
 # Types of gateway responses with API Gateway's own status codes (developer guide, "Gateway response types").
@@ -126,7 +127,7 @@ class _Route:
     path: str
     method: str
     function: str
-    authorizer: _Authorizer
+    authorizer: _Authorizer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ class Gateway:
         try:
             response = self._handle(request, request_id)
         except _Refused as refused:
-            response = self._gateway_response(refused, request_id)
+            response = self._gateway_response(refused, request, request_id)
         if request.method == "HEAD":
             response = Response(response.status, response.headers, b"")
         return request_id, response
@@ -283,6 +284,8 @@ class Gateway:
             raise TemplateError(f"{where}: only aws_proxy integrations can be interpreted here")
         security = operation.get("security") or []
         names = [name for requirement in security for name in requirement]
+        if method == "options" and names in ([], ["NONE"]):  # a preflight request cannot bring a token
+            return _Route(path, "OPTIONS", self._function(integration["uri"], where), None)
         if len(names) != 1 or names[0] not in self._authorizers:
             raise TemplateError(f"{where}: a route needs one authorizer of the API; it has {names or 'none'}")
         return _Route(path, method.upper(), self._function(integration["uri"], where), self._authorizers[names[0]])
@@ -309,11 +312,13 @@ class Gateway:
         try:
             answer = self._invoke(route.function, event)
         except FunctionError as error:
-            raise _Refused("DEFAULT_5XX", authorization.context) from error
+            raise _Refused("DEFAULT_5XX") from error
         return _read_proxy_answer(answer)
 
-    def _authorize(self, route: _Route, request: Request) -> Authorization:
+    def _authorize(self, route: _Route, request: Request) -> Authorization | None:
         authorizer = route.authorizer
+        if authorizer is None:
+            return None
         token = request.header(authorizer.header)
         if not token or (authorizer.validation and not authorizer.validation.fullmatch(token)):
             raise _Refused("UNAUTHORIZED")
@@ -341,7 +346,7 @@ class Gateway:
         return f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{self._api_id}/{self._stage}/{route.method}{route.path}"
 
     def _proxy_event(
-        self, route: _Route, request: Request, request_id: str, authorization: Authorization
+        self, route: _Route, request: Request, request_id: str, authorization: Authorization | None
     ) -> dict[str, Any]:
         now = datetime.now(UTC)
         headers: dict[str, list[str]] = {}
@@ -350,6 +355,9 @@ class Gateway:
         query: dict[str, list[str]] = {}
         for name, value in request.query:
             query.setdefault(name, []).append(value)
+        authorizer = (
+            {} if authorization is None else {"principalId": authorization.principal_id, **authorization.context}
+        )
         return {
             "resource": route.path,
             "path": request.path,
@@ -363,7 +371,7 @@ class Gateway:
             "requestContext": {
                 "accountId": ACCOUNT_ID,
                 "apiId": self._api_id,
-                "authorizer": {"principalId": authorization.principal_id, **authorization.context},
+                **({"authorizer": authorizer} if authorizer else {}),
                 "domainName": request.header("Host"),
                 "extendedRequestId": request_id,
                 "httpMethod": request.method,
@@ -382,7 +390,7 @@ class Gateway:
             "isBase64Encoded": False,
         }
 
-    def _gateway_response(self, refused: _Refused, request_id: str) -> Response:
+    def _gateway_response(self, refused: _Refused, request: Request, request_id: str) -> Response:
         fallback = "DEFAULT_4XX" if _DEFAULT_STATUS[refused.response_type] < 500 else "DEFAULT_5XX"  # noqa: PLR2004
         response = self._responses.get(refused.response_type) or self._responses.get(fallback)
         if response is None:  # API Gateway's own
@@ -394,11 +402,16 @@ class Gateway:
             **{f"context.authorizer.{name}": value for name, value in refused.authorizer_context.items()},
         }
         body = _VARIABLE.sub(lambda match: variables.get(match["name"], ""), response.template)
-        headers = [
-            (name, value[1:-1] if value.startswith("'") else variables[value])
-            for name, value in response.headers.items()
-        ]
-        return Response(response.status, [("Content-Type", "application/json"), *headers], body.encode())
+        headers = [("Content-Type", "application/json")]
+        for name, source in response.headers.items():
+            if source.startswith("'"):
+                headers.append((name, source[1:-1]))
+            elif source.startswith(_REQUEST_HEADER):
+                value = request.header(source.removeprefix(_REQUEST_HEADER))
+                headers += [(name, value)] if value else []
+            else:
+                headers.append((name, variables[source]))
+        return Response(response.status, headers, body.encode())
 
 
 def _only(mapping: Mapping[str, Any], known: set[str], where: str) -> None:
@@ -420,7 +433,8 @@ def _read_gateway_response(name: str, response: Mapping[str, Any]) -> _GatewayRe
     for parameter, value in response.get("responseParameters", {}).items():
         prefix, _, header = parameter.rpartition(".")
         is_literal = len(value) > 1 and value.startswith("'") and value.endswith("'")
-        if prefix != "gatewayresponse.header" or not (is_literal or value in _CONTEXT):
+        is_known = is_literal or value in _CONTEXT or value.startswith(_REQUEST_HEADER)
+        if prefix != "gatewayresponse.header" or not is_known:
             raise TemplateError(f"{where}: {parameter}: {value} cannot be interpreted here")
         headers[header] = value
     return _GatewayResponse(int(response.get("statusCode", _DEFAULT_STATUS[name])), headers, template)

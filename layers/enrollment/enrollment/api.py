@@ -1,15 +1,16 @@
 """API Gateway's proxy events and the API's JSON: the one module that knows both.
 
-A function gives its routes to ``create_resolver`` and its events to ``answer``; what a route raises becomes the
+A function gives its routes to ``Api.resolver`` and its events to ``Api.answer``; what a route raises becomes the
 contract's error shape here and nowhere else.
 """
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Never
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -22,88 +23,167 @@ from enrollment.errors import (
     InvalidInput,
     InvalidJson,
     RouteNotFound,
+    Unauthorized,
 )
+from enrollment.tokens import Caller, Principal
 
 _CONTENT_TYPE = "content-type"
 _JSON = "application/json"
+
+# What the published SDKs send, beside what Powertools allows by itself.
+_CORS_REQUEST_HEADERS = ["seam-workspace", "seam-sdk-name", "seam-sdk-version", "seam-lts-version"]
+_CORS_RESPONSE_HEADERS = ["seam-request-id", "Retry-After"]
+_CORS_METHODS = "DELETE,GET,PATCH,POST,PUT"
+_CORS_MAX_AGE_SECONDS = 7200  # browsers keep it no longer
 
 type ProxyEvent = dict[str, Any]
 type ProxyResponse = dict[str, Any]
 
 
-def create_resolver() -> APIGatewayRestResolver:
-    """Return a resolver that validates typed routes and leaves every error to ``answer``."""
-    resolver = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=_read_json)
-    resolver.exception_handler(RequestValidationError)(_raise_invalid_input)
-    resolver.not_found(_raise_route_not_found)
-    return resolver
-
-
-def answer(
-    resolver: APIGatewayRestResolver, logger: Logger, event: ProxyEvent, context: LambdaContext
-) -> ProxyResponse:
-    """Answer a proxy event, whatever happens: a defect is logged and becomes a 500.
-
-    Every line that is logged meanwhile has the request's id, which the client gets as ``seam-request-id``.
+class Api:
+    """The API's side of a function.
 
     Args:
-        resolver: From ``create_resolver``, with its routes.
         logger: The function's logger.
-        event: API Gateway's proxy event (payload version 1.0).
-        context: Lambda's context.
+        cors_origins: Origins whose pages may call the API; without any there is no CORS at all.
+
+    Attributes:
+        resolver: Takes the routes.  A route gets its parameters, validated, as a body, whatever its verb.
     """
-    request_id = event["requestContext"]["requestId"]
-    logger.append_keys(request_id=request_id, function_request_id=context.aws_request_id, route=event.get("resource"))
-    try:
-        if event["httpMethod"] == "POST":
-            event = _with_json_body(event)
-        response: ProxyResponse = resolver.resolve(event, context)
-    except EnrollmentError as error:
-        logger.info("refused", status=error.status, type=error.type)
-        response = _error_response(error)
-    except Exception:  # the last place where a defect can become an answer
-        logger.exception("defect")
-        response = _error_response(InternalServerError())
-    response["multiValueHeaders"]["seam-request-id"] = [request_id]
-    return response
+
+    def __init__(self, logger: Logger, cors_origins: Sequence[str] = ()) -> None:
+        self.resolver = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=_read_json)
+        self.resolver.exception_handler(RequestValidationError)(_raise_invalid_input)
+        self.resolver.not_found(_raise_route_not_found)
+        self._logger = logger
+        self._cors = _cors_config(cors_origins)
+
+    @property
+    def caller(self) -> Caller:
+        """Who the current request speaks for."""
+        caller: Caller = self.resolver.context["caller"]
+        return caller
+
+    @property
+    def workspace_caller(self) -> Caller:
+        """Who the current request speaks for, if that is more than a few user identities.
+
+        Raises:
+            Unauthorized: It is a client session; the authorizer's policy lets none through to such a route, but a
+                route does not rely on that.
+        """
+        if self.caller.user_identity_ids is not None:
+            raise Unauthorized
+        return self.caller
+
+    def answer(self, event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
+        """Answer a proxy event, whatever happens: a defect is logged and becomes a 500.
+
+        Every line that is logged meanwhile has the request's id, which the client gets as ``seam-request-id``.
+
+        Args:
+            event: API Gateway's proxy event (payload version 1.0).
+            context: Lambda's context.
+        """
+        request_id = event["requestContext"]["requestId"]
+        self._logger.append_keys(
+            request_id=request_id, function_request_id=context.aws_request_id, route=event.get("resource")
+        )
+        try:
+            response = self._answer(event, context)
+        except EnrollmentError as error:
+            cause = (
+                {}
+                if error.__cause__ is None or error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+                else {"cause": repr(error.__cause__)}
+            )
+            self._logger.info("refused", status=error.status, type=error.type, **cause)
+            response = _error_response(error)
+        except Exception:  # the last place where a defect can become an answer
+            self._logger.exception("defect")
+            response = _error_response(InternalServerError())
+        response["multiValueHeaders"]["seam-request-id"] = [request_id]
+        response["multiValueHeaders"].update(self._cors_headers(event))
+        return response
+
+    def _answer(self, event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
+        method = event["httpMethod"]
+        if method == "OPTIONS":
+            return self._preflight_response()
+        principal = Principal.from_context(event["requestContext"]["authorizer"])
+        # Until the resolver has answered.
+        self.resolver.context["caller"] = principal.enter(_header(event, "seam-workspace"))
+        event = _with_json_body(event) if method == "POST" else _with_query_as_body(event)
+        response: ProxyResponse = self.resolver.resolve(event, context)
+        return response
+
+    def _preflight_response(self) -> ProxyResponse:
+        if self._cors is None:
+            raise RouteNotFound
+        headers = {"Access-Control-Allow-Methods": [_CORS_METHODS]}
+        return {"statusCode": 204, "multiValueHeaders": headers, "body": "", "isBase64Encoded": False}
+
+    def _cors_headers(self, event: ProxyEvent) -> dict[str, list[str]]:
+        if self._cors is None:
+            return {}
+        headers = self._cors.to_dict(_header(event, "origin"))
+        return {name: [value] for name, value in {**headers, "Vary": "Origin"}.items()}
 
 
-def workspace_id(resolver: APIGatewayRestResolver) -> str:
-    """Return the workspace that the current event's token opens, as the authorizer found it."""
-    authorizer: Mapping[str, str] = resolver.current_event["requestContext"]["authorizer"]
-    return authorizer["workspace_id"]
+def _cors_config(origins: Sequence[str]) -> CORSConfig | None:
+    if not origins:
+        return None
+    first, *others = origins
+    return CORSConfig(
+        allow_origin=first,
+        extra_origins=others,
+        allow_headers=_CORS_REQUEST_HEADERS,
+        expose_headers=_CORS_RESPONSE_HEADERS,
+        max_age=_CORS_MAX_AGE_SECONDS,
+    )
+
+
+def _headers(event: ProxyEvent, name: str) -> list[str]:
+    """Return a header's values; API Gateway keeps the case in which they were sent."""
+    several = event.get("multiValueHeaders") or {}
+    values = [value for key, values in several.items() if key.lower() == name for value in values]
+    return values or [value for key, value in (event.get("headers") or {}).items() if key.lower() == name]
+
+
+def _header(event: ProxyEvent, name: str) -> str | None:
+    values = _headers(event, name)
+    return values[-1] if values else None
 
 
 def _with_json_body(event: ProxyEvent) -> ProxyEvent:
     """Return the event with a body that is text, called JSON in the one way that the resolver knows, never absent."""
-    if not _names_json(event):
+    media_types = [value.split(";")[0].strip().lower() for value in _headers(event, _CONTENT_TYPE)]
+    if _JSON not in media_types:
         raise InvalidContentType
-    headers = {name: value for name, value in (event.get("headers") or {}).items() if name.lower() != _CONTENT_TYPE}
     body: str = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
             body = base64.b64decode(body, validate=True).decode()
         except ValueError as error:
             raise InvalidJson from error
-    # No body at all counts as no parameters.
+    return _with_body(event, body or "{}")  # no body at all counts as no parameters
+
+
+def _with_query_as_body(event: ProxyEvent) -> ProxyEvent:
+    """Return the event with its query string as a body, so that each verb is validated in the same way."""
+    query = event.get("multiValueQueryStringParameters") or {}
+    parameters = {name: values[0] if len(values) == 1 else values for name, values in query.items()}
+    return _with_body(event, json.dumps(parameters))
+
+
+def _with_body(event: ProxyEvent, body: str) -> ProxyEvent:
     return {
         **event,
-        "headers": {**headers, _CONTENT_TYPE: _JSON},
-        "multiValueHeaders": {name: [value] for name, value in headers.items()} | {_CONTENT_TYPE: [_JSON]},
-        "body": body or "{}",
+        "headers": {_CONTENT_TYPE: _JSON},
+        "multiValueHeaders": {_CONTENT_TYPE: [_JSON]},
+        "body": body,
         "isBase64Encoded": False,
     }
-
-
-def _names_json(event: ProxyEvent) -> bool:
-    values = [
-        value
-        for name, values in (event.get("multiValueHeaders") or {}).items()
-        if name.lower() == _CONTENT_TYPE
-        for value in values
-    ] or [value for name, value in (event.get("headers") or {}).items() if name.lower() == _CONTENT_TYPE]
-    media_types = [value.split(";")[0].strip().lower() for value in values]
-    return _JSON in media_types
 
 
 def _read_json(body: str) -> dict[str, Any]:
@@ -154,11 +234,10 @@ def _json_type(value: object) -> str:
 
 
 def _error_response(error: EnrollmentError) -> ProxyResponse:
-    body = {"error": {"type": error.type, "message": error.message, **error.details()}, "ok": False}
     headers = {"Content-Type": _JSON, **error.headers}
     return {
         "statusCode": error.status,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "body": json.dumps(body, separators=(",", ":")),
+        "body": json.dumps(error.to_json(), separators=(",", ":")),
         "isBase64Encoded": False,
     }

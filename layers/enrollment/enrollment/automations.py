@@ -7,7 +7,7 @@ but never part of the transaction (design, "The table").
 """
 
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,10 +22,19 @@ from enrollment.errors import (
     AcsUserNotFound,
     AcsUserNotInAcsSystem,
     EnrollmentAutomationAlreadyExists,
+    EnrollmentAutomationNotFound,
+    EnrollmentError,
     ServiceUnavailable,
     UserIdentityNotFound,
 )
-from enrollment.model import EnrollmentAutomation, LaunchRequest, timestamp
+from enrollment.model import (
+    DeleteRequest,
+    EnrollmentAutomation,
+    GetRequest,
+    LaunchRequest,
+    ListRequest,
+    timestamp,
+)
 from enrollment.table import (
     Action,
     Item,
@@ -38,12 +47,14 @@ from enrollment.table import (
     automation_by_id_key,
     automation_key,
     claim,
+    delete_equal,
     put_new,
     put_new_or_same,
     require,
     require_equal,
     user_identity_key,
 )
+from enrollment.tokens import Caller
 
 type KnownItems = MutableMapping[Key, Item]
 
@@ -71,7 +82,7 @@ def known_items() -> KnownItems:
     return TTLCache(maxsize=_KNOWN_ITEMS_MOST, ttl=KNOWN_ITEMS_SECONDS)
 
 
-def launch(table: Table, known: KnownItems, workspace_id: str, request: LaunchRequest) -> Launched:
+def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchRequest) -> Launched:
     """Enrol a user identity with a credential manager (contract, "What launching does").
 
     What the ids refer to is answered first, then the automation that exists already, then a link in the way.
@@ -79,7 +90,7 @@ def launch(table: Table, known: KnownItems, workspace_id: str, request: LaunchRe
     Args:
         table: The table.
         known: From ``known_items``.
-        workspace_id: The token's workspace.
+        caller: Who asks.
         request: The validated body.
 
     Raises:
@@ -94,6 +105,7 @@ def launch(table: Table, known: KnownItems, workspace_id: str, request: LaunchRe
         AcsUserAlreadyLinked: The ACS user or the identity has another link in that system.
         ServiceUnavailable: The database stays out of reach; repeating the launch is safe.
     """
+    workspace_id = caller.workspace_id
     _require_credential_manager_and_pool(table, known, workspace_id, request)
     linked_acs_user_id: str | None = None
     for _ in range(_LAUNCH_ROUNDS):
@@ -116,6 +128,86 @@ def launch(table: Table, known: KnownItems, workspace_id: str, request: LaunchRe
     raise ServiceUnavailable
 
 
+def get(table: Table, caller: Caller, request: GetRequest) -> EnrollmentAutomation:
+    """Return an automation, strongly consistent: what a launch answered is there for the next call.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        EnrollmentAutomationNotFound: There is none, or it is of a user identity that the caller does not see.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    by_id = table.get(automation_by_id_key(caller.workspace_id, request.enrollment_automation_id))
+    if by_id is None or not caller.sees(str(by_id["user_identity_id"])):
+        raise EnrollmentAutomationNotFound
+    item = table.get(_automation_key_of(caller.workspace_id, by_id))
+    # Between the two reads it may have been deleted, and the pair launched anew.
+    if item is None or item["enrollment_automation_id"] != request.enrollment_automation_id:
+        raise EnrollmentAutomationNotFound
+    return EnrollmentAutomation.model_validate(item)
+
+
+def list_of_user_identity(table: Table, caller: Caller, request: ListRequest) -> list[EnrollmentAutomation]:
+    """Return a user identity's automations, oldest first, strongly consistent, with one Query.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        UserIdentityNotFound: There is none, or the caller does not see it.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    if not caller.sees(request.user_identity_id):
+        raise UserIdentityNotFound
+    # The identity itself sorts behind its automations, so that the same Query tells whether it is there.
+    identity_key = user_identity_key(caller.workspace_id, request.user_identity_id)
+    first_sk = automation_key(caller.workspace_id, request.user_identity_id, "").sk
+    *automations, last = table.query(identity_key.pk, first_sk, identity_key.sk) or [{}]
+    if last.get("sk") != identity_key.sk:
+        raise UserIdentityNotFound
+    found = [EnrollmentAutomation.model_validate(item) for item in automations]
+    return sorted(found, key=lambda automation: (automation.created_at, automation.enrollment_automation_id))
+
+
+def delete(table: Table, caller: Caller, request: DeleteRequest) -> None:
+    """Delete an automation and its by-id item together; the pair can be launched anew, with a new id.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        EnrollmentAutomationNotFound: There is none.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    by_id_key = automation_by_id_key(caller.workspace_id, request.enrollment_automation_id)
+    by_id = table.get(by_id_key)
+    if by_id is None or not caller.sees(str(by_id["user_identity_id"])):
+        raise EnrollmentAutomationNotFound
+    refused = table.transact(
+        {
+            "automation": delete_equal(
+                _automation_key_of(caller.workspace_id, by_id),
+                "enrollment_automation_id",
+                request.enrollment_automation_id,
+            ),
+            "automation_by_id": delete_equal(by_id_key, "user_identity_id", str(by_id["user_identity_id"])),
+        }
+    )
+    if refused:  # somebody else has deleted it meanwhile
+        raise EnrollmentAutomationNotFound
+
+
+def _automation_key_of(workspace_id: str, by_id: Item) -> Key:
+    return automation_key(workspace_id, str(by_id["user_identity_id"]), str(by_id["credential_manager_acs_system_id"]))
+
+
 def _require_credential_manager_and_pool(
     table: Table, known: KnownItems, workspace_id: str, request: LaunchRequest
 ) -> None:
@@ -127,26 +219,32 @@ def _require_credential_manager_and_pool(
         keys.append(pool_key)
 
     found = {key: item for key in keys if (item := known.get(key))}
-    if len(found) < len(keys):
-        # The identity comes along in the same request, so that it is always the first to be missed.
-        identity_key = user_identity_key(workspace_id, request.user_identity_id)
-        read = table.batch_get([identity_key, *(key for key in keys if key not in found)])
-        if read.pop(identity_key, None) is None:
-            raise UserIdentityNotFound
-        known.update(read)
-        found |= read
+    if len(found) == len(keys) and _refusal(found, system_key, pool_key) is None:
+        return
+    # The identity comes along in the same request, so that it is the first to be missed, whatever was known.
+    identity_key = user_identity_key(workspace_id, request.user_identity_id)
+    read = table.batch_get([identity_key, *keys])
+    if read.pop(identity_key, None) is None:
+        raise UserIdentityNotFound
+    known.update(read)
+    if refusal := _refusal(read, system_key, pool_key):
+        raise refusal
 
+
+def _refusal(found: Mapping[Key, Item], system_key: Key, pool_key: Key | None) -> EnrollmentError | None:
     system = found.get(system_key)
     if system is None:
-        raise AcsSystemNotFound
+        return AcsSystemNotFound()
     if not system["is_credential_manager"]:
-        raise AcsSystemIsNotCredentialManager
-    if pool_key is not None:
-        pool = found.get(pool_key)
-        if pool is None:
-            raise AcsCredentialPoolNotFound
-        if pool["acs_system_id"] != request.credential_manager_acs_system_id:
-            raise AcsCredentialPoolNotInAcsSystem
+        return AcsSystemIsNotCredentialManager()
+    if pool_key is None:
+        return None
+    pool = found.get(pool_key)
+    if pool is None:
+        return AcsCredentialPoolNotFound()
+    if pool["acs_system_id"] != system["acs_system_id"]:
+        return AcsCredentialPoolNotInAcsSystem()
+    return None
 
 
 def _new_automation(workspace_id: str, request: LaunchRequest) -> EnrollmentAutomation:

@@ -12,6 +12,7 @@
     ├── AcsSystemNotFound                         404
     ├── AcsCredentialPoolNotFound                 404
     ├── AcsUserNotFound                           404
+    ├── EnrollmentAutomationNotFound              404
     ├── AcsSystemIsNotCredentialManager           400
     ├── AcsCredentialPoolNotInAcsSystem           400
     ├── AcsUserNotInAcsSystem                     400
@@ -50,6 +51,10 @@ class EnrollmentError(Exception):
     def details(self) -> dict[str, Any]:
         """Return what the error's JSON holds beside type and message."""
         return {}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract's error shape."""
+        return {"error": {"type": self.type, "message": self.message, **self.details()}, "ok": False}
 
 
 class Unauthorized(EnrollmentError):
@@ -150,6 +155,14 @@ class AcsUserNotFound(EnrollmentError):
     status = 404
     type = "acs_user_not_found"
     message = "Access control system user not found"
+
+
+class EnrollmentAutomationNotFound(EnrollmentError):
+    """No such enrollment automation in the workspace, or none that the caller sees."""
+
+    status = 404
+    type = "enrollment_automation_not_found"
+    message = "Enrollment automation not found"
 
 
 class AcsSystemIsNotCredentialManager(EnrollmentError):

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -83,25 +83,64 @@ class LaunchRequest(_Request):
         return self
 
 
+class GetRequest(_Request):
+    """The parameters of ``get``."""
+
+    enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation to get.")]
+
+
+class ListRequest(_Request):
+    """The parameters of ``list``."""
+
+    user_identity_id: Annotated[
+        Uuid, Field(description="ID of the user identity whose enrollment automations to list.")
+    ]
+
+
+class DeleteRequest(_Request):
+    """The parameters of ``delete``."""
+
+    enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation to delete.")]
+
+
 class EnrollmentAutomation(BaseModel):
     """An automation as clients see it: exactly the seven published properties."""
 
     model_config = ConfigDict(frozen=True)
 
-    user_identity_id: str
-    enrollment_automation_id: str
-    acs_credential_provisioning_automation_id: str
-    credential_manager_acs_system_id: str
-    is_running: bool
-    workspace_id: str
-    created_at: str
+    user_identity_id: Annotated[Uuid, Field(description="ID of the enrolled user identity.")]
+    enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation.")]
+    acs_credential_provisioning_automation_id: Annotated[
+        Uuid, Field(description="ID of the credential provisioning automation; the same as the automation's.")
+    ]
+    credential_manager_acs_system_id: Annotated[
+        Uuid, Field(description="ID of the access system that serves as the credential manager.")
+    ]
+    is_running: Annotated[bool, Field(description="Whether the enrollment automation is running.")]
+    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains the automation.")]
+    created_at: Annotated[
+        str, Field(description="When the automation was created, in UTC.", json_schema_extra={"format": "date-time"})
+    ]
 
 
-class LaunchResponse(BaseModel):
-    """The answer to ``launch``."""
+class AutomationResponse(BaseModel):
+    """The answer to ``launch`` and ``get``."""
 
     enrollment_automation: EnrollmentAutomation
-    ok: bool = True
+    ok: Literal[True] = True
+
+
+class AutomationsResponse(BaseModel):
+    """The answer to ``list``."""
+
+    enrollment_automations: list[EnrollmentAutomation]
+    ok: Literal[True] = True
+
+
+class DoneResponse(BaseModel):
+    """The answer to ``delete``."""
+
+    ok: Literal[True] = True
 
 
 def timestamp(moment: datetime) -> str:

@@ -11,9 +11,11 @@ class Settings:
 
     Attributes:
         table_name: The one DynamoDB table.
+        cors_origins: Origins whose pages may call the API.
     """
 
     table_name: str
+    cors_origins: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -22,4 +24,8 @@ class Settings:
         Raises:
             KeyError: A variable is missing, so the function cannot work: its start fails.
         """
-        return cls(table_name=environment["TABLE_NAME"])
+        origins = environment.get("CORS_ORIGINS", "").split(",")
+        return cls(
+            table_name=environment["TABLE_NAME"],
+            cors_origins=tuple(origin.strip() for origin in origins if origin.strip()),
+        )

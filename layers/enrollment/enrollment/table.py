@@ -97,6 +97,11 @@ def token_key(short: str) -> Key:
     return Key(f"TOKEN#{short}", "TOKEN")
 
 
+def token_listing_key(short: str) -> Key:
+    """Return the key of the item that lists a token: one partition, written to only when a token is issued."""
+    return Key("TOKENS", short)
+
+
 def _partition(workspace_id: str, kind: str, identifier: str) -> str:
     return f"WORKSPACE#{workspace_id}#{kind}#{identifier}"
 
@@ -156,6 +161,25 @@ def claim(key: Key, attribute: str, value: str, *, where: tuple[str, str]) -> Ac
     }
 
 
+def delete_equal(key: Key, attribute: str, value: str) -> Action:
+    """Delete an item that is there with a value of an attribute."""
+    check = require_equal(key, attribute, value)["ConditionCheck"]
+    return {"Delete": check}
+
+
+def set_once(key: Key, attribute: str, value: str) -> Action:
+    """Set an attribute of an item that is there and does not have it."""
+    return {
+        "Update": {
+            "Key": _marshal(key._asdict()),
+            "UpdateExpression": "SET #a = :a",
+            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(#a)",
+            "ExpressionAttributeNames": {"#a": attribute},
+            "ExpressionAttributeValues": _marshal({":a": value}),
+        }
+    }
+
+
 def create_client() -> "DynamoDBClient":
     """Make the process's client.
 
@@ -197,6 +221,29 @@ class Table:
             answer = self._client.get_item(TableName=self._name, Key=_marshal(key._asdict()), ConsistentRead=True)
         item = answer.get("Item")
         return None if item is None else _unmarshal(item)
+
+    def query(self, pk: str, first_sk: str = " ", last_sk: str = "\uffff") -> list[Item]:
+        """Return the items of a partition in the order of their sort keys, strongly consistent.
+
+        Args:
+            pk: The partition.
+            first_sk: The first sort key to return.
+            last_sk: The last sort key to return.
+        """
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": _marshal({":pk": pk, ":first": first_sk, ":last": last_sk}),
+            "ConsistentRead": True,
+        }
+        items: list[Item] = []
+        while True:
+            with _reachable():
+                answer = self._client.query(**request)
+            items += [_unmarshal(attributes) for attributes in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                return items
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def batch_get(self, keys: Sequence[Key]) -> dict[Key, Item]:
         """Return those of up to 100 items that are there, strongly consistent, in one request.

@@ -1,37 +1,77 @@
-"""Bearer tokens: their form, their records, and who a token speaks for.
+"""Bearer tokens: their kinds and form, their records, and who a token speaks for.
 
-A token is ``seam_<short>_<long>``, the scheme of the npm package ``prefixed-api-key``: ``<short>`` finds the record,
-``<long>`` is the secret, of which only the SHA-256 is stored (contract, "Tokens").  A secret has 24 characters of
-base58, about 140 random bits, so a fast hash is enough.
+A token is ``seam_<short>_<secret>``, the scheme of the npm package ``prefixed-api-key``: ``<short>`` finds the record,
+of ``<secret>`` only the SHA-256 is stored (contract, "Tokens").  A secret has 24 characters of base58, about 140 random
+bits, so a fast hash is enough.
 """
 
 import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from enrollment.errors import Unauthorized
 from enrollment.model import timestamp
-from enrollment.table import Item, Table, put_new, token_key
+from enrollment.table import Item, Table, put_new, set_once, token_key, token_listing_key
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SHORT_LENGTH = 8
 _SECRET_LENGTH = 24
-# A short that began like another kind's would be read as one by a person.
+_SANDBOX = "test"
+# An API key's short that began like another kind's would be read as one by a person.
 _RESERVED_SHORTS = ("at", "cst", "pk")
 
 _AUTHORIZATION = re.compile(r"bearer +(?P<token>\S+)", re.IGNORECASE)
-_TOKEN = re.compile(rf"seam_(?P<short>(?P<kind>at1|cst1)?[{_BASE58}]{{8}})_(?P<secret>[{_BASE58}]{{24}})")
+_TOKEN = re.compile(rf"seam_(?P<short>(?P<prefix>at1|cst1|)[{_BASE58}]{{8}})_(?P<secret>[{_BASE58}]{{24}})")
 _JWT = re.compile(r"ey[\w-]+\.[\w-]+\.[\w-]*")
 
-_API_KEY_NOT_FOUND = "API Key not found"
-_NOT_FOUND = {
-    None: _API_KEY_NOT_FOUND,
-    "at1": "Access token not found",
-    "cst1": "Unauthorized (client session not found)",
+
+class TokenKind(StrEnum):
+    """What a token is for."""
+
+    API_KEY = "api_key"
+    PERSONAL_ACCESS_TOKEN = "personal_access_token"  # noqa: S105 - a name
+    CLIENT_SESSION = "client_session"
+
+
+_KIND_OF_PREFIX = {
+    "": TokenKind.API_KEY,
+    "at1": TokenKind.PERSONAL_ACCESS_TOKEN,
+    "cst1": TokenKind.CLIENT_SESSION,
 }
+_PREFIX_OF_KIND = {kind: prefix for prefix, kind in _KIND_OF_PREFIX.items()}
+_NAME = {
+    TokenKind.API_KEY: "API Key",
+    TokenKind.PERSONAL_ACCESS_TOKEN: "Access token",
+    TokenKind.CLIENT_SESSION: "Client session",
+}
+# In the words of Seam's own fake.
+_NOT_FOUND = {
+    TokenKind.API_KEY: "API Key not found",
+    TokenKind.PERSONAL_ACCESS_TOKEN: "Access token not found",
+    TokenKind.CLIENT_SESSION: "Unauthorized (client session not found)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who a request speaks for.
+
+    Attributes:
+        workspace_id: The workspace that it is in.
+        user_identity_ids: The only user identities that it sees; ``None`` is all of the workspace.
+    """
+
+    workspace_id: str
+    user_identity_ids: frozenset[str] | None = None
+
+    def sees(self, user_identity_id: str) -> bool:
+        """Return whether a user identity is there for this caller."""
+        return self.user_identity_ids is None or user_identity_id in self.user_identity_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +79,56 @@ class Principal:
     """Who a good token speaks for.
 
     Attributes:
+        kind: The token's kind.
         token_id: The token's short, which is no secret.
-        workspace_id: The workspace that the token opens.
+        workspace_ids: The workspaces that it may enter; one, but for a personal access token.
+        user_identity_ids: The user identities of a client session; empty for the other kinds.
     """
 
+    kind: TokenKind
     token_id: str
-    workspace_id: str
+    workspace_ids: tuple[str, ...]
+    user_identity_ids: tuple[str, ...] = ()
+
+    def to_context(self) -> dict[str, str]:
+        """Return it as an authorizer's context, whose values are flat strings."""
+        return {
+            "token_kind": self.kind,
+            "token_id": self.token_id,
+            "workspace_ids": ",".join(self.workspace_ids),
+            "user_identity_ids": ",".join(self.user_identity_ids),
+        }
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, str]) -> "Principal":
+        """Read it from an authorizer's context."""
+        return cls(
+            TokenKind(context["token_kind"]),
+            context["token_id"],
+            _split(context["workspace_ids"]),
+            _split(context["user_identity_ids"]),
+        )
+
+    def enter(self, named_workspace_id: str | None) -> Caller:
+        """Return the caller in the workspace that a request is for.
+
+        Args:
+            named_workspace_id: The header ``seam-workspace``, which only a personal access token needs.
+
+        Raises:
+            Unauthorized: A personal access token names no workspace, or one that it may not enter.
+        """
+        if self.kind is TokenKind.PERSONAL_ACCESS_TOKEN:
+            if not named_workspace_id:
+                raise Unauthorized("An access token was used instead of an API key")
+            workspace_id = named_workspace_id.strip().lower()
+            if workspace_id not in self.workspace_ids:
+                raise Unauthorized("The access token may not enter this workspace")
+            return Caller(workspace_id)
+        (workspace_id,) = self.workspace_ids
+        if self.kind is TokenKind.CLIENT_SESSION:
+            return Caller(workspace_id, frozenset(self.user_identity_ids))
+        return Caller(workspace_id)
 
 
 def authenticate(table: Table, authorization: str, now: datetime) -> Principal:
@@ -56,73 +140,172 @@ def authenticate(table: Table, authorization: str, now: datetime) -> Principal:
         now: The moment that a token's expiry is compared with.
 
     Raises:
-        Unauthorized: The header names no good token; its message says why, in the words of Seam's own fake.
+        Unauthorized: The header names no good token; its message says why.
         ServiceUnavailable: The database stays out of reach.
     """
     bearer = _AUTHORIZATION.fullmatch(authorization.strip())
     if bearer is None:
         raise Unauthorized("No token provided")
-    token = bearer["token"]
-    if _JWT.fullmatch(token):
+    if _JWT.fullmatch(bearer["token"]):
         raise Unauthorized("A JWT was used instead of an API key")
-    parts = _TOKEN.fullmatch(token)
+    parts = _TOKEN.fullmatch(bearer["token"])
     if parts is None:
-        raise Unauthorized(_API_KEY_NOT_FOUND)
-    not_found = _NOT_FOUND[parts["kind"]]
+        raise Unauthorized(_NOT_FOUND[TokenKind.API_KEY])
 
-    record = table.get(token_key(parts["short"]))
-    if record is None or not _is_secret_of(record, parts["secret"]):
-        raise Unauthorized(not_found)
+    kind, short = _KIND_OF_PREFIX[parts["prefix"]], parts["short"]
+    record = table.get(token_key(short))
+    if record is None or record["kind"] != kind or not _is_secret_of(record, parts["secret"]):
+        raise Unauthorized(_NOT_FOUND[kind])
     if "revoked_at" in record:
-        raise Unauthorized("API Key has been revoked")
+        raise Unauthorized(f"{_NAME[kind]} has been revoked")
     if "expires_at" in record and str(record["expires_at"]) <= timestamp(now):
-        raise Unauthorized("API Key has expired")
-    return Principal(token_id=parts["short"], workspace_id=str(record["workspace_id"]))
+        raise Unauthorized(f"{_NAME[kind]} has expired")
+    return Principal(kind, short, _split(record["workspace_ids"]), _split(record["user_identity_ids"]))
 
 
-def create_api_key(table: Table, workspace_id: str, *, expires_at: datetime | None = None) -> str:
-    """Issue an API key; it cannot be read again, as only its hash is stored.
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """What a token is issued for.
+
+    Attributes:
+        kind: Its kind.
+        workspace_ids: The workspaces that it may enter; one, but for a personal access token.
+        user_identity_ids: The user identities that a client session sees.
+        name: A reminder for people.
+        expires_at: When it stops working; ``None`` is never.
+        is_sandbox: Whether an API key says of itself that it is one of a sandbox.
+    """
+
+    kind: TokenKind
+    workspace_ids: Sequence[str]
+    user_identity_ids: Sequence[str] = ()
+    name: str = ""
+    expires_at: datetime | None = None
+    is_sandbox: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.workspace_ids:
+            raise ValueError("a token needs a workspace")
+        if self.kind is not TokenKind.PERSONAL_ACCESS_TOKEN and len(self.workspace_ids) > 1:
+            raise ValueError("only a personal access token may enter several workspaces")
+        if (self.kind is TokenKind.CLIENT_SESSION) != bool(self.user_identity_ids):
+            raise ValueError("a client session, and no other token, needs user identities")
+        if self.is_sandbox and self.kind is not TokenKind.API_KEY:
+            raise ValueError("only an API key can be one of a sandbox")
+
+    def record(self, secret: str, now: datetime) -> Item:
+        """Return what is stored of it.
+
+        Args:
+            secret: The token's last part.
+            now: When it is issued.
+        """
+        expiry = {} if self.expires_at is None else {"expires_at": timestamp(self.expires_at)}
+        return {
+            "kind": self.kind.value,
+            "secret_sha256": _hash(secret),
+            "workspace_ids": ",".join(self.workspace_ids),
+            "user_identity_ids": ",".join(self.user_identity_ids),
+            "name": self.name,
+            "created_at": timestamp(now),
+            **expiry,
+        }
+
+
+def create_token(table: Table, new: NewToken) -> str:
+    """Issue a token; it cannot be read again, as only its hash is stored.
 
     Args:
         table: The table.
-        workspace_id: The workspace that the key opens.
-        expires_at: When it stops working; ``None`` is never.
+        new: What it is issued for.
 
     Returns:
         The token.
     """
     while True:
-        short = _random(_SHORT_LENGTH)
-        if short.startswith(_RESERVED_SHORTS):
-            continue
-        secret = _random(_SECRET_LENGTH)
-        record = api_key_record(secret, workspace_id, expires_at=expires_at)
-        if table.put(put_new(token_key(short), record)):
+        short, secret = _new_short(new), _random(_SECRET_LENGTH)
+        if store_token(table, short, new.record(secret, datetime.now(UTC))):
             return f"seam_{short}_{secret}"
 
 
-def api_key_record(
-    secret: str, workspace_id: str, *, expires_at: datetime | None = None, revoked_at: datetime | None = None
-) -> Item:
-    """Return what is stored of an API key.
+def store_token(table: Table, short: str, record: Item) -> bool:
+    """Store a token's record and list it; return whether its short was free."""
+    return not table.transact(
+        {"record": put_new(token_key(short), record), "listing": put_new(token_listing_key(short), {})}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A token as an operator sees it: all but its secret.
+
+    Attributes:
+        token_id: The token's short.
+        kind: Its kind.
+        workspace_ids: The workspaces that it may enter.
+        user_identity_ids: The user identities that a client session sees.
+        name: A reminder for people.
+        created_at: When it was issued.
+        expires_at: When it stops working.
+        revoked_at: When it was revoked.
+    """
+
+    token_id: str
+    kind: TokenKind
+    workspace_ids: tuple[str, ...]
+    user_identity_ids: tuple[str, ...]
+    name: str
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+def list_tokens(table: Table) -> list[StoredToken]:
+    """Return all tokens, in the order in which they were issued."""
+    shorts = [str(item["sk"]) for item in table.query(token_listing_key("").pk)]
+    keys = [token_key(short) for short in shorts]
+    found = [table.batch_get(keys[start : start + 100]) for start in range(0, len(keys), 100)]
+    tokens = [
+        StoredToken(
+            token_id=key.pk.removeprefix(token_key("").pk),
+            kind=TokenKind(str(record["kind"])),
+            workspace_ids=_split(record["workspace_ids"]),
+            user_identity_ids=_split(record["user_identity_ids"]),
+            name=str(record["name"]),
+            created_at=str(record["created_at"]),
+            expires_at=str(record["expires_at"]) if "expires_at" in record else None,
+            revoked_at=str(record["revoked_at"]) if "revoked_at" in record else None,
+        )
+        for records in found
+        for key, record in records.items()
+    ]
+    return sorted(tokens, key=lambda token: (token.created_at, token.token_id))
+
+
+def revoke_token(table: Table, token_id: str, now: datetime) -> bool:
+    """Revoke a token; one that is revoked already keeps its time.
 
     Args:
-        secret: The token's last part.
-        workspace_id: The workspace that the key opens.
-        expires_at: When it stops working; ``None`` is never.
-        revoked_at: When it was revoked; ``None`` if it was not.
+        table: The table.
+        token_id: The token's short.
+        now: When it is revoked.
+
+    Returns:
+        Whether there is such a token.
     """
-    record: dict[str, str | bool] = {
-        "kind": "api_key",
-        "secret_sha256": _hash(secret),
-        "workspace_id": workspace_id,
-        "created_at": timestamp(datetime.now(UTC)),
-    }
-    if expires_at is not None:
-        record["expires_at"] = timestamp(expires_at)
-    if revoked_at is not None:
-        record["revoked_at"] = timestamp(revoked_at)
-    return record
+    refused = table.transact({"token": set_once(token_key(token_id), "revoked_at", timestamp(now))})
+    return refused.get("token", {}) is not None
+
+
+def _new_short(new: NewToken) -> str:
+    if new.is_sandbox:
+        return _SANDBOX + _random(_SHORT_LENGTH - len(_SANDBOX))
+    while True:
+        short = _random(_SHORT_LENGTH)
+        if new.kind is not TokenKind.API_KEY:
+            return _PREFIX_OF_KIND[new.kind] + short
+        if not short.startswith((*_RESERVED_SHORTS, _SANDBOX)):
+            return short
 
 
 def _is_secret_of(record: Item, secret: str) -> bool:
@@ -135,3 +318,7 @@ def _hash(secret: str) -> str:
 
 def _random(length: int) -> str:
     return "".join(secrets.choice(_BASE58) for _ in range(length))
+
+
+def _split(joined: str | bool) -> tuple[str, ...]:  # noqa: FBT001 - a value of an item
+    return tuple(part for part in str(joined).split(",") if part)
