@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --gen
 	--exclude-newer '$(COOL_DOWN)' --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test check format build deploy lock clean
+.PHONY: help run invoke test check format openapi build deploy lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,11 +33,15 @@ check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy functions/enrollment_automations/app.py
+	$(BIN)/python -m enrollments.openapi --check openapi.json
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 
 format: .venv/dev.stamp ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+openapi: .venv/run.stamp ## renew openapi.json, the API document, from the code
+	@$(BIN)/python -m enrollments.openapi > openapi.json
 
 build: .venv-sam/stamp ## both layers and the functions, as they are deployed
 	@SAM_CLI_TELEMETRY=0 $(SAM) build

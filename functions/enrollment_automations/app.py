@@ -10,6 +10,18 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from enrollment import automations
 from enrollment.api import Api, ProxyEvent, ProxyResponse
+from enrollment.errors import (
+    AcsCredentialPoolNotFound,
+    AcsCredentialPoolNotInAcsSystem,
+    AcsSystemIsNotCredentialManager,
+    AcsSystemNotFound,
+    AcsUserAlreadyLinked,
+    AcsUserNotFound,
+    AcsUserNotInAcsSystem,
+    EnrollmentAutomationAlreadyExists,
+    EnrollmentAutomationNotFound,
+    UserIdentityNotFound,
+)
 from enrollment.model import (
     AutomationResponse,
     AutomationsResponse,
@@ -33,33 +45,47 @@ table = Table(create_client(), settings.table_name)
 known = automations.known_items()
 
 
-@api.resolver.post(_LAUNCH)
+@api.route(
+    _LAUNCH,
+    "POST",
+    errors=[
+        UserIdentityNotFound,
+        AcsSystemNotFound,
+        AcsSystemIsNotCredentialManager,
+        AcsCredentialPoolNotFound,
+        AcsCredentialPoolNotInAcsSystem,
+        AcsUserNotFound,
+        AcsUserNotInAcsSystem,
+        AcsUserAlreadyLinked,
+        EnrollmentAutomationAlreadyExists,
+    ],
+)
 def launch(request: Annotated[LaunchRequest, Body()]) -> AutomationResponse:
     """Launch an enrollment automation."""
-    launched = automations.launch(table, known, api.workspace_caller, request)
+    launched = automations.launch(table, known, api.caller, request)
     outcome = "Replayed" if launched.is_replay else "Launched"
     _count(outcome)
     logger.info(outcome.lower(), enrollment_automation_id=launched.automation.enrollment_automation_id)
     return AutomationResponse(enrollment_automation=launched.automation)
 
 
-@api.resolver.route(f"{_ROOT}/get", method=["GET", "POST"])
+@api.route(f"{_ROOT}/get", "GET", "POST", errors=[EnrollmentAutomationNotFound], for_client_sessions=True)
 def get(request: Annotated[GetRequest, Body()]) -> AutomationResponse:
     """Get an enrollment automation."""
     return AutomationResponse(enrollment_automation=automations.get(table, api.caller, request))
 
 
-@api.resolver.route(f"{_ROOT}/list", method=["GET", "POST"])
+@api.route(f"{_ROOT}/list", "GET", "POST", errors=[UserIdentityNotFound], for_client_sessions=True)
 def list_(request: Annotated[ListRequest, Body()]) -> AutomationsResponse:
     """List the enrollment automations of a user identity."""
     found = automations.list_of_user_identity(table, api.caller, request)
     return AutomationsResponse(enrollment_automations=found)
 
 
-@api.resolver.route(f"{_ROOT}/delete", method=["DELETE", "POST"])
+@api.route(f"{_ROOT}/delete", "DELETE", "POST", errors=[EnrollmentAutomationNotFound])
 def delete(request: Annotated[DeleteRequest, Body()]) -> DoneResponse:
     """Delete an enrollment automation."""
-    automations.delete(table, api.workspace_caller, request)
+    automations.delete(table, api.caller, request)
     logger.info("deleted", enrollment_automation_id=request.enrollment_automation_id)
     return DoneResponse()
 

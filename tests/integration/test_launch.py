@@ -21,6 +21,7 @@ from enrollment.errors import (
 )
 from enrollment.model import LaunchRequest
 from enrollment.table import (
+    Item,
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
@@ -349,7 +350,7 @@ def test_a_warm_replay_makes_one_request(store: Store, do_launch: Launch, identi
 def test_what_was_not_found_is_looked_up_again(do_launch: Launch, workspace: Workspace, identity: str) -> None:
     with pytest.raises(AcsSystemNotFound):
         do_launch(identity, UNKNOWN)
-    manager = {"acs_system_id": UNKNOWN, "is_credential_manager": True}
+    manager: Item = {"acs_system_id": UNKNOWN, "is_credential_manager": True}
     workspace.table.put(put_new(acs_system_key(workspace.workspace_id, UNKNOWN), manager))
 
     assert not do_launch(identity, UNKNOWN).is_replay

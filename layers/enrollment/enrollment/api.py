@@ -1,12 +1,13 @@
 """API Gateway's proxy events and the API's JSON: the one module that knows both.
 
-A function gives its routes to ``Api.resolver`` and its events to ``Api.answer``; what a route raises becomes the
+A function gives its routes to ``Api.route`` and its events to ``Api.answer``; what a route raises becomes the
 contract's error shape here and nowhere else.
 """
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Never
 
@@ -40,6 +41,25 @@ type ProxyEvent = dict[str, Any]
 type ProxyResponse = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a path is served with; the API document is made from it.
+
+    Attributes:
+        path: The path.
+        methods: Its verbs.
+        handler: Takes a request model as ``request`` and returns a response model.
+        errors: What it can raise.
+        for_client_sessions: Whether client sessions may call it.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    handler: Callable[..., Any]
+    errors: tuple[type[EnrollmentError], ...]
+    for_client_sessions: bool
+
+
 class Api:
     """The API's side of a function.
 
@@ -48,33 +68,46 @@ class Api:
         cors_origins: Origins whose pages may call the API; without any there is no CORS at all.
 
     Attributes:
-        resolver: Takes the routes.  A route gets its parameters, validated, as a body, whatever its verb.
+        routes: The routes by path.
     """
 
     def __init__(self, logger: Logger, cors_origins: Sequence[str] = ()) -> None:
-        self.resolver = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=_read_json)
-        self.resolver.exception_handler(RequestValidationError)(_raise_invalid_input)
-        self.resolver.not_found(_raise_route_not_found)
+        self._resolver = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=_read_json)
+        self._resolver.exception_handler(RequestValidationError)(_raise_invalid_input)
+        self._resolver.not_found(_raise_route_not_found)
+        self.routes: dict[str, Route] = {}
         self._logger = logger
         self._cors = _cors_config(cors_origins)
 
     @property
     def caller(self) -> Caller:
         """Who the current request speaks for."""
-        caller: Caller = self.resolver.context["caller"]
+        caller: Caller = self._resolver.context["caller"]
         return caller
 
-    @property
-    def workspace_caller(self) -> Caller:
-        """Who the current request speaks for, if that is more than a few user identities.
+    def route[Handler: Callable[..., Any]](
+        self,
+        path: str,
+        *methods: str,
+        errors: Sequence[type[EnrollmentError]],
+        for_client_sessions: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """Return a decorator that serves a path with a typed handler.
 
-        Raises:
-            Unauthorized: It is a client session; the authorizer's policy lets none through to such a route, but a
-                route does not rely on that.
+        Args:
+            path: The path.
+            methods: Its verbs.  A handler gets its parameters, validated, whatever the verb.
+            errors: What it can raise, for the API document.
+            for_client_sessions: Whether client sessions may call it.  The authorizer's policy lets none through to
+                another route, but nothing here relies on that.
         """
-        if self.caller.user_identity_ids is not None:
-            raise Unauthorized
-        return self.caller
+
+        def register(handler: Handler) -> Handler:
+            self.routes[path] = Route(path, methods, handler, tuple(errors), for_client_sessions)
+            self._resolver.route(path, method=list(methods))(handler)
+            return handler
+
+        return register
 
     def answer(self, event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
         """Answer a proxy event, whatever happens: a defect is logged and becomes a 500.
@@ -92,12 +125,8 @@ class Api:
         try:
             response = self._answer(event, context)
         except EnrollmentError as error:
-            cause = (
-                {}
-                if error.__cause__ is None or error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-                else {"cause": repr(error.__cause__)}
-            )
-            self._logger.info("refused", status=error.status, type=error.type, **cause)
+            cause = repr(error.__cause__) if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
+            self._logger.info("refused", status=error.status, type=error.type, cause=cause)
             response = _error_response(error)
         except Exception:  # the last place where a defect can become an answer
             self._logger.exception("defect")
@@ -110,11 +139,16 @@ class Api:
         method = event["httpMethod"]
         if method == "OPTIONS":
             return self._preflight_response()
+        route = self.routes.get(event["path"])
+        if route is None:
+            raise RouteNotFound
         principal = Principal.from_context(event["requestContext"]["authorizer"])
-        # Until the resolver has answered.
-        self.resolver.context["caller"] = principal.enter(_header(event, "seam-workspace"))
+        caller = principal.enter(_header(event, "seam-workspace"))
+        if caller.user_identity_ids is not None and not route.for_client_sessions:
+            raise Unauthorized("A client session cannot be used for this route")
         event = _with_json_body(event) if method == "POST" else _with_query_as_body(event)
-        response: ProxyResponse = self.resolver.resolve(event, context)
+        self._resolver.context["caller"] = caller  # until the resolver has answered
+        response: ProxyResponse = self._resolver.resolve(event, context)
         return response
 
     def _preflight_response(self) -> ProxyResponse:

@@ -54,6 +54,15 @@ class _Request(BaseModel):
 class LaunchRequest(_Request):
     """The body of ``launch``."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {
+                "properties": {"create_credential_manager_user": {"const": True}},
+                "required": ["create_credential_manager_user", "credential_manager_acs_user_id"],
+            }
+        }
+    )
+
     user_identity_id: Annotated[
         Uuid, Field(description="ID of the user identity for which to launch an enrollment automation.")
     ]
@@ -103,10 +112,13 @@ class DeleteRequest(_Request):
     enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation to delete.")]
 
 
-class EnrollmentAutomation(BaseModel):
-    """An automation as clients see it: exactly the seven published properties."""
+class _Response(BaseModel):
+    # What has a default is there all the same.
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
-    model_config = ConfigDict(frozen=True)
+
+class EnrollmentAutomation(_Response):
+    """An automation as clients see it: exactly the seven published properties."""
 
     user_identity_id: Annotated[Uuid, Field(description="ID of the enrolled user identity.")]
     enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation.")]
@@ -123,21 +135,21 @@ class EnrollmentAutomation(BaseModel):
     ]
 
 
-class AutomationResponse(BaseModel):
+class AutomationResponse(_Response):
     """The answer to ``launch`` and ``get``."""
 
     enrollment_automation: EnrollmentAutomation
     ok: Literal[True] = True
 
 
-class AutomationsResponse(BaseModel):
+class AutomationsResponse(_Response):
     """The answer to ``list``."""
 
     enrollment_automations: list[EnrollmentAutomation]
     ok: Literal[True] = True
 
 
-class DoneResponse(BaseModel):
+class DoneResponse(_Response):
     """The answer to ``delete``."""
 
     ok: Literal[True] = True

@@ -1,0 +1,229 @@
+"""``enrollments tokens``: issue, list and revoke tokens, in a deployed stack or any table."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+import boto3
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from enrollment.errors import ServiceUnavailable
+from enrollment.model import timestamp
+from enrollment.table import Table
+from enrollment.tokens import NewToken, StoredToken, TokenKind, create_token, list_tokens, revoke_token
+
+_KINDS = {kind.value.replace("_", "-"): kind for kind in TokenKind}
+_DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_TOKEN_ID = re.compile(r"(?:seam_)?(?P<short>[1-9A-HJ-NP-Za-km-z]{8,12})(?:_[1-9A-HJ-NP-Za-km-z]+)?")
+_TABLE_OUTPUT = "TableName"
+_MOST_WORKSPACES = 100  # API Gateway takes 10 kB of an authorizer's context
+
+type Command = Callable[..., None]
+
+
+class _Uuid(click.ParamType[str]):
+    name = "uuid"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return str(UUID(str(value)))
+        except ValueError:
+            self.fail(f"{value} is no UUID", param, ctx)
+
+
+class _Duration(click.ParamType[timedelta]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        match = _DURATION.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value} is no duration; write 90m, 12h or 30d", param, ctx)
+        return int(match["count"]) * _UNITS[match["unit"]]
+
+
+def _in_table(command: Command) -> Command:
+    """Give a command the options that name a table, and the table; an AWS error becomes a clear line."""
+
+    @click.option("--stack-name", help="The deployed stack; its table is read from its outputs.")
+    @click.option("--table-name", help="The table, instead of a stack.")
+    @click.option("--endpoint-url", help="A DynamoDB server other than AWS, with --table-name.")
+    @click.option("--region", help="The AWS region; your AWS configuration's by default.")
+    @click.option("--profile", help="The AWS profile; your AWS configuration's by default.")
+    @wraps(command)
+    def with_table(
+        *,
+        stack_name: str | None,
+        table_name: str | None,
+        endpoint_url: str | None,
+        region: str | None,
+        profile: str | None,
+        **options: Any,
+    ) -> None:
+        if (stack_name is None) == (table_name is None):
+            raise click.UsageError("name the table: --stack-name STACK, or --table-name TABLE")
+        try:
+            session = boto3.session.Session(region_name=region, profile_name=profile)
+            name = table_name or _table_of_stack(session, str(stack_name))
+            client = session.client("dynamodb", endpoint_url=endpoint_url)
+            command(table=Table(client, name), **options)
+        except ServiceUnavailable as error:
+            raise click.ClickException(_one_line(error.__cause__ or error)) from error
+        except (BotoCoreError, ClientError, ValueError) as error:
+            raise click.ClickException(_one_line(error)) from error
+
+    return with_table
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
+    (stack,) = session.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+    for output in stack.get("Outputs", []):
+        if output.get("OutputKey") == _TABLE_OUTPUT:
+            return str(output["OutputValue"])
+    raise click.ClickException(f"stack {stack_name} has no output {_TABLE_OUTPUT}")
+
+
+@click.group()
+def tokens() -> None:
+    r"""Issue, list and revoke the bearer tokens that clients call the API with.
+
+    Examples:
+    \b
+      enrollments tokens create --stack-name enrollment-automations \
+        --kind api-key --workspace-id WORKSPACE_ID --name "Back office"
+      enrollments tokens list --stack-name enrollment-automations
+      enrollments tokens revoke --stack-name enrollment-automations 4NXa8QbL
+    """
+
+
+@tokens.command()
+@click.option(
+    "--kind",
+    type=click.Choice(list(_KINDS)),
+    required=True,
+    help="api-key: for a server, in one workspace. personal-access-token: for a person, in one or several workspaces. "
+    "client-session: for an app; sees a few user identities, and only reads.",
+)
+@click.option(
+    "--workspace-id",
+    "workspace_ids",
+    type=_Uuid(),
+    required=True,
+    multiple=True,
+    help="The workspace; repeat it for a personal access token of several.",
+)
+@click.option(
+    "--user-identity-id",
+    "user_identity_ids",
+    type=_Uuid(),
+    multiple=True,
+    help="A user identity that a client session sees; can be repeated.",
+)
+@click.option("--name", default="", help="A reminder of what the token is for.")
+@click.option("--expires-in", type=_Duration(), metavar="DURATION", help="90m, 12h or 30d; never by default.")
+@click.option("--sandbox", is_flag=True, help="An API key that says of itself that it is one of a sandbox.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@_in_table
+def create(  # noqa: PLR0913, PLR0917 - options
+    table: Table,
+    kind: str,
+    workspace_ids: Sequence[str],
+    user_identity_ids: Sequence[str],
+    name: str,
+    expires_in: timedelta | None,
+    *,
+    sandbox: bool,
+    as_json: bool,
+) -> None:
+    """Issue a token and print it, this once: only its hash is stored."""
+    if len(workspace_ids) > _MOST_WORKSPACES:
+        raise click.UsageError(f"a token may enter {_MOST_WORKSPACES} workspaces at most")
+    expires_at = None if expires_in is None else datetime.now(UTC) + expires_in
+    try:
+        new = NewToken(
+            kind=_KINDS[kind],
+            workspace_ids=list(dict.fromkeys(workspace_ids)),
+            user_identity_ids=list(dict.fromkeys(user_identity_ids)),
+            name=name,
+            expires_at=expires_at,
+            is_sandbox=sandbox,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    token = create_token(table, new)
+    if as_json:
+        expiry = None if expires_at is None else timestamp(expires_at)
+        click.echo(json.dumps({"token": token, "token_id": token.split("_")[1], "expires_at": expiry}))
+        return
+    click.echo(token)
+    if sys.stdout.isatty():
+        click.echo("Keep it: it is not shown again.", err=True)
+
+
+@tokens.command("list")
+@click.option("--workspace-id", type=_Uuid(), help="Only tokens that may enter this workspace.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@_in_table
+def list_(table: Table, workspace_id: str | None, *, as_json: bool) -> None:
+    """List tokens, oldest first; their secrets are not known."""
+    found = [token for token in list_tokens(table) if workspace_id is None or workspace_id in token.workspace_ids]
+    if as_json:
+        click.echo(json.dumps([asdict(token) | {"state": _state(token)} for token in found]))
+        return
+    if not found:
+        click.echo("No tokens.", err=True)
+        return
+    rows = [("ID", "KIND", "STATE", "CREATED", "EXPIRES", "WORKSPACES", "NAME")]
+    rows += [
+        (
+            token.token_id,
+            token.kind.replace("_", "-"),
+            _state(token),
+            token.created_at[:16],
+            (token.expires_at or "never")[:16],
+            ",".join(token.workspace_ids),
+            token.name,
+        )
+        for token in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@tokens.command()
+@click.argument("token_id")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@_in_table
+def revoke(table: Table, token_id: str, *, as_json: bool) -> None:
+    """Revoke the token TOKEN_ID, the ID of `tokens list`.
+
+    It stops working when API Gateway's kept decision about it ends: after AuthorizerCacheSeconds (60 by default) at
+    most.
+    """
+    match = _TOKEN_ID.fullmatch(token_id)
+    if match is None or not revoke_token(table, match["short"], datetime.now(UTC)):
+        raise click.ClickException("there is no such token; see: enrollments tokens list")
+    if as_json:
+        click.echo(json.dumps({"token_id": match["short"], "state": "revoked"}))
+    else:
+        click.echo(f"{match['short']} is revoked.")
+
+
+def _state(token: StoredToken) -> str:
+    if token.revoked_at:
+        return "revoked"
+    if token.expires_at and token.expires_at <= timestamp(datetime.now(UTC)):
+        return "expired"
+    return "good"
