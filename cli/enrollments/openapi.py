@@ -64,9 +64,10 @@ def api_document(functions: Path) -> Json:
     modes |= {response: "serialization" for _, response in pairs}
     by_name = sorted(modes.items(), key=lambda item: item[0].__name__)
     schemas = models_json_schema(by_name, ref_template=_REFERENCE)[1]["$defs"]
-    for _, response in pairs:
-        schemas[response.__name__]["additionalProperties"] = False
-    for schema in schemas.values():
+    requests = {request.__name__ for request, _ in pairs}
+    for name, schema in schemas.items():
+        if name not in requests:  # unknown parameters are ignored; an answer has what is published, and no more
+            schema["additionalProperties"] = False
         for parameter in schema["properties"].values():
             if parameter.get("default", "") is None:  # how an absent parameter reads here, which JSON does not have
                 del parameter["default"]

@@ -8,6 +8,7 @@ import io
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,16 +62,24 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(project: Path) -> Iterator[Service]:
-    variables = demo().variables
-    terminal = io.StringIO()
     if base_url := os.environ.get("ENROLLMENTS_BASE_URL"):
+        variables = demo().variables
         table = Table(create_client(), os.environ["ENROLLMENTS_TABLE_NAME"])
-        yield Service(base_url, variables, Workspace(table, variables["SEAM_WORKSPACE_ID"]), terminal)
+        yield Service(base_url, variables, Workspace(table, variables["SEAM_WORKSPACE_ID"]), io.StringIO())
         return
-    with open_stack(project / "template.yaml", log=io.StringIO(), terminal=terminal) as stack:
+    with serve_stack(project) as service:
+        yield service
+
+
+@contextmanager
+def serve_stack(project: Path, parameters: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """Serve the local stack with parameters of the template until the context ends."""
+    terminal = io.StringIO()
+    with open_stack(project / "template.yaml", parameters=parameters, log=io.StringIO(), terminal=terminal) as stack:
         server = make_server(stack.gateway, 0, terminal)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
+        variables = stack.demo.variables
         workspace = Workspace(stack.table, variables["SEAM_WORKSPACE_ID"])
         yield Service(f"http://127.0.0.1:{port_of(server)}", variables, workspace, terminal)
         server.shutdown()

@@ -1,0 +1,85 @@
+"""CORS: none by default; with origins, on every answer, errors of the gateway too."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.acceptance.conftest import Service, serve_stack
+
+ROUTES = [f"/user_identities/enrollment_automations/{name}" for name in ("launch", "get", "list", "delete")]
+ORIGIN = "https://app.example.com"
+ORIGINS = f"https://other.example.com,{ORIGIN}"
+
+
+@pytest.fixture(scope="module")
+def open_service(project: Path) -> Iterator[Service]:
+    with serve_stack(project, {"CorsOrigins": ORIGINS}) as service:
+        yield service
+
+
+def preflight(service: Service, path: str, origin: str = ORIGIN) -> httpx.Response:
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    return httpx.options(service.base_url + path, headers=headers)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_preflight_needs_no_token(open_service: Service, path: str) -> None:
+    response = preflight(open_service, path)
+
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert {"GET", "POST", "DELETE"} <= set(response.headers["access-control-allow-methods"].split(","))
+    allowed = response.headers["access-control-allow-headers"].lower().split(",")
+    assert {"authorization", "content-type", "seam-workspace"} <= set(allowed)
+    assert response.headers["vary"] == "Origin"
+    assert response.headers["seam-request-id"]
+
+
+def test_another_origin_is_not_allowed(open_service: Service) -> None:
+    response = preflight(open_service, ROUTES[0], "https://evil.example.com")
+
+    assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        (ROUTES[0], "SEAM_API_KEY", 400),
+        (ROUTES[0], "REVOKED_SEAM_API_KEY", 401),
+        (ROUTES[0], "junk", 401),
+        ("/nowhere", "SEAM_API_KEY", 404),
+    ],
+)
+def test_errors_can_be_read_by_the_page_too(open_service: Service, path: str, token: str, status: int) -> None:
+    headers = {"Authorization": f"Bearer {open_service.variables.get(token, token)}", "Origin": ORIGIN}
+
+    response = httpx.post(open_service.base_url + path, headers=headers, json={})
+
+    assert response.status_code == status
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert "seam-request-id" in response.headers["access-control-expose-headers"]
+
+
+def test_an_answer_can_be_read_by_the_page(open_service: Service) -> None:
+    response = open_service.launch(open_service.pair(), headers={"Origin": ORIGIN})
+
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, ORIGIN)
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_without_origins_there_is_no_cors_at_all(service: Service, path: str) -> None:
+    answers = [
+        preflight(service, path),
+        httpx.post(service.base_url + path, headers={"Origin": ORIGIN}),
+        service.launch(service.pair(), headers={"Origin": ORIGIN}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [404, 401, 200]
+    for answer in answers:
+        assert not [name for name in answer.headers if name.startswith(("access-control", "vary"))]

@@ -1,0 +1,220 @@
+"""``enrollments tokens``: what it issues works, what it revokes stops working."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from enrollments.tokens import tokens
+from tests.acceptance.conftest import Service, serve_stack
+
+type Run = Callable[..., Result]
+
+CACHE_SECONDS = 1
+
+
+@pytest.fixture(scope="module")
+def service(project: Path) -> Iterator[Service]:
+    with serve_stack(project, {"AuthorizerCacheSeconds": str(CACHE_SECONDS)}) as service:
+        yield service
+
+
+@pytest.fixture
+def run(service: Service) -> Run:
+    def run_(*arguments: str) -> Result:
+        assert service.base_url
+        name, *options = arguments
+        return CliRunner().invoke(tokens, [name, "--table-name", "enrollments-Table", *options])
+
+    return run_
+
+
+def test_a_new_api_key_launches(service: Service, run: Run) -> None:
+    result = run("create", "--kind", "api-key", "--workspace-id", service["SEAM_WORKSPACE_ID"])
+
+    assert result.exit_code == 0, result.output
+    assert service.launch(service.pair(), token=result.stdout.strip()).status_code == 200
+
+
+def test_a_new_personal_access_token_launches_in_its_workspaces(service: Service, run: Run) -> None:
+    workspaces = [service["SEAM_WORKSPACE_ID"], service["OTHER_SEAM_WORKSPACE_ID"]]
+    options = [option for workspace in workspaces for option in ("--workspace-id", workspace)]
+
+    token = run("create", "--kind", "personal-access-token", *options).stdout.strip()
+
+    headers = {"seam-workspace": workspaces[0]}
+    assert token.startswith("seam_at1")
+    assert service.launch(service.pair(), token=token, headers=headers).status_code == 200
+
+
+def test_json_tells_scripts_all_there_is(service: Service, run: Run) -> None:
+    created = json.loads(
+        run(
+            "create",
+            "--kind",
+            "client-session",
+            "--workspace-id",
+            service["SEAM_WORKSPACE_ID"].upper(),
+            "--user-identity-id",
+            service["USER_IDENTITY_ID"],
+            "--name",
+            "App",
+            "--expires-in",
+            "12h",
+            "--json",
+        ).stdout
+    )
+    listed = {token["token_id"]: token for token in json.loads(run("list", "--json").stdout)}
+
+    token = listed[created["token_id"]]
+    assert created["token"].startswith(f"seam_{created['token_id']}_")
+    assert (token["kind"], token["name"], token["state"]) == ("client_session", "App", "good")
+    assert token["expires_at"] == created["expires_at"]
+    assert token["workspace_ids"] == [service["SEAM_WORKSPACE_ID"]]
+
+
+def test_the_list_shows_every_token_without_its_secret(run: Run) -> None:
+    output = run("list").stdout
+
+    assert {"testDemo", "at1testDemo", "cst1testDemo"} <= set(output.split())
+    assert {"revoked", "expired", "good"} <= set(output.split())
+    assert "PubLicDemoKeyForLocaLUse" not in output
+
+
+def test_a_list_can_be_of_one_workspace(service: Service, run: Run) -> None:
+    output = run("list", "--workspace-id", service["OTHER_SEAM_WORKSPACE_ID"]).stdout
+
+    assert "testDtwo" in output
+    assert "testDxpd" not in output
+
+
+def test_a_revoked_token_stops_working_within_the_cache_time(service: Service, run: Run) -> None:
+    token = run("create", "--kind", "api-key", "--workspace-id", service["SEAM_WORKSPACE_ID"]).stdout.strip()
+    request = service.pair()
+    assert service.launch(request, token=token).status_code == 200
+
+    result = run("revoke", token.split("_")[1])
+
+    assert result.exit_code == 0, result.output
+    deadline = time.monotonic() + CACHE_SECONDS + 0.5
+    while (status := service.launch(request, token=token).status_code) == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert status == 401
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["create", "--kind", "api-key"], "Missing option '--workspace-id'"),
+        (["create", "--kind", "key", "--workspace-id", "x"], "'key' is not one of"),
+        (["create", "--kind", "api-key", "--workspace-id", "x"], "x is no UUID"),
+        (["create", "--kind", "client-session", "--workspace-id", "{workspace}"], "needs user identities"),
+        (
+            ["create", "--kind", "api-key", "--workspace-id", "{workspace}", "--workspace-id", "{other}"],
+            "only a personal access token may enter several workspaces",
+        ),
+        (
+            ["create", "--kind", "api-key", "--workspace-id", "{workspace}", "--expires-in", "soon"],
+            "soon is no duration; write 90m, 12h or 30d",
+        ),
+        (["revoke", "nobody"], "there is no such token"),
+        (["revoke", "testNone"], "there is no such token"),
+    ],
+)
+def test_a_mistake_is_a_clear_line(service: Service, run: Run, arguments: list[str], message: str) -> None:
+    workspaces = {"workspace": service["SEAM_WORKSPACE_ID"], "other": service["OTHER_SEAM_WORKSPACE_ID"]}
+
+    result = run(*[argument.format(**workspaces) for argument in arguments])
+
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "name the table"),
+        (["--stack-name", "a", "--table-name", "b"], "name the table"),
+        (["--table-name", "nowhere"], "Error: An error occurred (ResourceNotFoundException)"),
+        (["--table-name", "t", "--endpoint-url", "http://127.0.0.1:9"], "Could not connect"),
+    ],
+)
+@pytest.mark.usefixtures("service")
+def test_a_table_that_is_not_there_is_a_clear_line(options: list[str], message: str) -> None:
+    result = CliRunner().invoke(tokens, ["list", *options])
+
+    assert result.exit_code != 0
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+ANSWER = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult>
+<Stacks><member><StackName>s</StackName><StackStatus>CREATE_COMPLETE</StackStatus>
+<CreationTime>2026-01-09T05:45:33.068Z</CreationTime><Outputs>{outputs}</Outputs></member></Stacks>
+</DescribeStacksResult></DescribeStacksResponse>"""
+OUTPUT = "<member><OutputKey>TableName</OutputKey><OutputValue>enrollments-Table</OutputValue></member>"
+MISSING = """<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>
+<Code>ValidationError</Code><Message>Stack with id s does not exist</Message></Error></ErrorResponse>"""
+
+
+@pytest.fixture
+def answer_describe_stacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], None]]:
+    """Return a function that sets what CloudFormation answers."""
+    answers: list[tuple[int, str]] = []
+
+    class CloudFormation(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            status, body = answers[-1]
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), CloudFormation)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield lambda status, body: answers.append((status, body))
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.usefixtures("service")
+def test_the_table_of_a_stack_is_read_from_its_outputs(answer_describe_stacks: Callable[[int, str], None]) -> None:
+    answer_describe_stacks(200, ANSWER.format(outputs=OUTPUT))
+
+    result = CliRunner().invoke(tokens, ["list", "--stack-name", "s"])
+
+    assert result.exit_code == 0, result.output
+    assert "testDemo" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (200, ANSWER.format(outputs=""), "stack s has no output TableName"),
+        (400, MISSING, "Stack with id s does not exist"),
+    ],
+)
+@pytest.mark.usefixtures("service")
+def test_a_stack_that_is_not_ours_is_a_clear_line(
+    answer_describe_stacks: Callable[[int, str], None], status: int, body: str, message: str
+) -> None:
+    answer_describe_stacks(status, body)
+
+    result = CliRunner().invoke(tokens, ["list", "--stack-name", "s"])
+
+    assert result.exit_code == 1
+    assert message in result.output
+    assert len(result.output.splitlines()) == 1
