@@ -41,8 +41,27 @@ LAUNCHES = {
     "launch_pool_of_other_acs_system": (400, "acs_credential_pool_not_in_acs_system"),
     "launch_acs_user_of_other_acs_system": (400, "acs_user_not_in_acs_system"),
 }
+OTHERS = {
+    "get": (200, None),
+    "get_by_get": (200, None),
+    "get_unknown": (404, "enrollment_automation_not_found"),
+    "get_no_parameters": (400, "invalid_input"),
+    "get_with_personal_access_token": (200, None),
+    "get_with_personal_access_token_of_other_workspace": (404, "enrollment_automation_not_found"),
+    "get_with_personal_access_token_without_workspace": (401, "unauthorized"),
+    "get_with_client_session_of_other_user_identity": (404, "enrollment_automation_not_found"),
+    "list": (200, None),
+    "list_by_get": (200, None),
+    "list_with_client_session": (200, None),
+    "delete": (200, None),
+    "delete_by_delete": (200, None),
+    "delete_with_client_session": (401, "unauthorized"),
+    "launch_preflight": (404, "route_not_found"),
+}
+REQUESTS = LAUNCHES | OTHERS
 TOKENS = {
     "authorizer_api_key": ("Allow", None),
+    "authorizer_personal_access_token": ("Allow", None),
     "authorizer_unknown_api_key": ("Deny", "API Key not found"),
     "authorizer_wrong_secret": ("Deny", "API Key not found"),
     "authorizer_expired_api_key": ("Deny", "API Key has expired"),
@@ -86,15 +105,17 @@ def event(name: str) -> dict[str, Any]:
 
 
 def test_every_event_is_tried() -> None:
-    assert {path.stem for path in EVENTS.glob("*.json")} == LAUNCHES.keys() | TOKENS.keys()
+    assert {path.stem for path in EVENTS.glob("*.json")} == REQUESTS.keys() | TOKENS.keys() | {
+        "authorizer_client_session"
+    }
 
 
-@pytest.mark.parametrize("name", LAUNCHES)
-def test_a_launch_event_gives_its_answer(stack: Stack, name: str) -> None:
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_gives_its_answer(stack: Stack, name: str) -> None:
     response = stack.invoke(event(name))
 
     body = json.loads(response["body"])
-    assert (response["statusCode"], body.get("error", {}).get("type")) == LAUNCHES[name]
+    assert (response["statusCode"], body.get("error", {}).get("type")) == REQUESTS[name]
     assert body["ok"] is (response["statusCode"] == 200)
     assert response["multiValueHeaders"]["Content-Type"] == ["application/json"]
     assert response["multiValueHeaders"]["seam-request-id"] == [event(name)["requestContext"]["requestId"]]
@@ -111,7 +132,19 @@ def test_a_token_event_gives_its_policy(stack: Stack, name: str) -> None:
     assert statement["Resource"] == ["arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/prod/*"]
 
 
-@pytest.mark.parametrize("name", [*LAUNCHES, *TOKENS])
+def test_a_client_sessions_policy_names_what_it_may_read(stack: Stack) -> None:
+    answer = stack.invoke(event("authorizer_client_session"))
+
+    (statement,) = answer["policyDocument"]["Statement"]
+    stage = "arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/prod"
+    assert statement == {
+        "Action": "execute-api:Invoke",
+        "Effect": "Allow",
+        "Resource": [f"{stage}/*/user_identities/enrollment_automations/{name}" for name in ("get", "list")],
+    }
+
+
+@pytest.mark.parametrize("name", [*REQUESTS, *TOKENS])
 def test_no_log_line_holds_a_secret_or_a_body_and_each_has_a_request_id(
     stack: Stack, log: io.StringIO, name: str
 ) -> None:
@@ -125,7 +158,7 @@ def test_no_log_line_holds_a_secret_or_a_body_and_each_has_a_request_id(
         assert "PubLicDemoKeyForLocaLUse" not in line
         assert "authorizationToken" not in line
         assert not content.get("body") or content["body"] not in line
-        assert "de300000-0000-4000-8000-000000000011" not in line  # the user identity, which only the body names
+        assert "de300000-0000-4000-8000-000000000011" not in line  # a user identity, which only parameters name
         entry = json.loads(line)
         assert entry.get("function_request_id") or entry.get("request_id")
 

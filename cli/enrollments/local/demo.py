@@ -16,6 +16,8 @@ from enrollment.table import (
     acs_credential_pool_key,
     acs_system_key,
     acs_user_key,
+    automation_by_id_key,
+    automation_key,
     put_new,
     token_key,
     token_listing_key,
@@ -56,6 +58,8 @@ def demo() -> Demo:
         "OTHER_ACS_CREDENTIAL_POOL_ID": _id(0x32),
         "CREDENTIAL_MANAGER_ACS_USER_ID": _id(0x41),
         "OTHER_CREDENTIAL_MANAGER_ACS_USER_ID": _id(0x42),
+        "ENROLLED_USER_IDENTITY_ID": _id(0x14),
+        "ENROLLMENT_AUTOMATION_ID": _id(0x51),
         "EXPIRED_SEAM_API_KEY": _token("testDxpd"),
         "REVOKED_SEAM_API_KEY": _token("testDrev"),
         "OTHER_SEAM_API_KEY": _token("testDtwo"),
@@ -80,6 +84,13 @@ def demo() -> Demo:
             [
                 _user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe"),
                 _user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
+                _user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe"),
+                *_automation(
+                    workspace_id,
+                    v["ENROLLED_USER_IDENTITY_ID"],
+                    v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+                    v["ENROLLMENT_AUTOMATION_ID"],
+                ),
                 _user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
                 _acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
                 _acs_system(workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Annex", issues=True),
@@ -162,3 +173,22 @@ def _acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str) -> tuple[
         "display_name": "Unlinked user",
         "created_at": _CREATED_AT,
     }
+
+
+def _automation(
+    workspace_id: str, user_identity_id: str, acs_system_id: str, automation_id: str
+) -> list[tuple[Key, Item]]:
+    pair = {"user_identity_id": user_identity_id, "credential_manager_acs_system_id": acs_system_id}
+    automation: Item = {
+        **pair,
+        "enrollment_automation_id": automation_id,
+        "acs_credential_provisioning_automation_id": automation_id,
+        "is_running": True,
+        "workspace_id": workspace_id,
+        "created_at": _CREATED_AT,
+        "requested_create_credential_manager_user": False,
+    }
+    return [
+        (automation_key(workspace_id, user_identity_id, acs_system_id), automation),
+        (automation_by_id_key(workspace_id, automation_id), pair),
+    ]

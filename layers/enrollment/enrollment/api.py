@@ -124,6 +124,7 @@ class Api:
         )
         try:
             response = self._answer(event, context)
+            self._logger.info("answered", status=response["statusCode"])
         except EnrollmentError as error:
             cause = repr(error.__cause__) if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
             self._logger.info("refused", status=error.status, type=error.type, cause=cause)
