@@ -36,15 +36,25 @@ class Store:
 
     table: Table
     client: Any
+    table_name: str = TABLE_NAME
 
     def items(self) -> dict[Key, Item]:
         """Return the whole table."""
         found = [
             {name: next(iter(value.values())) for name, value in item.items()}
-            for page in self.client.get_paginator("scan").paginate(TableName=TABLE_NAME)
+            for page in self.client.get_paginator("scan").paginate(TableName=self.table_name)
             for item in page["Items"]
         ]
         return {Key(item.pop("pk"), item.pop("sk")): item for item in found}
+
+    def restore(self, items: Mapping[Key, Item]) -> None:
+        """Make the table hold these items and no others."""
+        present = self.items()
+        for key in present.keys() - items.keys() | {key for key in present if present[key] != items.get(key)}:
+            self.client.delete_item(TableName=self.table_name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}})
+        for key, item in items.items():
+            if present.get(key) != item:
+                self.table.put(put_new(key, item))
 
     def count_requests(self) -> list[str]:
         """Return a list that grows by the name of each request to DynamoDB."""

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from enrollment.table import create_client
-from enrollments.local.demo import seed
 from enrollments.local.stack import Stack, open_stack
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, Store
 
 EVENTS = PROJECT / "events"
 
@@ -88,14 +87,15 @@ def log(whole_log: io.StringIO) -> io.StringIO:
     return whole_log
 
 
+@pytest.fixture(scope="module")
+def client(started: Stack) -> Any:  # noqa: ARG001 - the stack's environment leads to its table
+    return create_client()
+
+
 @pytest.fixture
-def stack(started: Stack) -> Stack:
+def stack(started: Stack, client: Any) -> Stack:
     """The stack as it is after its start: with the demo workspaces and nothing launched."""
-    client = create_client()
-    table = "enrollments-Table"
-    for item in client.scan(TableName=table)["Items"]:
-        client.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
-    seed(started.table)
+    Store(started.table, client, "enrollments-Table").restore(started.demo.items)
     return started
 
 
