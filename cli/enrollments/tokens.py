@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import boto3
@@ -18,6 +18,9 @@ from enrollment.errors import ServiceUnavailable
 from enrollment.model import timestamp
 from enrollment.table import Table
 from enrollment.tokens import NewToken, StoredToken, TokenKind, create_token, list_tokens, revoke_token
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 _KINDS = {kind.value.replace("_", "-"): kind for kind in TokenKind}
 _DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[mhd])")
@@ -72,14 +75,26 @@ def _in_table(command: Command) -> Command:
         try:
             session = boto3.session.Session(region_name=region, profile_name=profile)
             name = table_name or _table_of_stack(session, str(stack_name))
-            client = session.client("dynamodb", endpoint_url=endpoint_url)
-            command(table=Table(client, name), **options)
+            command(table=Table(_client(session, endpoint_url), name), **options)
         except ServiceUnavailable as error:
             raise click.ClickException(_one_line(error.__cause__ or error)) from error
         except (BotoCoreError, ClientError, ValueError) as error:
             raise click.ClickException(_one_line(error)) from error
 
     return with_table
+
+
+def _client(session: boto3.session.Session, endpoint_url: str | None) -> "DynamoDBClient":
+    if endpoint_url is None or session.get_credentials() is not None:
+        return session.client("dynamodb", endpoint_url=endpoint_url)
+    # DynamoDB Local and its like take any credentials; these are the ones that `make run` uses.
+    return session.client(
+        "dynamodb",
+        endpoint_url=endpoint_url,
+        region_name=session.region_name or "us-east-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - a word, no secret
+    )
 
 
 def _one_line(error: BaseException) -> str:
