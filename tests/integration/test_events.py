@@ -232,6 +232,12 @@ def test_the_content_type_has_to_name_json(stack: Stack, content_type: str, stat
     assert stack.invoke(content)["statusCode"] == status
 
 
+def test_a_base_path_of_a_custom_domain_does_not_matter(stack: Stack) -> None:
+    content = event("get")
+
+    assert stack.invoke(content | {"path": "/v1" + content["path"]})["statusCode"] == 200
+
+
 def test_a_defect_is_a_500_that_tells_nothing_and_logs_its_traceback(
     stack: Stack, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,7 +140,8 @@ class Api:
         method = event["httpMethod"]
         if method == "OPTIONS":
             return self._preflight_response()
-        route = self.routes.get(event["path"])
+        # The route as the template has it: the path can begin with a custom domain's base path.
+        route = self.routes.get(event["resource"])
         if route is None:
             raise RouteNotFound
         principal = Principal.from_context(event["requestContext"]["authorizer"])
@@ -149,7 +150,7 @@ class Api:
             raise Unauthorized("A client session cannot be used for this route")
         event = _with_json_body(event) if method == "POST" else _with_query_as_body(event)
         self._resolver.context["caller"] = caller  # until the resolver has answered
-        response: ProxyResponse = self._resolver.resolve(event, context)
+        response: ProxyResponse = self._resolver.resolve({**event, "path": route.path}, context)
         return response
 
     def _preflight_response(self) -> ProxyResponse:
