@@ -14,10 +14,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --gen
 	--exclude-newer '$(COOL_DOWN)' --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test check format openapi build deploy lock clean
+.PHONY: help run invoke test test-browser check format openapi build deploy lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run.stamp ## the deployed system on this machine, on 127.0.0.1:$(PORT); no AWS, no Docker
 	@exec $(BIN)/enrollments local run --port $(PORT)
@@ -27,6 +27,9 @@ invoke: .venv/run.stamp ## run one event in process and print the response: make
 
 test: .venv/dev.stamp .venv-seam-1/stamp ## all tests
 	@$(BIN)/pytest $(ARGS)
+
+test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chromium and chromium-driver
+	@$(BIN)/pytest -m browser -n 0 $(ARGS) tests/acceptance
 
 check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings, template
 	$(BIN)/ruff format --check .

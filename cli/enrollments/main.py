@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from enrollments.local import docs_page
 from enrollments.local.functions import FunctionError
 from enrollments.local.server import HOST, make_server, port_of, serve
 from enrollments.local.stack import StackError, open_stack
@@ -69,7 +70,9 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                 terminal=sys.stderr,
             ) as stack,
         ):
-            server = make_server(stack.gateway, port, sys.stderr)
+            api_key = stack.demo.variables["SEAM_API_KEY"]
+            page = docs_page.docs_page(template.parent / "openapi.json", api_key)
+            server = make_server(stack.gateway, port, sys.stderr, {docs_page.PATH: page})
             variables = {"SEAM_ENDPOINT": f"http://{HOST}:{port_of(server)}", **stack.demo.variables}
             _write_variables(variables)
             click.echo(_introduction(variables, stack.gateway.routes, log_path))
@@ -139,6 +142,8 @@ The variables above are in .local/demo.env; what the functions log is in {log_pa
 
 Routes:
 {served}
+
+Try them in a browser: {values["SEAM_ENDPOINT"]}{docs_page.PATH}
 
 Launch with curl:
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from enrollment.table import Table, create_client
+from enrollments.local import docs_page
 from enrollments.local.demo import demo
 from enrollments.local.server import make_server, port_of
 from enrollments.local.stack import open_stack
@@ -76,7 +77,8 @@ def serve_stack(project: Path, parameters: Mapping[str, str] | None = None) -> I
     """Serve the local stack with parameters of the template until the context ends."""
     terminal = io.StringIO()
     with open_stack(project / "template.yaml", parameters=parameters, log=io.StringIO(), terminal=terminal) as stack:
-        server = make_server(stack.gateway, 0, terminal)
+        page = docs_page.docs_page(project / "openapi.json", stack.demo.variables["SEAM_API_KEY"])
+        server = make_server(stack.gateway, 0, terminal, {docs_page.PATH: page})
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         variables = stack.demo.variables

@@ -68,7 +68,8 @@ def start(project: Path, tmp_path: Path) -> Iterator[Start]:
         folder.mkdir()
         for name in ("functions", "layers"):
             shutil.copytree(project / name, folder / name)
-        shutil.copy(project / "template.yaml", folder)
+        for name in ("template.yaml", "openapi.json"):
+            shutil.copy(project / name, folder)
         with (folder / "output").open("w") as output:
             process = subprocess.Popen(  # noqa: S603 - our own command
                 [COMMAND, "local", "run", "--port", str(port), *arguments],
@@ -107,6 +108,12 @@ def test_what_is_printed_works_when_pasted(start: Start, project: Path) -> None:
 
     assert '"ok":true' in by_curl.stdout
     assert by_sdk.stdout.startswith("EnrollmentAutomation(")
+
+
+def test_the_page_of_the_routes_is_where_it_is_printed(start: Start) -> None:
+    (address,) = re.findall(r"^Try them in a browser: (.*)$", start().output, re.MULTILINE)
+
+    assert httpx.get(address).headers["content-type"] == "text/html; charset=utf-8"
 
 
 def test_the_variables_are_printed_and_written(start: Start) -> None:

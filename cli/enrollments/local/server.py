@@ -4,12 +4,13 @@ import errno
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TextIO, override
 
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wsgi import get_input_stream
 
@@ -17,20 +18,23 @@ from enrollments.local.gateway import LARGEST_BODY, Gateway, Request
 from enrollments.local.stack import StackError
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOST = "127.0.0.1"
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _RAW_HEADERS = "enrollments.raw_headers"
 
 
-def make_server(gateway: Gateway, port: int, terminal: TextIO) -> BaseWSGIServer:
+def make_server(
+    gateway: Gateway, port: int, terminal: TextIO, pages: "Mapping[str, WSGIApplication] | None" = None
+) -> BaseWSGIServer:
     """Return a server that listens already; ``serve_forever`` answers.
 
     Args:
         gateway: Answers requests.
         port: Its port; 0 is any free one.
         terminal: Gets a line for each request.
+        pages: Applications beside the gateway, by path.
 
     Raises:
         StackError: The port is taken, or not ours to take.
@@ -42,7 +46,8 @@ def make_server(gateway: Gateway, port: int, terminal: TextIO) -> BaseWSGIServer
             raise StackError(f"port {port} is taken; choose another: make run PORT={port + 1}") from error
         raise StackError(f"port {port}: {error.strerror}") from error
     with listener:
-        return _Server(HOST, port, _application(gateway, terminal), _RequestHandler, fd=listener.fileno())
+        application = DispatcherMiddleware(_application(gateway, terminal), dict(pages or {}))
+        return _Server(HOST, port, application, _RequestHandler, fd=listener.fileno())
 
 
 class _Server(ThreadedWSGIServer):

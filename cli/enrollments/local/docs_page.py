@@ -1,0 +1,103 @@
+"""The API document as a page of the local server, on which each route can be tried in the demo workspace.
+
+The page is Swagger UI as Powertools carries it, so it needs nothing from another host, and its content security policy
+sees to that.  It stands beside the gateway, not behind it: the template has no such routes, and neither has what is
+deployed.
+"""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Request, Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+PATH = "/docs"
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_JAVASCRIPT, _CSS = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+_SWAGGER_UI = {"/swagger-ui-bundle.min.js": _JAVASCRIPT, "/swagger-ui.min.css": _CSS}
+
+_HTML = f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Enrollment automations on this machine</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="{PATH}/swagger-ui.min.css">
+</head>
+<body>
+<div class="swagger-ui"><div class="wrapper"><div class="info">
+<p><strong>Enrollment automations on this machine.</strong> “Execute” sends a request to the demo workspace of the local
+run, authorized with its API key.</p>
+</div></div></div>
+<div id="swagger-ui"></div>
+<script src="{PATH}/swagger-ui-bundle.min.js"></script>
+<script src="{PATH}/init.js"></script>
+</body>
+</html>
+"""
+
+# The document's server is "/", which is this page's origin. Without `validatorUrl: null` a badge comes from swagger.io.
+_INIT = """\
+"use strict";
+const ui = SwaggerUIBundle({
+  dom_id: "#swagger-ui",
+  url: %(url)s,
+  deepLinking: true,
+  displayRequestDuration: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+  onComplete: () => ui.preauthorizeApiKey("api_key", %(api_key)s),
+});
+"""
+
+
+def docs_page(document: Path, api_key: str) -> "WSGIApplication":
+    """Return an application to mount at ``PATH``.
+
+    Args:
+        document: The API document; it is read for each request, so a renewed one needs no restart.
+        api_key: What the page's requests are authorized with.
+    """
+    init = _INIT % {"url": json.dumps(f"{PATH}/openapi.json"), "api_key": json.dumps(api_key)}
+
+    @Request.application
+    def application(request: Request) -> Response:
+        response = _respond(request, document, init)
+        response.headers.extend(_HEADERS)
+        return response
+
+    return application
+
+
+def _respond(request: Request, document: Path, init: str) -> Response:
+    if request.method not in {"GET", "HEAD"}:
+        return Response(f"{request.method} is for the API's routes\n", 405, {"Allow": "GET, HEAD"})
+    content: str | bytes
+    match request.path:
+        case "/" | "/openapi.json" if not document.is_file():
+            return Response(f"{document.name} is missing; write it with: make openapi\n", 404)
+        case "/":
+            content, kind = _HTML, "text/html; charset=utf-8"
+        case "/init.js":
+            content, kind = init, _JAVASCRIPT
+        case "/openapi.json":
+            content, kind = document.read_bytes(), "application/json"
+        case path if path in _SWAGGER_UI:
+            swagger_ui = files("aws_lambda_powertools") / "event_handler/openapi/swagger_ui"
+            content, kind = (swagger_ui / path.lstrip("/")).read_bytes(), _SWAGGER_UI[path]
+        case _:
+            return Response("This is no page of the local server\n", 404)
+    return Response(content, content_type=kind)
