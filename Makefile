@@ -14,7 +14,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --gen
 	--exclude-newer '$(COOL_DOWN)' --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser check format openapi build deploy lock clean
+.PHONY: help run invoke test test-browser test-document check format openapi build deploy lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: .venv/dev.stamp .venv-seam-1/stamp ## all tests
 
 test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chromium and chromium-driver
 	@$(BIN)/pytest -m browser -n 0 $(ARGS) tests/acceptance
+
+test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
+	@$(BIN)/pytest -m schemathesis $(ARGS) tests/acceptance
 
 check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings, template
 	$(BIN)/ruff format --check .
@@ -58,6 +61,7 @@ lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) pyproject.toml --extra run --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(COMPILE) --group sam -o requirements/sam.txt
 	$(COMPILE) --group seam-1 -o requirements/seam-1.txt
+	$(COMPILE) --group schemathesis -o requirements/schemathesis.txt
 
 clean: ## remove what the targets made
 	rm -rf .venv .venv-* .local .aws-sam .mypy_cache .pytest_cache .ruff_cache
