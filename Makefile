@@ -1,4 +1,4 @@
-# Every target sets itself up: python3.13 and a package index are all that a machine needs.
+# Every target sets itself up: python3.13 and a package index are all that a machine needs (test-javascript: node too).
 # Locked dependencies (with hashes) are in requirements/; `make lock` renews them.
 
 PYTHON ?= python3.13
@@ -12,12 +12,16 @@ SAM := .venv-sam/bin/sam
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url \
 	--exclude-newer '$(COOL_DOWN)' --custom-compile-command 'make lock'
+# The lock has hashes but no addresses: it holds for whatever registry a machine is set up with.
+NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --min-release-age=$(firstword $(COOL_DOWN)) \
+	--ignore-scripts --no-audit --no-fund --loglevel=error
+JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-document check format openapi build deploy lock clean
+.PHONY: help run invoke test test-browser test-document test-javascript check format openapi build deploy lock lock-javascript clean node
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run.stamp ## the deployed system on this machine, on 127.0.0.1:$(PORT); no AWS, no Docker
 	@exec $(BIN)/enrollments local run --port $(PORT)
@@ -25,7 +29,7 @@ run: .venv/run.stamp ## the deployed system on this machine, on 127.0.0.1:$(PORT
 invoke: .venv/run.stamp ## run one event in process and print the response: make invoke EVENT=events/launch.json
 	@exec $(BIN)/enrollments local invoke $(EVENT)
 
-test: .venv/dev.stamp .venv-seam-1/stamp ## all tests
+test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## all tests, but for those of the targets below
 	@$(BIN)/pytest $(ARGS)
 
 test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chromium and chromium-driver
@@ -33,6 +37,9 @@ test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chro
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis $(ARGS) tests/acceptance
+
+test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
+	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
 
 check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings, template
 	$(BIN)/ruff format --check .
@@ -61,10 +68,14 @@ lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) pyproject.toml --extra run --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(COMPILE) --group sam -o requirements/sam.txt
 	$(COMPILE) --group seam-1 -o requirements/seam-1.txt
+	$(COMPILE) --group seam-3 -o requirements/seam-3.txt
 	$(COMPILE) --group schemathesis -o requirements/schemathesis.txt
 
+lock-javascript: node ## renew those of the JavaScript SDKs
+	$(foreach folder,$(JAVASCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK)) &&) true
+
 clean: ## remove what the targets made
-	rm -rf .venv .venv-* .local .aws-sam .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* .local .aws-sam .mypy_cache .pytest_cache .ruff_cache $(JAVASCRIPT:=/node_modules)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null \
@@ -87,4 +98,14 @@ clean: ## remove what the targets made
 	@echo "Installing $< (once)"
 	@$(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python $(PIP_INSTALL) -r $<
+	@touch $@
+
+node:
+	@command -v node >/dev/null && command -v npm >/dev/null \
+		|| { echo "node and npm are needed for the JavaScript SDKs" >&2; exit 1; }
+
+# No script of a package runs. Newer releases ask for a newer node than they need, which npm would warn about.
+%/node_modules/stamp: %/package-lock.json | node
+	@echo "Installing $< (once)"
+	@cd $* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -1,7 +1,10 @@
-"""The published SDKs as clients."""
+"""The published SDKs as clients: each launches, gets, lists and deletes, and raises its own errors."""
 
 import json
+import os
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,54 +13,309 @@ import pytest
 from tests.acceptance.conftest import Service
 from tests.conftest import PROJECT
 
-PYTHON = PROJECT / ".venv-seam-1/bin/python"
-CLIENT = Path(__file__).parent / "sdk_client.py"
+CLIENTS = Path(__file__).parent
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
+FIELDS = ["user_identity_id", "acs_credential_pool_id", "create_credential_manager_user", "enrollment_automation_id"]
+SEMANTIC = {"launch": "POST", "get": "GET", "list": "GET", "delete": "DELETE"}
+
+type Call = tuple[str, dict[str, Any]]
+type Outcome = dict[str, Any]
 
 
-def call(service: Service, *launches: dict[str, Any], **options: str) -> list[dict[str, Any]]:
-    task = {
-        "options": {"endpoint": service.base_url, "api_key": service["SEAM_API_KEY"]} | options,
-        "calls": [["launch", launch] for launch in launches],
-    }
-    assert PYTHON.exists(), f"{PYTHON.parent.parent} is missing; `make test` makes it"
-    done = subprocess.run([PYTHON, CLIENT], input=json.dumps(task), capture_output=True, text=True, check=False)  # noqa: S603 - our own
-    assert done.returncode == 0, done.stderr
-    outcomes: list[dict[str, Any]] = json.loads(done.stdout)
-    return outcomes
+@dataclass(frozen=True)
+class Sdk:
+    """A major of an SDK, and what sets it apart.
+
+    Attributes:
+        command: Starts its driver.
+        verbs: The verb for each method; an SDK that has methods chooses itself.
+        drops: Properties of an automation that its classes do not have.
+        tells_fields: Whether an invalid input error has messages for each field.
+    """
+
+    command: list[Path | str]
+    verbs: dict[str, str] = field(default_factory=dict)
+    drops: frozenset[str] = frozenset()
+    tells_fields: bool = True
+
+    def call(self, service: Service, *calls: Call, **options: str) -> list[Outcome]:
+        """Make the calls in one process of the SDK, with the demo workspace's key unless the options say otherwise."""
+        task = {
+            "options": {"endpoint": service.base_url} | (options or {"api_key": service["SEAM_API_KEY"]}),
+            "calls": [[*call, *([self.verbs[call[0]]] if self.verbs else [])] for call in calls],
+            "fields": FIELDS,
+        }
+        # The SDKs take what the options leave out from variables that a person who tried `make run` has set.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SEAM_")}
+        done = subprocess.run(  # noqa: S603 - our own
+            self.command, input=json.dumps(task), capture_output=True, text=True, check=False, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        outcomes: list[Outcome] = json.loads(done.stdout)
+        assert len(outcomes) == len(calls)
+        return outcomes
 
 
-def test_the_sdk_launches_and_replays(service: Service) -> None:
+def python(major: int) -> list[Path | str]:
+    return [PROJECT / f".venv-seam-{major}/bin/python", CLIENTS / "sdk_client.py"]
+
+
+def javascript(major: int) -> list[Path | str]:
+    return ["node", CLIENTS / f"javascript/http-{major}/client.mjs"]
+
+
+DROPPED_BY_SEAM_1 = frozenset({"acs_credential_provisioning_automation_id", "is_running"})
+PYTHON = [
+    pytest.param(Sdk(python(1), drops=DROPPED_BY_SEAM_1, tells_fields=False), id="seam-1"),
+    pytest.param(Sdk(python(3)), id="seam-3"),
+    pytest.param(Sdk(python(3), SEMANTIC), id="seam-3-semantic"),
+]
+JAVASCRIPT = [
+    pytest.param(Sdk(javascript(1)), id="http-1", marks=pytest.mark.javascript),
+    pytest.param(Sdk(javascript(2)), id="http-2", marks=pytest.mark.javascript),
+    pytest.param(Sdk(javascript(2), SEMANTIC), id="http-2-semantic", marks=pytest.mark.javascript),
+]
+
+
+def installed(sdk: Sdk) -> Sdk:
+    """Return the SDK, or fail with what is missing."""
+    python_or_node, client = map(Path, sdk.command)
+    here = python_or_node.exists() if python_or_node.is_absolute() else (client.parent / "node_modules").exists()
+    assert here, f"the SDK of {client} is not installed; `make test` and `make test-javascript` do that"
+    return sdk
+
+
+@pytest.fixture(scope="module", params=PYTHON + JAVASCRIPT)
+def sdk(request: pytest.FixtureRequest) -> Sdk:
+    return installed(request.param)
+
+
+@pytest.fixture(params=[sdk for sdk in PYTHON + JAVASCRIPT if sdk.id not in {"seam-3", "http-2"}])
+def major(request: pytest.FixtureRequest) -> Sdk:
+    """An SDK by one way of using it, for tests of what the ways share."""
+    return installed(request.param)
+
+
+@pytest.fixture(params=JAVASCRIPT)
+def session_sdk(request: pytest.FixtureRequest) -> Sdk:
+    """An SDK that takes client sessions."""
+    return installed(request.param)
+
+
+def named(automation: dict[str, Any]) -> dict[str, str]:
+    return {"enrollment_automation_id": automation["enrollment_automation_id"]}
+
+
+def of_identity(automation: dict[str, Any]) -> dict[str, str]:
+    return {"user_identity_id": automation["user_identity_id"]}
+
+
+def codes(outcomes: list[Outcome]) -> list[str | None]:
+    return [outcome["error"]["code"] if "error" in outcome else None for outcome in outcomes]
+
+
+@dataclass(frozen=True)
+class Life:
+    """What an SDK answered from the launch of an automation to the launch after it was deleted."""
+
+    pair: dict[str, str]
+    service_says: dict[str, Any]
+    launched: Outcome
+    replayed: Outcome
+    got: Outcome
+    listed: Outcome
+    deleted: Outcome
+    after_delete: list[Outcome]
+    launched_anew: Outcome
+
+
+@pytest.fixture(scope="module")
+def life(service: Service, sdk: Sdk) -> Life:
     pair = service.pair()
-
-    first, second = call(service, pair, pair)
-
-    assert first == second
-    assert {name: first["result"][name] for name in pair} == pair
-    assert first["result"]["workspace_id"] == service["SEAM_WORKSPACE_ID"]
-
-
-def test_the_sdk_raises_its_own_errors(service: Service) -> None:
-    pair = service.pair()
-    invalid, missing, _, conflict = call(
+    launched, replayed = sdk.call(service, ("launch", pair), ("launch", pair))
+    service_says = service.launch(pair).json()["enrollment_automation"]
+    got, listed, deleted, *after_delete, launched_anew = sdk.call(
         service,
-        pair | {"user_identity_id": "x"},
-        pair | {"user_identity_id": UNKNOWN},
-        pair,
-        pair | {"create_credential_manager_user": True},
+        ("get", named(service_says)),
+        ("list", of_identity(service_says)),
+        ("delete", named(service_says)),
+        ("get", named(service_says)),
+        ("delete", named(service_says)),
+        ("list", of_identity(service_says)),
+        ("launch", pair),
     )
+    return Life(pair, service_says, launched, replayed, got, listed, deleted, after_delete, launched_anew)
 
-    assert (invalid["error"]["class"], invalid["error"]["code"]) == ("SeamHttpInvalidInputError", "invalid_input")
-    assert invalid["error"]["message"] == 'Invalid uuid for "user_identity_id"'
-    assert (missing["error"]["class"], missing["error"]["code"]) == ("SeamHttpApiError", "user_identity_not_found")
-    assert conflict["error"]["code"] == "enrollment_automation_already_exists"
-    assert conflict["error"]["data"].keys() == {"enrollment_automation_id"}
-    assert all(outcome["error"]["has_request_id"] for outcome in (invalid, missing, conflict))
+
+def test_launch_answers_the_automation(service: Service, sdk: Sdk, life: Life) -> None:
+    expected = {name: value for name, value in life.service_says.items() if name not in sdk.drops}
+
+    assert life.launched == {"result": expected}
+    assert life.pair.items() <= expected.items()
+    assert expected["workspace_id"] == service["SEAM_WORKSPACE_ID"]
+
+
+def test_the_same_launch_again_answers_the_same(life: Life) -> None:
+    assert life.replayed == life.launched
+
+
+def test_get_answers_what_launch_did(life: Life) -> None:
+    assert life.got == life.launched
+
+
+def test_list_has_it(life: Life) -> None:
+    assert life.listed == {"result": [life.launched["result"]]}
+
+
+def test_what_was_deleted_is_not_found(life: Life) -> None:
+    got, deleted, listed = life.after_delete
+
+    assert life.deleted == {"result": None}
+    assert codes([got, deleted]) == ["enrollment_automation_not_found"] * 2
+    assert listed == {"result": []}
+
+
+def test_a_launch_after_delete_has_a_new_id(life: Life) -> None:
+    new, old = life.launched_anew["result"], life.launched["result"]
+
+    assert new["enrollment_automation_id"] != old["enrollment_automation_id"]
+    assert life.pair.items() <= new.items()
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What an SDK raised, all of it in one process, because starting one takes a second."""
+
+    invalid: list[Outcome]
+    not_found: list[Outcome]
+    launched: Outcome
+    conflict: Outcome
+
+
+@pytest.fixture(scope="module")
+def refused(service: Service, sdk: Sdk) -> Refused:
+    pair = service.pair()
+    outcomes = sdk.call(
+        service,
+        ("launch", pair | {"user_identity_id": "x", "create_credential_manager_user": "true"}),
+        ("get", {"enrollment_automation_id": "x"}),
+        ("list", {"user_identity_id": "x"}),
+        ("delete", {"enrollment_automation_id": "x"}),
+        ("launch", pair | {"user_identity_id": UNKNOWN}),
+        ("launch", pair | {"credential_manager_acs_system_id": UNKNOWN}),
+        ("get", {"enrollment_automation_id": UNKNOWN}),
+        ("list", {"user_identity_id": UNKNOWN}),
+        ("delete", {"enrollment_automation_id": UNKNOWN}),
+        ("launch", pair),
+        ("launch", pair | {"create_credential_manager_user": True}),
+    )
+    return Refused(outcomes[:4], outcomes[4:9], *outcomes[9:])
+
+
+def test_invalid_input_names_its_fields(sdk: Sdk, refused: Refused) -> None:
+    of_launch = (
+        '2 Input Errors: Invalid uuid for "user_identity_id", '
+        'Expected boolean, received string for "create_credential_manager_user"',
+        {
+            "user_identity_id": ["Invalid uuid"],
+            "create_credential_manager_user": ["Expected boolean, received string"],
+        },
+    )
+    of_id = ('Invalid uuid for "enrollment_automation_id"', {"enrollment_automation_id": ["Invalid uuid"]})
+    of_list = ('Invalid uuid for "user_identity_id"', {"user_identity_id": ["Invalid uuid"]})
+
+    for outcome, (message, fields) in zip(refused.invalid, [of_launch, of_id, of_list, of_id], strict=True):
+        told = {"validation_errors": {name: fields.get(name, []) for name in FIELDS}} if sdk.tells_fields else {}
+        assert outcome["error"] == told | {
+            "class": "SeamHttpInvalidInputError",
+            "code": "invalid_input",
+            "status_code": 400,
+            "message": message,
+            "data": None,
+            "has_request_id": True,
+        }
+
+
+def test_what_is_not_there_is_an_error_with_its_code(refused: Refused) -> None:
+    assert codes(refused.not_found) == [
+        "user_identity_not_found",
+        "acs_system_not_found",
+        "enrollment_automation_not_found",
+        "user_identity_not_found",
+        "enrollment_automation_not_found",
+    ]
+    for outcome in refused.not_found:
+        assert (outcome["error"]["class"], outcome["error"]["status_code"]) == ("SeamHttpApiError", 404)
+        assert outcome["error"]["has_request_id"]
+
+
+def test_a_conflict_names_what_exists(refused: Refused) -> None:
+    error = refused.conflict["error"]
+
+    assert (error["class"], error["status_code"]) == ("SeamHttpApiError", 409)
+    assert error["code"] == "enrollment_automation_already_exists"
+    assert error["data"] == named(refused.launched["result"])
+    assert error["has_request_id"]
+
+
+def every_method(service: Service) -> Iterator[Call]:
+    yield "launch", service.pair()
+    yield "get", {"enrollment_automation_id": UNKNOWN}
+    yield "list", {"user_identity_id": UNKNOWN}
+    yield "delete", {"enrollment_automation_id": UNKNOWN}
+
+
+def assert_unauthorized(outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        error = outcome["error"]
+        assert (error["class"], error["code"]) == ("SeamHttpUnauthorizedError", "unauthorized")
+        assert (error["status_code"], error["has_request_id"]) == (401, True)
 
 
 @pytest.mark.parametrize("api_key", ["seam_testNone_PubLicDemoKeyForLocaLUse", "seam_junk"])
-def test_the_sdk_raises_its_unauthorized_error(service: Service, api_key: str) -> None:
-    (outcome,) = call(service, service.pair(), api_key=api_key)
+def test_a_bad_key_is_unauthorized(service: Service, major: Sdk, api_key: str) -> None:
+    assert_unauthorized(major.call(service, *every_method(service), api_key=api_key))
 
-    assert outcome["error"]["class"] == "SeamHttpUnauthorizedError"
-    assert outcome["error"]["has_request_id"]
+
+def test_a_personal_access_token_sees_the_workspace_that_it_names(service: Service, major: Sdk) -> None:
+    automation = service.launch(service.pair()).json()["enrollment_automation"]
+    calls: list[Call] = [("get", named(automation)), ("list", of_identity(automation)), ("delete", named(automation))]
+    token = {"personal_access_token": service["SEAM_PERSONAL_ACCESS_TOKEN"]}
+
+    elsewhere = major.call(service, *calls, workspace_id=service["OTHER_SEAM_WORKSPACE_ID"], **token)
+    launched, got, listed, deleted = major.call(
+        service, ("launch", service.pair()), *calls, workspace_id=service["SEAM_WORKSPACE_ID"], **token
+    )
+
+    assert codes(elsewhere) == [
+        "enrollment_automation_not_found",
+        "user_identity_not_found",
+        "enrollment_automation_not_found",
+    ]
+    assert launched["result"]["workspace_id"] == service["SEAM_WORKSPACE_ID"]
+    assert got["result"].items() <= automation.items()
+    assert listed["result"] == [got["result"]]
+    assert deleted == {"result": None}
+
+
+def test_a_client_session_reads_its_own_identity(service: Service, session_sdk: Sdk) -> None:
+    identity = {"user_identity_id": service["USER_IDENTITY_ID"]}
+    manager = {"credential_manager_acs_system_id": service["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]}
+    own = service.launch(identity | manager).json()["enrollment_automation"]
+    other = service.launch(service.pair()).json()["enrollment_automation"]
+
+    got, listed, *others, launched, deleted = session_sdk.call(
+        service,
+        ("get", named(own)),
+        ("list", identity),
+        ("get", named(other)),
+        ("list", of_identity(other)),
+        ("launch", identity | manager),
+        ("delete", named(own)),
+        client_session_token=service["SEAM_CLIENT_SESSION_TOKEN"],
+    )
+
+    assert got == {"result": own}
+    assert listed == {"result": [own]}
+    assert codes(others) == ["enrollment_automation_not_found", "user_identity_not_found"]
+    assert_unauthorized([launched, deleted])
