@@ -1,13 +1,14 @@
 """Lambda on this machine."""
 
 import io
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from enrollments.local.functions import FunctionDefinition, FunctionError, Functions
+from enrollments.local.functions import FunctionDefinition, FunctionError, Functions, NoTurnError
 from enrollments.local.stack import FunctionLog
 
 type Write = Callable[[str], int]
@@ -116,3 +117,40 @@ def test_a_logged_traceback_is_shown_on_the_terminal(
     invoke({})
 
     assert terminal.getvalue() == "Traceback: it broke\n"
+
+
+def test_an_answer_after_the_time_out_is_none(tmp_path: Path, terminal: io.StringIO) -> None:
+    (tmp_path / "app.py").write_text("import time\ndef handler(event, context): time.sleep(0.02)")
+    definition = FunctionDefinition("f", tmp_path, "app", "handler", 0.01, 512, {})
+    functions = Functions([definition], [], log=io.StringIO(), terminal=terminal)
+
+    with pytest.raises(FunctionError, match="f timed out"):
+        functions.invoke("f", {})
+
+    assert terminal.getvalue() == "f timed out: it took longer than its 0.01 s\n"
+
+
+def test_who_gets_no_turn_is_not_invoked(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import builtins\ndef handler(event, context):\n    event['hangs'] and builtins.test_hang()\n    return 'done'"
+    )
+    definition = FunctionDefinition("f", tmp_path, "app", "handler", 3, 512, {})
+    functions = Functions([definition], [], log=io.StringIO(), terminal=io.StringIO(), longest_wait=0.05)
+    begun, end = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        end.wait(10)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.test_hang", hang, raising=False)
+        hanging = threading.Thread(target=functions.invoke, args=("f", {"hangs": True}))
+        hanging.start()
+        begun.wait(10)
+
+        with pytest.raises(NoTurnError):
+            functions.invoke("f", {"hangs": False})
+
+        end.set()
+        hanging.join()
+    assert functions.invoke("f", {"hangs": False}) == "done"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from enrollments.local.functions import FunctionError
+from enrollments.local.functions import FunctionError, NoTurnError
 from enrollments.local.gateway import Gateway, Request, Response
+from enrollments.local.rest_api import read_rest_api
 from enrollments.local.template import load_template
 
 LAUNCH = "/user_identities/enrollment_automations/launch"
@@ -73,7 +74,7 @@ def open_gateway(project: Path, functions: Lambda, clock: Clock) -> Open:
             f"arn:aws:lambda:us-east-1:123456789012:function:{name}": name
             for name in ("enrollments-AuthorizerFunction", "enrollments-EnrollmentAutomationsFunction")
         }
-        return Gateway(resources["Api"], resources["ApiprodStage"], names, functions.invoke, clock)
+        return Gateway(read_rest_api(resources["Api"], resources["ApiprodStage"], names), functions.invoke, clock)
 
     return open_
 
@@ -84,7 +85,7 @@ def send(open_gateway: Open) -> Send:
 
     def send_(method: str = "POST", target: str = LAUNCH, token: str | None = TOKEN, **more: Any) -> Response:
         headers = [("Authorization", token)] if token is not None else []
-        return gateway.handle(Request(method, target, [*headers, *more.pop("headers", [])], **more))[1]
+        return gateway.handle(Request(method, target, [*headers, *more.pop("headers", [])], **more))
 
     return send_
 
@@ -128,6 +129,8 @@ def test_the_authorizer_gets_the_token_and_the_method(send: Send, functions: Lam
         ("POST", "/x" + LAUNCH),
         ("PUT", LAUNCH),
         ("OPTIONS", "/"),
+        ("POST", LAUNCH.replace("/launch", "%2Flaunch")),
+        ("POST", LAUNCH.replace("/launch", "%2flaunch")),
     ],
 )
 def test_an_unknown_route_is_404_with_and_without_a_token(send: Send, method: str, target: str) -> None:
@@ -201,7 +204,24 @@ def test_an_authorizer_that_cannot_decide_lets_nobody_in_and_is_asked_again(
 
 
 @pytest.mark.parametrize(
-    "failure", [FunctionError("broke"), None, "text", {"statusCode": "200"}, {"statusCode": 200, "body": {}}]
+    "failure",
+    [
+        FunctionError("broke"),
+        None,
+        "text",
+        {},
+        {"statusCode": "200"},
+        {"statusCode": True},
+        {"statusCode": 99},
+        {"statusCode": 200, "body": {}},
+        {"statusCode": 200, "body": "\ud800"},
+        {"statusCode": 200, "body": "x", "isBase64Encoded": True},
+        {"statusCode": 200, "headers": ["A"]},
+        {"statusCode": 200, "headers": {"A": "1\r\nB: 2"}},
+        {"statusCode": 200, "headers": {"A:": "1"}},
+        {"statusCode": 200, "headers": {"A": "\u20ac"}},
+        {"statusCode": 200, "multiValueHeaders": {"A": 1}},
+    ],
 )
 def test_a_function_that_fails_is_a_500_that_tells_nothing(send: Send, functions: Lambda, failure: Any) -> None:
     functions.launch = failure
@@ -215,18 +235,42 @@ def test_a_function_that_fails_is_a_500_that_tells_nothing(send: Send, functions
     }
 
 
+@pytest.mark.parametrize("who", ["authorizer", "launch"])
+def test_a_request_that_gets_no_turn_is_a_503(send: Send, functions: Lambda, who: str) -> None:
+    setattr(functions, who, NoTurnError("waited"))
+
+    response = send()
+
+    assert error_type(response) == (503, "service_unavailable")
+    assert ("Retry-After", "1") in response.headers
+
+
+def test_a_request_can_be_refused_unseen(open_gateway: Open, functions: Lambda) -> None:
+    request = Request("POST", LAUNCH, [("Authorization", TOKEN)])
+
+    response = open_gateway().refuse(request, "BAD_REQUEST_BODY")
+
+    assert error_type(response) == (400, "bad_request")
+    assert ("seam-request-id", request.id) in response.headers
+    assert functions.events == []
+
+
+def test_an_encoded_character_is_the_character(send: Send) -> None:
+    assert send(target=LAUNCH.replace("launch", "l%61unch")).status == 200
+
+
 def test_too_many_requests_are_throttled_until_time_passes(open_gateway: Open, clock: Clock) -> None:
     gateway = open_gateway(ThrottlingRateLimit="1", ThrottlingBurstLimit="2")
     request = Request("POST", LAUNCH, [("Authorization", TOKEN)])
 
-    statuses = [gateway.handle(request)[1].status for _ in range(3)]
-    throttled = gateway.handle(request)[1]
+    statuses = [gateway.handle(request).status for _ in range(3)]
+    throttled = gateway.handle(request)
     clock.now = 1
 
     assert statuses == [200, 200, 429]
     assert error_type(throttled) == (429, "too_many_requests")
     assert ("Retry-After", "1") in throttled.headers
-    assert gateway.handle(request)[1].status == 200
+    assert gateway.handle(request).status == 200
 
 
 def test_a_body_over_10_mb_is_refused(send: Send, functions: Lambda) -> None:
@@ -235,14 +279,12 @@ def test_a_body_over_10_mb_is_refused(send: Send, functions: Lambda) -> None:
 
 
 def test_every_answer_of_the_gateway_has_the_requests_id(open_gateway: Open) -> None:
-    request_id, response = open_gateway().handle(Request("GET", "/", []))
+    request = Request("GET", "/", [])
 
-    assert ("seam-request-id", request_id) in response.headers
+    response = open_gateway().handle(request)
+
+    assert ("seam-request-id", request.id) in response.headers
     assert ("Content-Type", "application/json") in response.headers
-
-
-def test_head_has_no_body(send: Send) -> None:
-    assert send("HEAD").body == b""
 
 
 def test_a_body_that_is_not_utf_8_is_passed_on_as_text(send: Send, functions: Lambda) -> None:

@@ -12,6 +12,14 @@ from enrollments.local.template import TemplateError, load_template
 type Edit = Callable[[str, str], Path]
 
 EVENT = "            Method: POST\n"
+PERMISSION = """\
+  Everybody:
+    Type: AWS::Lambda::Permission
+    Properties:
+      Action: lambda:InvokeFunction
+      FunctionName: !Ref AuthorizerFunction
+      Principal: "*"
+"""
 
 
 @pytest.fixture
@@ -83,11 +91,123 @@ def test_parameters_reach_the_resources(project: Path) -> None:
         ("Parameters:\n", "Mappings: {}\nParameters:\n", "unknown sections: Mappings"),
         ("Transform:\n", "Transform:\n  - AWS::Include\n", "unknown transforms"),
         ("Resources:\n", "Resources: [\n", "not YAML"),
+        ("Conditions:\n", "Rules: {}\nConditions:\n", "unknown sections: Rules"),
+        (
+            "EndpointConfiguration: {Type: REGIONAL}",
+            "EndpointConfiguration: {Type: PRIVATE}",
+            "only a REGIONAL or EDGE",
+        ),
+        (
+            "EndpointConfiguration: {Type: REGIONAL}",
+            "EndpointConfiguration: {Type: REGIONAL, VPCEndpointIds: [vpce-1]}",
+            "only a REGIONAL or EDGE",
+        ),
+        (
+            EVENT,
+            EVENT + "            Auth: {Authorizer: TokenAuthorizer, AuthorizationScopes: [a]}\n",
+            "a route needs one authorizer",
+        ),
+        ("        DEFAULT_5XX: ", "        WAF_FILTERED: ", "no gateway response DEFAULT_5XX"),
+        ("        DEFAULT_4XX: ", "        WAF_FILTERED: ", "no gateway response DEFAULT_4XX"),
+        ("Resources:\n", f"Resources:\n{PERMISSION}", "only API Gateway invokes functions here, not [*]"),
+        ("Resources:\n", f"Resources:\n{PERMISSION}      FunctionUrlAuthType: NONE\n", "FunctionUrlAuthType"),
+        ("AWS_ENDPOINT_URL_DYNAMODB: !Ref AWS::NoValue", "AWS_ENDPOINT_URL_DYNAMODB: x", "AWS_ENDPOINT_URL_DYNAMODB"),
+        ("TABLE_NAME: !Ref Table", "_HANDLER: x", "_HANDLER is a name that Lambda keeps"),
+        ("TABLE_NAME: !Ref Table", "LAMBDA_TASK_ROOT: x", "LAMBDA_TASK_ROOT is a name that Lambda keeps"),
+        ("!Ref EnrollmentLayer]", "arn:aws:lambda:us-east-1:1:layer:theirs:1]", "layer:theirs:1 is no layer"),
+        ("    Type: Number\n", "    Type: AWS::SSM::Parameter::Value<String>\n", "AWS::SSM::Parameter"),
+        ("    MinValue: 256\n", "    MinValue: 2560\n", "MemorySize cannot be 1024 .MinValue: 2560."),
+        ("    MinValue: 256\n", "    Least: 256\n", "parameter MemorySize: Least"),
     ],
 )
 def test_what_cannot_be_interpreted_is_refused(edited: Edit, old: str, new: str, why: str) -> None:
     with pytest.raises(TemplateError, match=why):
         start(edited(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Parameters:\n", "Parameters: [1]\nUnused:\n"),
+        ("Parameters:\n", "Parameters:\n  Odd: text\n"),
+        ("Parameters:\n", "Parameters:\n  Odd: {Default: x}\n"),
+        ("Parameters:\n", "Parameters:\n  Odd: {Type: String, Default: {}}\n"),
+        ("    MinValue: 256\n", "    MinValue: few\n"),
+        ("    AllowedPattern: ", "    AllowedPattern: (\n    ConstraintDescription: "),
+        ("Transform:\n", "Transform:\n  - {Name: x}\n"),
+        ("Conditions:\n", "Conditions:\n  A: !Not [!Condition B]\n  B: !Not [!Condition A]\n"),
+        ("HasCors: ", "HasCors: 3\n  Unused: "),
+        ("HasCors: ", "HasCors: !Not []\n  Unused: "),
+        ("HasCors: ", "HasCors: !Equals [1]\n  Unused: "),
+        ("Resources:\n", "Resources:\n  Odd: text\n"),
+        ("Resources:\n", "Resources:\n  Odd: {}\n"),
+        ("Resources:\n", "Resources:\n  Odd: {Type: [x]}\n"),
+        ("Resources:\n", "Resources:\n  Odd: {Type: AWS::IAM::Role, Properties: text, Condition: {}}\n"),
+        ("Resources:\n", "Resources:\n  Odd: {Type: AWS::Lambda::Function, Properties: text}\n"),
+        ("Resources:\n", "Resources:\n  Odd: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.13}}\n"),
+        ("Resources:\n", f"Resources:\n  Odd: {'[' * 2000}{']' * 2000}\n"),
+        ("Resources:\n", "Resources:\n  Odd: &a {Type: AWS::IAM::Role, Properties: {A: *a}}\n"),
+        ("TABLE_NAME: !Ref Table", "TABLE_NAME: !Ref [Table]"),
+        ("TABLE_NAME: !Ref Table", "TABLE_NAME: !GetAtt Table"),
+        ("TABLE_NAME: !Ref Table", "TABLE_NAME: !Sub [a, b, c]"),
+        ("TABLE_NAME: !Ref Table", "TABLE_NAME: !Sub '${AWS::NoValue}'"),
+        ("TABLE_NAME: !Ref Table", "TABLE_NAME: !Join [a]"),
+        ("TABLE_NAME: !Ref Table", "TABLE_NAME: !Select [9, [a]]"),
+        ("TABLE_NAME: !Ref Table", "TABLE_NAME: !Split [a]"),
+        ("TABLE_NAME: !Ref Table", "TABLE_NAME: !If [HasCors]"),
+        ("TABLE_NAME: !Ref Table", "TABLE_NAME: [a, b]"),
+        ("ValidationExpression: ^", "ValidationExpression: [a]\n              # "),
+        ("ReauthorizeEvery: !Ref AuthorizerCacheSeconds", "ReauthorizeEvery: often"),
+        ("ReauthorizeEvery: !Ref AuthorizerCacheSeconds", "ReauthorizeEvery: 3601"),
+        ("Timeout: 28", "Timeout: long"),
+        ("Timeout: 28", "Timeout: [28]"),
+        ("Timeout: 28", "Timeout: 901"),
+        ("Timeout: 28", "Timeout: 0"),
+        ("MemorySize: !Ref MemorySize", "MemorySize: nan"),
+        ("ThrottlingRateLimit: !Ref ThrottlingRateLimit", "ThrottlingRateLimit: -1"),
+        ("ThrottlingRateLimit: !Ref ThrottlingRateLimit", "ThrottlingRateLimit: {a: 1}"),
+        ('- HttpMethod: "*"\n', "- Method: x\n"),
+        ("seam-request-id: context.requestId", "seam-request-id: 3"),
+        ("seam-request-id: context.requestId", "'a b': context.requestId"),
+        ("seam-request-id: context.requestId", "seam-request-id: \"'a\\r\\nb: c'\""),
+        ("StatusCode: 401", "StatusCode: often"),
+        ("- {AttributeName: pk, KeyType: HASH}", "- pk"),
+    ],
+)
+def test_what_is_malformed_is_refused(edited: Edit, old: str, new: str) -> None:
+    with pytest.raises((TemplateError, StackError)):
+        start(edited(old, new))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("MemorySize", "255", "MinValue: 256"),
+        ("MemorySize", "10241", "MaxValue: 10240"),
+        ("MemorySize", "much", "not a number"),
+        ("MemorySize", "1_024", "not a number"),
+        ("MemorySize", "nan", "not a number"),
+        ("CorsOrigins", "app.example.com", "AllowedPattern"),
+        ("LogRetentionDays", "2", "AllowedValues"),
+    ],
+)
+def test_a_value_that_breaks_a_constraint_is_refused(project: Path, name: str, value: str, why: str) -> None:
+    with pytest.raises(TemplateError, match=f"parameter {name} cannot be {value}.*{why}"):
+        load_template(project / "template.yaml", {name: value})
+
+
+@pytest.mark.parametrize(("constraint", "value"), [("MinLength: 3", "ab"), ("MaxLength: 3", "abcd")])
+def test_the_length_of_a_value_is_constrained(edited: Edit, constraint: str, value: str) -> None:
+    template = edited("Parameters:\n", f"Parameters:\n  Word: {{Type: String, {constraint}}}\n")
+
+    assert load_template(template, {"Word": "abc"})
+    with pytest.raises(TemplateError, match="parameter Word cannot be"):
+        load_template(template, {"Word": value})
+
+
+def test_a_table_that_cannot_be_made_is_said_to_be_in_moto(edited: Edit) -> None:
+    with pytest.raises(StackError, match="the table in moto: "):
+        start(edited("BillingMode: PAY_PER_REQUEST", "BillingMode: FREE"))
 
 
 def test_an_unknown_parameter_is_refused(project: Path) -> None:
@@ -105,7 +225,22 @@ def test_a_template_that_is_not_there_is_refused(tmp_path: Path) -> None:
         start(tmp_path / "template.yaml")
 
 
-@pytest.mark.parametrize("endpoint", ["https://dynamodb.eu-west-1.amazonaws.com", "ftp://localhost", "localhost:8000"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://dynamodb.eu-west-1.amazonaws.com",
+        "https://dynamodb.eu-west-1.api.aws",
+        "ftp://localhost",
+        "localhost:8000",
+        "http://[::1",
+        "http://127.0.0.1:abc",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:0",
+        "http://:8000",
+        "http://local host:8000",
+        "http://localhost:8000/\n",
+    ],
+)
 def test_only_a_local_dynamodb_is_seeded(project: Path, endpoint: str) -> None:
     with (
         pytest.raises(StackError, match="DYNAMODB_ENDPOINT"),

@@ -1,4 +1,4 @@
-"""The command ``enrollments``."""
+"""``enrollments local``: run the deployed system on this machine."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ import click
 
 from enrollments.local import docs_page
 from enrollments.local.functions import FunctionError
-from enrollments.local.server import HOST, make_server, port_of, serve
+from enrollments.local.server import HOST, listen, make_server, port_of, serve
 from enrollments.local.stack import StackError, open_stack
 from enrollments.local.template import TemplateError
 
@@ -38,12 +38,7 @@ _dynamodb_endpoint = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """Run and operate the service that launches enrollment automations."""
-
-
-@main.group()
+@click.group()
 def local() -> None:
     """The deployed system on this machine, without AWS and without Docker."""
 
@@ -55,30 +50,32 @@ def local() -> None:
 @_dynamodb_endpoint
 def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoint: str | None) -> None:
     """Serve the template's API over HTTP, with a demo workspace to launch in."""
-    # SIGTERM (make, a supervisor) ends it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    _LOCAL_FOLDER.mkdir(exist_ok=True)
+    # SIGTERM (make, a supervisor) ends it as Ctrl-C does; and what a script starts with & inherits a deaf SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     log_path = _LOCAL_FOLDER / "functions.log"
     try:
-        with (
-            log_path.open("w") as log,
-            open_stack(
-                template,
-                parameters=_read_parameters(parameters),
-                dynamodb_endpoint=dynamodb_endpoint or None,
-                log=log,
-                terminal=sys.stderr,
-            ) as stack,
-        ):
-            api_key = stack.demo.variables["SEAM_API_KEY"]
-            page = docs_page.docs_page(template.parent / "openapi.json", api_key)
-            server = make_server(stack.gateway, port, sys.stderr, {docs_page.PATH: page})
-            variables = {"SEAM_ENDPOINT": f"http://{HOST}:{port_of(server)}", **stack.demo.variables}
-            _write_variables(variables)
-            click.echo(_introduction(variables, stack.gateway.routes, log_path))
-            serve(server)
+        with listen(port) as listener:  # before the log is opened: it may be the log of who has the port
+            _LOCAL_FOLDER.mkdir(exist_ok=True)
+            with (
+                log_path.open("w") as log,
+                open_stack(
+                    template,
+                    parameters=_read_parameters(parameters),
+                    dynamodb_endpoint=dynamodb_endpoint or None,
+                    log=log,
+                    terminal=sys.stderr,
+                ) as stack,
+            ):
+                api_key = stack.demo.variables["SEAM_API_KEY"]
+                page = docs_page.docs_page(template.parent / "openapi.json", api_key)
+                server = make_server(stack.gateway, listener, sys.stderr, {docs_page.PATH: page})
+                variables = {"SEAM_ENDPOINT": f"http://{HOST}:{port_of(server)}", **stack.demo.variables}
+                _write_variables(variables)
+                click.echo(_introduction(variables, stack.gateway.routes, log_path))
+                serve(server)
     except (TemplateError, StackError) as error:
-        raise click.ClickException(str(error)) from error
+        raise _failed(error) from error
     except KeyboardInterrupt:
         click.echo(err=True)
 
@@ -96,9 +93,9 @@ def invoke(event: Path, template: Path, parameters: tuple[str, ...], dynamodb_en
     try:
         content = json.loads(event.read_text())
     except ValueError as error:
-        raise click.ClickException(f"{event}: not JSON: {error}") from error
+        raise _failed(f"{event}: not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise click.ClickException(f"{event}: no event")
+        raise _failed(f"{event}: no event")
     try:
         with open_stack(
             template,
@@ -109,8 +106,13 @@ def invoke(event: Path, template: Path, parameters: tuple[str, ...], dynamodb_en
         ) as stack:
             response = stack.invoke(content)
     except (TemplateError, StackError, FunctionError) as error:
-        raise click.ClickException(str(error)) from error
+        raise _failed(error) from error
     click.echo(json.dumps(response, indent=2))
+
+
+def _failed(why: object) -> click.ClickException:
+    """Return what ends a command with one line, however many the reason has."""
+    return click.ClickException(" ".join(str(why).split()))
 
 
 def _read_parameters(given: tuple[str, ...]) -> dict[str, str]:

@@ -11,25 +11,45 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from enrollments.local.template import ACCOUNT_ID, REGION, Resource, TemplateError, code_path
+from enrollments.local.template import (
+    ACCOUNT_ID,
+    REGION,
+    Resource,
+    TemplateError,
+    code_path,
+    interpreting,
+    number,
+    only,
+    plain_text,
+)
 
 type Handler = Callable[[Any, "InvocationContext"], Any]
 
+LONGEST_WAIT = 29  # seconds, API Gateway's quota "Integration timeout"
+
 _RUNTIME = "python3.13"
+# Lambda refuses other names and most of its own; the rest of its own would change what this process talks to.
+_VARIABLE_NAME = re.compile(r"(?!AWS_|LAMBDA_)[A-Za-z][A-Za-z0-9_]+")
+_PERMISSION = {"Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"}
 
 
 class FunctionError(Exception):
-    """A function raised, or answered with what is not JSON."""
+    """A function raised, took longer than its time-out, or answered with what is not JSON."""
+
+
+class NoTurnError(Exception):
+    """Another invocation did not end in time for this one to begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +70,7 @@ class FunctionDefinition:
     folder: Path
     module: str
     handler: str
-    timeout_seconds: int
+    timeout_seconds: float
     memory_mb: int
     environment: Mapping[str, str]
 
@@ -60,30 +80,58 @@ class FunctionDefinition:
         return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self.name}"
 
     @classmethod
-    def from_resource(cls, resource: Resource, root: Path) -> "FunctionDefinition":
+    def from_resource(cls, resource: Resource, root: Path, layers: Collection[str]) -> "FunctionDefinition":
         """Read a ``AWS::Lambda::Function``.
+
+        Args:
+            resource: The function.
+            root: The folder of the template.
+            layers: References of the template's layers.
 
         Raises:
             TemplateError: It is not a Python function in a folder beside the template.
         """
-        properties = resource.properties
-        if properties.get("Runtime") != _RUNTIME:
-            raise TemplateError(f"{resource.logical_id}: only {_RUNTIME} can be run here")
-        module, _, handler = properties["Handler"].rpartition(".")
-        folder = root / code_path(properties["Code"])
-        if not (folder / f"{module}.py").is_file():
-            raise TemplateError(f"{resource.logical_id}: there is no {module}.py in {folder}")
-        return cls(
-            name=resource.reference,
-            folder=folder,
-            module=module,
-            handler=handler,
-            timeout_seconds=int(properties.get("Timeout", 3)),
-            memory_mb=int(properties.get("MemorySize", 128)),
-            environment={
-                name: str(value) for name, value in properties.get("Environment", {}).get("Variables", {}).items()
-            },
-        )
+        where, properties = resource.logical_id, resource.properties
+        with interpreting(where):
+            if properties.get("Runtime") != _RUNTIME:
+                raise TemplateError(f"{where}: only {_RUNTIME} can be run here")
+            if foreign := set(properties.get("Layers", [])) - set(layers):
+                raise TemplateError(f"{where}: {', '.join(sorted(foreign))} is no layer of the template")
+            module, _, handler = properties["Handler"].rpartition(".")
+            folder = root / code_path(properties["Code"])
+            if not (folder / f"{module}.py").is_file():
+                raise TemplateError(f"{where}: there is no {module}.py in {folder}")
+            return cls(
+                name=resource.reference,
+                folder=folder,
+                module=module,
+                handler=handler,
+                timeout_seconds=number(properties.get("Timeout", 3), 1, 900, f"{where}.Timeout"),
+                memory_mb=int(number(properties.get("MemorySize", 128), 128, 10240, f"{where}.MemorySize")),
+                environment=_read_environment(properties.get("Environment", {}), f"{where}.Environment"),
+            )
+
+
+def check_permission(permission: Resource) -> None:
+    """Refuse an ``AWS::Lambda::Permission`` that lets anybody but API Gateway invoke a function.
+
+    Raises:
+        TemplateError: Nothing here stands in for whom it lets in.
+    """
+    where, properties = permission.logical_id, permission.properties
+    with interpreting(where):
+        only(properties, _PERMISSION, where)
+        if properties["Principal"] != "apigateway.amazonaws.com":
+            raise TemplateError(f"{where}: only API Gateway invokes functions here, not {properties['Principal']}")
+
+
+def _read_environment(environment: Mapping[str, Any], where: str) -> dict[str, str]:
+    only(environment, {"Variables"}, where)
+    variables = environment.get("Variables", {})
+    for name in variables:
+        if not _VARIABLE_NAME.fullmatch(name):
+            raise TemplateError(f"{where}: {name} is a name that Lambda keeps for itself")
+    return {name: plain_text(value) for name, value in variables.items()}
 
 
 @dataclass(slots=True)
@@ -110,6 +158,7 @@ class Functions:
         layers: Folders of our own code that the functions share.
         log: Where what the functions print goes.
         terminal: Where the traceback of a function that raises goes.
+        longest_wait: How many seconds an invocation waits for its turn.
     """
 
     def __init__(
@@ -118,11 +167,13 @@ class Functions:
         layers: Sequence[Path],
         log: io.TextIOBase,
         terminal: TextIO,
+        longest_wait: float = LONGEST_WAIT,
     ) -> None:
         self._definitions = {definition.name: definition for definition in definitions}
         self._layers = [layer.resolve() for layer in layers]
         self._log = log
         self._terminal = terminal
+        self._longest_wait = longest_wait
         self._turn = threading.Lock()
         self._handlers: dict[str, Handler] = {}
         self._sources = self._read_sources()
@@ -135,20 +186,39 @@ class Functions:
             event: The event, which the function gets a copy of.
 
         Raises:
-            FunctionError: It raised; its traceback is on the terminal.
+            FunctionError: It raised or took too long; which is on the terminal.
+            NoTurnError: The invocation before it did not end.
         """
         definition = self._definitions[name]
-        with self._turn, self._surroundings(definition):
+        with self._next_turn(name), self._surroundings(definition):
             self._forget_changed_code()
             try:
                 handler = self._handlers.get(name) or self._load(definition)
                 deadline = time.monotonic() + definition.timeout_seconds
                 context = InvocationContext(name, definition.arn, definition.memory_mb, deadline)
-                answer = handler(json.loads(json.dumps(event)), context)
-                return json.loads(json.dumps(answer))
+                answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
             except (Exception, SystemExit) as error:
-                traceback.print_exc(file=self._terminal)
+                self._show(traceback.format_exc())
                 raise FunctionError(f"{name} raised {type(error).__name__}") from error
+            # Nothing can end a thread; but what Lambda would have ended has no answer.
+            if time.monotonic() > deadline:
+                late = FunctionError(f"{name} timed out: it took longer than its {definition.timeout_seconds:g} s")
+                self._show(f"{late}\n")
+                raise late
+            return answer
+
+    @contextlib.contextmanager
+    def _next_turn(self, name: str) -> Iterator[None]:
+        if not self._turn.acquire(timeout=self._longest_wait):
+            raise NoTurnError(f"{name} waited {self._longest_wait:g} s for another invocation to end")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _show(self, lines: str) -> None:
+        self._terminal.write(lines)
+        self._terminal.flush()
 
     @contextlib.contextmanager
     def _surroundings(self, definition: FunctionDefinition) -> Iterator[None]:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,10 +17,14 @@ from moto import mock_aws
 from enrollment.errors import EnrollmentError
 from enrollment.table import Table, create_client
 from enrollments.local.demo import Demo, seed
-from enrollments.local.functions import FunctionDefinition, Functions, environment
+from enrollments.local.functions import FunctionDefinition, Functions, check_permission, environment
 from enrollments.local.gateway import Gateway
-from enrollments.local.template import REGION, Resource, TemplateError, code_path, load_template
+from enrollments.local.rest_api import read_rest_api
+from enrollments.local.template import REGION, Resource, TemplateError, code_path, interpreting, load_template
 
+_AWS = re.compile(r"amazonaws\.|\.aws\.?$")
+_NO_ADDRESS = re.compile(r"[^\x21-\x7e]")
+_LONGEST_REASON = 300
 _OWN_LAYER_MARK = "enrollment/__init__.py"
 _TABLE_PROPERTIES = {
     "AttributeDefinitions",
@@ -98,33 +103,39 @@ def open_stack(
             exit_stack.enter_context(mock_aws())
         resources = load_template(template, parameters or {})
         functions, function_names = _functions(resources, template.parent, log, terminal)
-        gateway = Gateway(
+        api = read_rest_api(
             _only_one(resources, "AWS::ApiGateway::RestApi"),
             _only_one(resources, "AWS::ApiGateway::Stage"),
             function_names,
-            functions.invoke,
         )
+        gateway = Gateway(api, functions.invoke)
         try:
             table = _create_table(_only_one(resources, "AWS::DynamoDB::Table"))
             demo = seed(table)
         except (BotoCoreError, ClientError, EnrollmentError) as error:
-            raise StackError(f"DynamoDB at {dynamodb_endpoint}: {error.__cause__ or error}") from error
+            where = "the table in moto" if dynamodb_endpoint is None else f"DynamoDB at {dynamodb_endpoint}"
+            # A server that is no DynamoDB answers with a page.
+            raise StackError(f"{where}: {str(error.__cause__ or error)[:_LONGEST_REASON]}") from error
         yield Stack(gateway, functions, table, demo)
 
 
 def _functions(
     resources: Mapping[str, Resource], root: Path, log: TextIO, terminal: TextIO
 ) -> tuple[Functions, dict[str, str]]:
+    for permission in _of_type(resources, "AWS::Lambda::Permission"):
+        check_permission(permission)
+    layers = {}
+    for layer in _of_type(resources, "AWS::Lambda::LayerVersion"):
+        with interpreting(layer.logical_id):
+            layers[layer.reference] = root / code_path(layer.properties["Content"])
     definitions = [
-        FunctionDefinition.from_resource(resource, root) for resource in _of_type(resources, "AWS::Lambda::Function")
-    ]
-    layers = [
-        root / code_path(layer.properties["Content"]) for layer in _of_type(resources, "AWS::Lambda::LayerVersion")
+        FunctionDefinition.from_resource(resource, root, layers)
+        for resource in _of_type(resources, "AWS::Lambda::Function")
     ]
     functions = Functions(
         definitions,
         # The layer of third-party code is this Python environment itself.
-        [layer for layer in layers if (layer / _OWN_LAYER_MARK).is_file()],
+        [layer for layer in layers.values() if (layer / _OWN_LAYER_MARK).is_file()],
         log=FunctionLog(log, terminal),
         terminal=terminal,
     )
@@ -179,22 +190,32 @@ def _lambda_environment(dynamodb_endpoint: str | None) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     if dynamodb_endpoint is not None:
-        address = urlsplit(dynamodb_endpoint)
-        if address.scheme not in {"http", "https"} or not address.hostname:
-            raise StackError(f"DYNAMODB_ENDPOINT is no address: {dynamodb_endpoint}")
-        if "amazonaws." in address.hostname:
+        host = _host_of(dynamodb_endpoint)
+        if _AWS.search(host):
             raise StackError("DYNAMODB_ENDPOINT is AWS itself; the demo's public tokens do not belong there")
         variables["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb_endpoint
     return variables
 
 
+def _host_of(endpoint: str) -> str:
+    try:
+        address = urlsplit(endpoint)
+        port = address.port  # reading it is what checks it
+    except ValueError as error:
+        raise StackError(f"DYNAMODB_ENDPOINT is no address: {endpoint}: {error}") from error
+    if address.scheme not in {"http", "https"} or not address.hostname or port == 0 or _NO_ADDRESS.search(endpoint):
+        raise StackError(f"DYNAMODB_ENDPOINT is no address: {endpoint}")
+    return address.hostname
+
+
 def _create_table(resource: Resource) -> Table:
     client = create_client()
-    known = {name: value for name, value in resource.properties.items() if name in _TABLE_PROPERTIES}
-    # A table that is there stays as it is.
-    with suppress(client.exceptions.ResourceInUseException):
-        client.create_table(TableName=resource.reference, **known)
-        client.get_waiter("table_exists").wait(TableName=resource.reference)
+    with interpreting(resource.logical_id):
+        known = {name: value for name, value in resource.properties.items() if name in _TABLE_PROPERTIES}
+        # A table that is there stays as it is.
+        with suppress(client.exceptions.ResourceInUseException):
+            client.create_table(TableName=resource.reference, **known)
+            client.get_waiter("table_exists").wait(TableName=resource.reference)
     return Table(client, resource.reference)
 
 

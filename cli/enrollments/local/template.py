@@ -4,9 +4,10 @@ Only what is listed here is interpreted.  Anything else (a resource type, an int
 ``TemplateError``: a part that is silently left out could be the one that guards a door.
 """
 
+import contextlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,19 @@ _SECTIONS = {
     "Outputs",
     "Parameters",
     "Resources",
-    "Rules",
     "Transform",
 }
+_PARAMETER_TYPES = {"String", "Number", "CommaDelimitedList"}
+_CONSTRAINTS: Mapping[str, Callable[[str, Any], bool]] = {
+    "AllowedValues": lambda value, allowed: value in map(plain_text, allowed),
+    "AllowedPattern": lambda value, pattern: re.fullmatch(pattern, value) is not None,
+    "MinLength": lambda value, least: len(value) >= int(least),
+    "MaxLength": lambda value, most: len(value) <= int(most),
+    "MinValue": lambda value, least: float(value) >= float(least),
+    "MaxValue": lambda value, most: float(value) <= float(most),
+}
+_PARAMETER = {"ConstraintDescription", "Default", "Description", "NoEcho", "Type", *_CONSTRAINTS}
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 # How a resource's Ref and attributes read; a type that is not here cannot be interpreted.
 _NAME = "{stack}-{id}"
@@ -65,6 +76,54 @@ _NO_VALUE = object()
 
 class TemplateError(Exception):
     """The template cannot be interpreted here."""
+
+
+@contextlib.contextmanager
+def interpreting(where: str) -> Iterator[None]:
+    """Turn whatever a malformed part of the template raises into a ``TemplateError`` that says where it is.
+
+    A template can be wrong in more ways than are worth a check each: what is read is read as if it were well formed.
+    """
+    try:
+        yield
+    except RecursionError as error:
+        raise TemplateError(f"{where}: nested too deep, or in a circle") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, re.error) as error:
+        raise TemplateError(f"{where}: malformed ({type(error).__name__}: {error})") from error
+
+
+def only(mapping: Mapping[str, Any], known: Set[str], where: str) -> None:
+    """Refuse what is not known.
+
+    Raises:
+        TemplateError: The mapping has other keys.
+    """
+    if unknown := mapping.keys() - known:
+        raise TemplateError(f"{where}: {', '.join(sorted(map(str, unknown)))} cannot be interpreted here")
+
+
+def plain_text(value: Any) -> str:
+    """Return a plain value as CloudFormation passes it on, as text.
+
+    Raises:
+        TemplateError: It is not a plain value.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float):
+        raise TemplateError(f"{value} is not text, a number or a boolean")
+    return str(value)
+
+
+def number(value: Any, least: float, most: float, where: str) -> float:
+    """Return a number that a property has.
+
+    Raises:
+        TemplateError: It is not a number from ``least`` to ``most``.
+    """
+    if not _NUMBER.fullmatch(plain_text(value)) or not least <= float(value) <= most:
+        raise TemplateError(f"{where}: {value} is not a number from {least} to {most}")
+    return float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +153,24 @@ def load_template(path: Path, parameters: Mapping[str, str]) -> dict[str, Resour
     Raises:
         TemplateError: The template is not valid, or has a part that cannot be interpreted here.
     """
-    source = _read(path)
-    values = _parameter_values(source.get("Parameters", {}), parameters)
-    for resource in source["Resources"].values():
-        for code in ("CodeUri", "ContentUri"):  # the translator takes nothing but S3 addresses
-            if isinstance(resource.get("Properties", {}).get(code), str):
-                resource["Properties"][code] = _LOCAL_CODE + resource["Properties"][code]
-    logging.getLogger("samtranslator").setLevel(logging.ERROR)
-    try:
-        # Without a session the translator asks the person's AWS configuration for a region.
-        translator = Translator({}, Parser(), boto_session=boto3.session.Session(region_name=REGION))
-        expanded = translator.translate(source, dict(values))
-    except InvalidDocumentException as error:
-        raise TemplateError(f"{path.name}: {'; '.join(cause.message for cause in error.causes)}") from error
-    evaluation = _Evaluation(
-        resources=expanded["Resources"], parameters=values, conditions=expanded.get("Conditions", {})
-    )
-    for name, output in expanded.get("Outputs", {}).items():
-        evaluation.evaluate(output, f"Outputs.{name}")
-    return evaluation.resources()
+    with interpreting(path.name):
+        source = _read(path)
+        values = {
+            name: _parameter_value(name, declaration, parameters.get(name))
+            for name, declaration in source.get("Parameters", {}).items()
+        }
+        if unknown := parameters.keys() - values.keys():
+            raise TemplateError(f"no such parameter: {', '.join(sorted(unknown))}")
+        expanded = _expand(source, values, path.name)
+        evaluation = _Evaluation(
+            resources=expanded["Resources"], parameters=values, conditions=expanded.get("Conditions", {})
+        )
+        # CloudFormation evaluates all of these, used or not.
+        for section in ("Conditions", "Outputs"):
+            for name, part in expanded.get(section, {}).items():
+                with interpreting(f"{section}.{name}"):
+                    evaluation.evaluate(part, f"{section}.{name}")
+        return evaluation.resources()
 
 
 def code_path(location: Mapping[str, Any]) -> Path:
@@ -146,21 +204,41 @@ def _read(path: Path) -> dict[str, Any]:
     return source
 
 
-def _parameter_values(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, str]) -> dict[str, Any]:
-    if unknown := given.keys() - declared.keys():
-        raise TemplateError(f"no such parameter: {', '.join(sorted(unknown))}")
-    values: dict[str, Any] = {}
-    for name, declaration in declared.items():
-        if name not in given and "Default" not in declaration:
-            raise TemplateError(f"parameter {name} needs a value")
-        value = given.get(name, declaration.get("Default"))
-        if declaration.get("AllowedValues") and str(value) not in map(str, declaration["AllowedValues"]):
-            raise TemplateError(f"parameter {name} cannot be {value}")
-        if declaration["Type"] == "CommaDelimitedList":
-            values[name] = [part.strip() for part in str(value).split(",")]
-        else:
-            values[name] = str(value)
-    return values
+def _parameter_value(name: str, declaration: Mapping[str, Any], given: str | None) -> str | list[str]:
+    where = f"parameter {name}"
+    with interpreting(where):
+        only(declaration, _PARAMETER, where)
+        kind = declaration["Type"]
+        if kind not in _PARAMETER_TYPES:
+            raise TemplateError(f"{where}: the type {kind} cannot be interpreted here")
+        if given is None and "Default" not in declaration:
+            raise TemplateError(f"{where} needs a value")
+        value = plain_text(declaration["Default"]) if given is None else given
+        parts = [part.strip() for part in value.split(",")] if kind == "CommaDelimitedList" else [value]
+        for part in parts:
+            if kind == "Number" and not _NUMBER.fullmatch(part):
+                raise TemplateError(f"{where} cannot be {part}, which is not a number")
+            for constraint, holds in _CONSTRAINTS.items():
+                if constraint in declaration and not holds(part, declaration[constraint]):
+                    raise TemplateError(f"{where} cannot be {part} ({constraint}: {declaration[constraint]})")
+        return parts if kind == "CommaDelimitedList" else value
+
+
+def _expand(source: dict[str, Any], values: Mapping[str, Any], file: str) -> dict[str, Any]:
+    for logical_id, resource in source["Resources"].items():
+        with interpreting(logical_id):
+            properties = resource.get("Properties", {})
+            for code in ("CodeUri", "ContentUri"):  # the translator takes nothing but S3 addresses
+                if isinstance(properties.get(code), str):
+                    properties[code] = _LOCAL_CODE + properties[code]
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    try:
+        # Without a session the translator asks the person's AWS configuration for a region.
+        translator = Translator({}, Parser(), boto_session=boto3.session.Session(region_name=REGION))
+        expanded: dict[str, Any] = translator.translate(source, dict(values))
+    except InvalidDocumentException as error:
+        raise TemplateError(f"{file}: {'; '.join(cause.message for cause in error.causes)}") from error
+    return expanded
 
 
 class _Evaluation:
@@ -176,12 +254,12 @@ class _Evaluation:
     def resources(self) -> dict[str, Resource]:
         found = {}
         for logical_id, resource in self._resources.items():
-            if resource["Type"] not in _RESOURCES:
-                raise TemplateError(f"{logical_id}: resources of type {resource['Type']} cannot be interpreted here")
-            if "Condition" in resource and not self._condition(resource["Condition"], logical_id):
-                continue
-            properties = self.evaluate(resource.get("Properties", {}), logical_id)
-            found[logical_id] = Resource(logical_id, resource["Type"], self._reference(logical_id), properties)
+            with interpreting(logical_id):
+                self._known(logical_id)
+                if "Condition" in resource and not self._condition(resource["Condition"], logical_id):
+                    continue
+                properties = self.evaluate(resource.get("Properties", {}), logical_id)
+                found[logical_id] = Resource(logical_id, resource["Type"], self._reference(logical_id), properties)
         return found
 
     def evaluate(self, value: Any, where: str) -> Any:
@@ -209,7 +287,7 @@ class _Evaluation:
                 return self._substitute(text, self.evaluate(variables, where), where)
             case "Fn::Join":
                 separator, parts = argument
-                return separator.join(map(str, self.evaluate(parts, where)))
+                return separator.join(map(plain_text, self.evaluate(parts, where)))
             case "Fn::Select":
                 index, parts = argument
                 return self.evaluate(parts, where)[int(index)]
@@ -228,7 +306,8 @@ class _Evaluation:
                 left, right = self.evaluate(argument, where)
                 return str(left) == str(right)
             case "Fn::Not":
-                return not self._truth(argument[0], where)
+                (negated,) = argument
+                return not self._truth(negated, where)
             case "Fn::And":
                 return all(self._truth(part, where) for part in argument)
             case "Fn::Or":
@@ -294,10 +373,10 @@ class _Evaluation:
             if literal:
                 return f"${{{name}}}"
             if name in variables:
-                return str(variables[name])
+                return plain_text(variables[name])
             logical_id, _, attribute = name.partition(".")
             if attribute:
                 return self._attribute(logical_id, attribute, where)
-            return str(self._ref(name, where))
+            return plain_text(self._ref(name, where))
 
         return _SUBSTITUTION.sub(replace, text)

@@ -1,0 +1,57 @@
+"""The command ``enrollments``."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, override
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a command is, and its line in the help, which must not import it."""
+
+    module: str
+    name: str
+    help: str
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command when it is called: moto and boto3 take a second.
+
+    So the help is there at once, and Ctrl-C during the imports is click's to answer.
+    """
+
+    def __init__(self, *arguments: Any, places: Mapping[str, _Place], **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._places = places
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._places)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = self._places.get(cmd_name)
+        if place is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(place.module), place.name)
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._places[name].help) for name in self.list_commands(ctx)])
+
+
+@click.group(
+    cls=_LazyGroup,
+    places={
+        "local": _Place("enrollments.local.commands", "local", "Run the deployed system on this machine, without AWS."),
+        "tokens": _Place("enrollments.tokens", "tokens", "Issue, list and revoke the tokens of clients."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+def main() -> None:
+    """Run and operate the service that launches enrollment automations."""
