@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
@@ -18,6 +20,7 @@ import pytest
 
 COMMAND = Path(sys.executable).parent / "enrollments"
 LAUNCH = "/user_identities/enrollment_automations/launch"
+DEAF = ("sh", "-c", 'trap \'\' INT; exec "$0" "$@"')  # what a script starts with & ignores SIGINT
 
 
 @dataclass
@@ -63,16 +66,25 @@ type Start = Callable[..., Run]
 def start(project: Path, tmp_path: Path) -> Iterator[Start]:
     runs: list[Run] = []
 
-    def start_(*arguments: str, port: int = 0, wait: bool = True) -> Run:
+    def start_(
+        *arguments: str,
+        port: int = 0,
+        wait: bool = True,
+        files: Mapping[str, str] | None = None,
+        through: tuple[str, ...] = (),
+    ) -> Run:
         folder = tmp_path / str(len(runs))
         folder.mkdir()
         for name in ("functions", "layers"):
             shutil.copytree(project / name, folder / name)
         for name in ("template.yaml", "openapi.json"):
             shutil.copy(project / name, folder)
+        for name, content in (files or {}).items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(content)
         with (folder / "output").open("w") as output:
             process = subprocess.Popen(  # noqa: S603 - our own command
-                [COMMAND, "local", "run", "--port", str(port), *arguments],
+                [*through, COMMAND, "local", "run", "--port", str(port), *arguments],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -137,9 +149,15 @@ def test_the_variables_are_printed_and_written(start: Start) -> None:
         assert f"{name}={value}\n" in run.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_at_once_though_a_client_is_connected(start: Start, number: int) -> None:
-    run = start()
+@pytest.mark.parametrize(
+    ("number", "through"),
+    [(signal.SIGINT, ()), (signal.SIGTERM, ()), (signal.SIGINT, DEAF)],
+    ids=["SIGINT", "SIGTERM", "SIGINT to a deaf one"],
+)
+def test_a_signal_ends_it_at_once_though_a_client_is_connected(
+    start: Start, number: int, through: tuple[str, ...]
+) -> None:
+    run = start(through=through)
     port = int(run.variables["SEAM_ENDPOINT"].rpartition(":")[2])
 
     with closing(socket.create_connection(("127.0.0.1", port))):
@@ -148,14 +166,34 @@ def test_a_signal_ends_it_at_once_though_a_client_is_connected(start: Start, num
     assert "Traceback" not in run.output
 
 
-def test_a_taken_port_is_one_clear_line(start: Start) -> None:
+def test_ctrl_c_during_the_imports_shows_no_traceback(start: Start) -> None:
+    moto = "import os, signal\n\nos.kill(os.getpid(), signal.SIGINT)\n"
+
+    run = start(wait=False, files={"layers/enrollment/moto.py": moto})
+
+    assert run.process.wait(timeout=30) == 1
+    assert run.output == "\nAborted!\n"
+
+
+def test_the_help_is_there_without_the_slow_imports() -> None:
+    script = "import sys, enrollments.main as m; m.main(['--help'], standalone_mode=False); print(sorted(sys.modules))"
+
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout  # noqa: S603
+
+    assert "local " in shown
+    assert "tokens " in shown
+    assert not {"'moto'", "'boto3'", "'botocore'"} & set(re.split(r"[\[\], ]+", shown))
+
+
+def test_a_taken_port_is_one_clear_line_and_the_log_of_who_has_it_stays(start: Start) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-        run = start(port=port, wait=False)
+        run = start(port=port, wait=False, files={".local/functions.log": "kept"})
 
         assert run.process.wait(timeout=30) == 1
 
     assert run.output == f"Error: port {port} is taken; choose another: make run PORT={port + 1}\n"
+    assert (run.folder / ".local/functions.log").read_text() == "kept"
 
 
 @pytest.mark.parametrize(
@@ -208,3 +246,25 @@ def test_a_database_out_of_reach_at_the_start_is_one_clear_line(start: Start) ->
     assert run.process.wait(timeout=30) == 1
     (line,) = run.output.splitlines()
     assert line.startswith("Error: DynamoDB at http://127.0.0.1:9: ")
+
+
+def test_a_server_that_is_no_dynamodb_is_one_clear_line(start: Start) -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # answers 501 with a page
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        run = start("--dynamodb-endpoint", address, wait=False)
+
+        assert run.process.wait(timeout=60) == 1
+        server.shutdown()
+
+    (line,) = run.output.splitlines()
+    assert line.startswith(f"Error: DynamoDB at {address}: ")
+    assert len(line) < 400
+
+
+def test_a_template_that_is_not_yaml_is_one_clear_line(start: Start) -> None:
+    run = start(wait=False, files={"template.yaml": "Resources: [\nTransform: x\n"})
+
+    assert run.process.wait(timeout=30) == 1
+    (line,) = run.output.splitlines()
+    assert line.startswith("Error: template.yaml: not YAML: ")
