@@ -46,7 +46,7 @@ check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy functions/enrollment_automations/app.py
-	$(BIN)/python -m enrollments.openapi --check openapi.json
+	$(BIN)/enrollments openapi --check openapi.json
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 
 format: .venv/dev.stamp ## format and fix what can be fixed
@@ -54,7 +54,7 @@ format: .venv/dev.stamp ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 openapi: .venv/run.stamp ## renew openapi.json, the API document, from the code
-	@$(BIN)/python -m enrollments.openapi > openapi.json
+	@$(BIN)/enrollments openapi > openapi.json
 
 build: .venv-sam/stamp ## both layers and the functions, as they are deployed
 	@SAM_CLI_TELEMETRY=0 $(SAM) build

@@ -49,6 +49,7 @@ class _LazyGroup(click.Group):
     cls=_LazyGroup,
     places={
         "local": _Place("enrollments.local.commands", "local", "Run the deployed system on this machine, without AWS."),
+        "openapi": _Place("enrollments.openapi", "openapi", "Print the API document, made from the code."),
         "tokens": _Place("enrollments.tokens", "tokens", "Issue, list and revoke the tokens of clients."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -280,7 +280,3 @@ def _error_schema(types: Sequence[str]) -> Json:
             "ok": {"const": False},
         },
     }
-
-
-if __name__ == "__main__":
-    openapi()

@@ -18,6 +18,7 @@ def test_every_answer_is_what_the_document_says(service: Service, tmp_path: Path
     done = subprocess.run(  # noqa: S603
         [
             COMMAND,
+            f"--config-file={PROJECT / 'schemathesis.toml'}",
             "run",
             PROJECT / "openapi.json",
             f"--url={service.base_url}",

@@ -297,3 +297,11 @@ def test_a_base64_answer_is_decoded(send: Send, functions: Lambda) -> None:
     functions.launch = {"statusCode": 200, "body": "aGk=", "isBase64Encoded": True}
 
     assert send().body == b"hi"
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "BREW"])
+def test_a_verb_that_no_route_can_have_is_a_405(send: Send, method: str) -> None:
+    response = send(method)
+
+    assert error_type(response) == (405, "method_not_allowed")
+    assert ("Allow", "OPTIONS, POST") in response.headers

@@ -5,6 +5,7 @@ events.
 """
 
 import base64
+import json
 import re
 import threading
 import time
@@ -21,6 +22,7 @@ from enrollments.local.functions import FunctionError, NoTurnError
 from enrollments.local.policy import Authorization, Decision, InvalidPolicyError
 from enrollments.local.rest_api import (
     DEFAULT_STATUS,
+    METHODS,
     REQUEST_HEADER,
     VARIABLE,
     Authorizer,
@@ -165,6 +167,8 @@ class Gateway:
         return self._gateway_response(_Refused(response_type), request)
 
     def _handle(self, request: Request) -> Response:
+        if request.method.lower() not in METHODS:
+            return self._method_not_allowed(request)
         route = self._api.routes.get((request.method, request.path))
         if route is None:
             raise _Refused("MISSING_AUTHENTICATION_TOKEN")
@@ -180,6 +184,13 @@ class Gateway:
         except FunctionError as error:
             raise _Refused("DEFAULT_5XX") from error
         return _read_proxy_answer(answer)
+
+    def _method_not_allowed(self, request: Request) -> Response:
+        """Answer a verb that no route can have, which AWS refuses before it looks at the API."""
+        allowed = ", ".join(method for method, path in self.routes if path == request.path)
+        body = {"error": {"type": "method_not_allowed", "message": "Method not allowed"}, "ok": False}
+        headers = [("Content-Type", "application/json"), ("seam-request-id", request.id), ("Allow", allowed)]
+        return Response(405, headers, json.dumps(body, separators=(",", ":")).encode())
 
     def _authorize(self, route: Route, request: Request) -> Authorization | None:
         authorizer = route.authorizer

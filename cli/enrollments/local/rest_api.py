@@ -41,7 +41,7 @@ DEFAULT_STATUS: Mapping[str, int] = {
     "WAF_FILTERED": 403,
 }
 
-_METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
 _BODY = {"openapi", "info", "paths", "components", "x-amazon-apigateway-gateway-responses"}
 _OPERATION = {"x-amazon-apigateway-integration", "security", "responses"}
 _INTEGRATION = {"type", "httpMethod", "uri"}
@@ -199,7 +199,7 @@ def _read_operations(path: str, operations: Mapping[str, Any]) -> list[tuple[str
     if "{" in path:
         raise TemplateError(f"{path}: path parameters cannot be interpreted here")
     with interpreting(path):
-        only(operations, _METHODS, path)
+        only(operations, METHODS, path)
         return list(operations.items())
 
 
