@@ -1,7 +1,7 @@
 """Fixtures of every layer: an empty table in moto, and items to put into it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,7 @@ from enrollment.table import (
     put_new,
     user_identity_key,
 )
+from enrollments.local.functions import environment
 
 PROJECT = Path(__file__).parent.parent
 TABLE_NAME = "table"
@@ -37,6 +38,13 @@ class Store:
     table: Table
     client: Any
     table_name: str = TABLE_NAME
+    watched: list[tuple[str, Callable[..., Any]]] = field(default_factory=list)
+
+    def watch(self, event: str, handler: Callable[..., Any], *, last: bool = False) -> None:
+        """Have one of botocore's events handled, before moto does or after it, until the test ends."""
+        events = self.client.meta.events
+        (events.register_last if last else events.register_first)(event, handler)
+        self.watched.append((event, handler))
 
     def items(self) -> dict[Key, Item]:
         """Return the whole table."""
@@ -59,27 +67,37 @@ class Store:
     def count_requests(self) -> list[str]:
         """Return a list that grows by the name of each request to DynamoDB."""
         requests: list[str] = []
-        self.client.meta.events.register(
-            "before-send.dynamodb", lambda request, **_: requests.append(request.headers["X-Amz-Target"].decode())
-        )
+
+        def count(request: Any, **_: Any) -> None:
+            requests.append(request.headers["X-Amz-Target"].decode())
+
+        self.watch("before-send.dynamodb", count)
         return requests
 
 
+@pytest.fixture(scope="module")
+def dynamodb() -> Iterator[Any]:
+    """A client of moto, made once a module: making one costs more than most tests."""
+    with mock_aws(), environment({"AWS_DEFAULT_REGION": "us-east-1"}):
+        yield create_client()
+
+
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        client = create_client()
-        client.create_table(
-            TableName=TABLE_NAME,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
-        yield Store(Table(client, TABLE_NAME, sleep=lambda _: None), client)
+def store(dynamodb: Any) -> Iterator[Store]:
+    dynamodb.create_table(
+        TableName=TABLE_NAME,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    store = Store(Table(dynamodb, TABLE_NAME, sleep=lambda _: None), dynamodb)
+    yield store
+    for event, handler in store.watched:
+        dynamodb.meta.events.unregister(event, handler)
+    dynamodb.delete_table(TableName=TABLE_NAME)
 
 
 @dataclass(frozen=True)

@@ -370,7 +370,7 @@ def test_a_link_made_meanwhile_is_used(
         if len(rounds) == 2:
             store.client.delete_item(TableName="table", Key={"pk": {"S": link_key.pk}, "sk": {"S": link_key.sk}})
 
-    store.client.meta.events.register("before-call.dynamodb.TransactWriteItems", change_link)
+    store.watch("before-call.dynamodb.TransactWriteItems", change_link)
     do_launch(identity, manager, create_credential_manager_user=True)
 
     items = store.items()
@@ -392,7 +392,7 @@ def test_a_launch_that_loses_the_database_leaves_nothing_and_can_be_repeated(
         if is_down[0] and len(seen) >= request_number:
             raise EndpointConnectionError(endpoint_url="http://x")
 
-    store.client.meta.events.register_first("before-send.dynamodb", lose)
+    store.watch("before-send.dynamodb", lose)
     with pytest.raises(ServiceUnavailable):
         do_launch(identity, manager, credential_manager_acs_user_id=acs_user_id)
     is_down[0] = False
@@ -414,7 +414,7 @@ def test_a_launch_whose_answer_is_lost_is_made_once(
             lost.append(None)
             raise ReadTimeoutError(endpoint_url="http://x")
 
-    store.client.meta.events.register_last("before-send.dynamodb.TransactWriteItems", lose_once)
+    store.watch("before-send.dynamodb.TransactWriteItems", lose_once, last=True)
     launched = do_launch(identity, manager, create_credential_manager_user=True)
 
     new = {key: item for key, item in store.items().items() if key not in before}

@@ -44,7 +44,7 @@ def answer_next(store: Store) -> Answers:
             return None if failure is None else (AWSResponse("http://x", failure[0], HTTPHeaders(), None), failure[1])
 
         event = "before-send" if isinstance(failures[0], Exception) else "before-call"
-        store.client.meta.events.register_first(f"{event}.dynamodb.{operation}", interfere)
+        store.watch(f"{event}.dynamodb.{operation}", interfere)
         return seen
 
     return answer
