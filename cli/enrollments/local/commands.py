@@ -136,7 +136,11 @@ def _write_variables(variables: Mapping[str, str]) -> None:
 def _introduction(variables: Mapping[str, str], routes: list[tuple[str, str]], log_path: Path) -> str:
     values = dict(variables)
     listed = "\n".join(f"{name}={value}" for name, value in values.items())
-    served = "\n".join(f"  {method:6} {path}" for method, path in routes)
+    methods: dict[str, list[str]] = {}
+    for method, path in routes:
+        if method != "OPTIONS":  # preflight requests are browsers' business
+            methods.setdefault(path, []).append(method)
+    served = "\n".join(f"  {path}  {', '.join(verbs)}" for path, verbs in sorted(methods.items()))
     return f"""\
 {listed}
 
