@@ -62,7 +62,7 @@ class Store:
             self.client.delete_item(TableName=self.table_name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}})
         for key, item in items.items():
             if present.get(key) != item:
-                self.table.put(put_new(key, item))
+                self.table.transact({"item": put_new(key, item)})
 
     def count_requests(self) -> list[str]:
         """Return a list that grows by the name of each request to DynamoDB."""
@@ -124,7 +124,7 @@ class Workspace:
 
     def _put(self, key: Any, attributes: Mapping[str, str | bool], id_name: str = "id") -> str:
         identifier = str(uuid4())
-        self.table.put(put_new(key(self.workspace_id, identifier), {id_name: identifier, **attributes}))
+        self.table.transact({"item": put_new(key(self.workspace_id, identifier), {id_name: identifier, **attributes})})
         return identifier
 
 

@@ -26,6 +26,7 @@ from enrollment.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
+from enrollment.model import EnrollmentAutomation
 from enrollments.local.demo import demo
 from enrollments.local.functions import environment
 
@@ -89,14 +90,14 @@ def api_document(functions: Path) -> Json:
             "schemas": schemas,
             "headers": {
                 "seam-request-id": {
-                    "description": "The request's id, which the logs have too.",
+                    "description": "The request's id, which the functions' logs have too.",
                     "schema": {"type": "string"},
                     "required": True,
                 }
             },
             "securitySchemes": {
                 "api_key": _bearer("An API key: `seam_…`; opens its workspace."),
-                "personal_access_token": _bearer(
+                "pat_with_workspace": _bearer(
                     "A personal access token: `seam_at1…`; opens the workspace that the header `seam-workspace` names."
                 ),
                 "client_session": _bearer("A client session: `seam_cst1…`; sees its own user identities only."),
@@ -149,7 +150,7 @@ def _operation(route: Route, method: str, schemas: Mapping[str, Json]) -> Json:
 
 
 def _security(route: Route) -> Sequence[str]:
-    return ["api_key", "personal_access_token", *(["client_session"] if route.for_client_sessions else [])]
+    return ["api_key", "pat_with_workspace", *(["client_session"] if route.for_client_sessions else [])]
 
 
 def _workspace_parameter() -> Json:
@@ -182,13 +183,13 @@ def _reference(model: type[BaseModel]) -> Json:
 
 
 def _example(request: type[BaseModel], schemas: Mapping[str, Json]) -> Json:
-    """Return parameters that work in the demo workspace, but for an automation's id, which only a launch tells."""
+    """Return parameters that work in the demo workspace."""
     variables = demo().variables
     known: Json = {
         "user_identity_id": variables["USER_IDENTITY_ID"],
         "credential_manager_acs_system_id": variables["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
         "create_credential_manager_user": True,
-        "enrollment_automation_id": "de300000-0000-4000-8000-000000000051",
+        "enrollment_automation_id": variables["ENROLLMENT_AUTOMATION_ID"],
     }
     return {name: known[name] for name in schemas[request.__name__]["properties"] if name in known}
 
@@ -211,7 +212,7 @@ def _responses(route: Route, method: str, response: type[BaseModel]) -> Json:
     types[413] = {"request_too_large": "The request is too large"}
     types[429] = {"too_many_requests": "Too many requests"}
 
-    answers = {"200": _answer("OK", _reference(response), {})}
+    answers = {"200": _answer("OK", _reference(response), {"ok": {"value": _response_example(response)}})}
     for status, messages in sorted(types.items()):
         examples = {
             kind: {"value": {"error": {"type": kind, "message": message, **_details_example(kind)}, "ok": False}}
@@ -224,6 +225,22 @@ def _responses(route: Route, method: str, response: type[BaseModel]) -> Json:
                 "schema": {"type": "string"},
             }
     return answers
+
+
+def _response_example(response: type[BaseModel]) -> Json:
+    """Return an answer about the automation that the demo workspace has."""
+    variables = demo().variables
+    automation = EnrollmentAutomation(
+        user_identity_id=variables["ENROLLED_USER_IDENTITY_ID"],
+        enrollment_automation_id=variables["ENROLLMENT_AUTOMATION_ID"],
+        acs_credential_provisioning_automation_id=variables["ENROLLMENT_AUTOMATION_ID"],
+        credential_manager_acs_system_id=variables["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+        is_running=True,
+        workspace_id=variables["SEAM_WORKSPACE_ID"],
+        created_at="2026-01-09T05:45:33.068Z",
+    )
+    known = {"enrollment_automation": automation, "enrollment_automations": [automation]}
+    return response.model_validate({name: known[name] for name in response.model_fields if name in known}).model_dump()
 
 
 def _message(error: type[EnrollmentError]) -> str:

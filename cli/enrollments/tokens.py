@@ -13,10 +13,11 @@ from uuid import UUID
 import boto3
 import click
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from enrollment.errors import ServiceUnavailable
 from enrollment.model import timestamp
-from enrollment.table import Table
+from enrollment.table import CLIENT_CONFIG, Table
 from enrollment.tokens import NewToken, StoredToken, TokenKind, create_token, list_tokens, revoke_token
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 _KINDS = {kind.value.replace("_", "-"): kind for kind in TokenKind}
 _DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_TOKEN_ID = re.compile(r"(?:seam_)?(?P<short>[1-9A-HJ-NP-Za-km-z]{8,12})(?:_[1-9A-HJ-NP-Za-km-z]+)?")
+_TOKEN_ID = re.compile(r"[1-9A-HJ-NP-Za-km-z]{8,12}")
 _TABLE_OUTPUT = "TableName"
-_MOST_WORKSPACES = 100  # API Gateway takes 10 kB of an authorizer's context
 
 type Command = Callable[..., None]
 
@@ -57,7 +57,10 @@ def _in_table(command: Command) -> Command:
 
     @click.option("--stack-name", help="The deployed stack; its table is read from its outputs.")
     @click.option("--table-name", help="The table, instead of a stack.")
-    @click.option("--endpoint-url", help="A DynamoDB server other than AWS, with --table-name.")
+    @click.option(
+        "--endpoint-url",
+        help="A DynamoDB server other than AWS, with --table-name; its region and credentials are those of `make run`.",
+    )
     @click.option("--region", help="The AWS region; your AWS configuration's by default.")
     @click.option("--profile", help="The AWS profile; your AWS configuration's by default.")
     @wraps(command)
@@ -70,30 +73,36 @@ def _in_table(command: Command) -> Command:
         profile: str | None,
         **options: Any,
     ) -> None:
-        if (stack_name is None) == (table_name is None):
+        if bool(stack_name) == bool(table_name):
             raise click.UsageError("name the table: --stack-name STACK, or --table-name TABLE")
+        if stack_name and endpoint_url:
+            raise click.UsageError("--endpoint-url goes with --table-name: a stack's table is on AWS")
         try:
-            session = boto3.session.Session(region_name=region, profile_name=profile)
-            name = table_name or _table_of_stack(session, str(stack_name))
-            command(table=Table(_client(session, endpoint_url), name), **options)
+            if endpoint_url and not region and not profile:
+                table = Table(_local_client(endpoint_url), str(table_name))
+            else:
+                session = boto3.session.Session(region_name=region, profile_name=profile)
+                name = table_name or _table_of_stack(session, str(stack_name))
+                client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
+                table = Table(client, name)
+            command(table=table, **options)
         except ServiceUnavailable as error:
             raise click.ClickException(_one_line(error.__cause__ or error)) from error
-        except (BotoCoreError, ClientError, ValueError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
             raise click.ClickException(_one_line(error)) from error
 
     return with_table
 
 
-def _client(session: boto3.session.Session, endpoint_url: str | None) -> "DynamoDBClient":
-    if endpoint_url is None or session.get_credentials() is not None:
-        return session.client("dynamodb", endpoint_url=endpoint_url)
-    # DynamoDB Local and its like take any credentials; these are the ones that `make run` uses.
-    return session.client(
+def _local_client(endpoint_url: str) -> "DynamoDBClient":
+    """Return a client of DynamoDB Local and its like as `make run` is: they keep a database for each access key."""
+    return boto3.client(
         "dynamodb",
         endpoint_url=endpoint_url,
-        region_name=session.region_name or "us-east-1",
+        region_name="us-east-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 - a word, no secret
+        config=CLIENT_CONFIG,
     )
 
 
@@ -111,15 +120,16 @@ def _table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
 
 @click.group()
 def tokens() -> None:
-    r"""Issue, list and revoke the bearer tokens that clients call the API with.
+    """Issue, list and revoke the bearer tokens that clients call the API with.
 
-    Examples:
+    For example:
+
     \b
-      enrollments tokens create --stack-name enrollment-automations \
-        --kind api-key --workspace-id WORKSPACE_ID --name "Back office"
-      enrollments tokens list --stack-name enrollment-automations
-      enrollments tokens revoke --stack-name enrollment-automations 4NXa8QbL
-    """
+    enrollments tokens create --stack-name enrollment-automations \\
+      --kind api-key --workspace-id WORKSPACE_ID --name "Back office"
+    enrollments tokens list --stack-name enrollment-automations
+    enrollments tokens revoke --stack-name enrollment-automations TOKEN_ID
+    """  # noqa: D301 - click's mark for lines to keep
 
 
 @tokens.command()
@@ -162,8 +172,6 @@ def create(  # noqa: PLR0913, PLR0917 - options
     as_json: bool,
 ) -> None:
     """Issue a token and print it, this once: only its hash is stored."""
-    if len(workspace_ids) > _MOST_WORKSPACES:
-        raise click.UsageError(f"a token may enter {_MOST_WORKSPACES} workspaces at most")
     expires_at = None if expires_in is None else datetime.now(UTC) + expires_in
     try:
         new = NewToken(
@@ -227,13 +235,12 @@ def revoke(table: Table, token_id: str, *, as_json: bool) -> None:
     It stops working when API Gateway's kept decision about it ends: after AuthorizerCacheSeconds (60 by default) at
     most.
     """
-    match = _TOKEN_ID.fullmatch(token_id)
-    if match is None or not revoke_token(table, match["short"], datetime.now(UTC)):
-        raise click.ClickException("there is no such token; see: enrollments tokens list")
+    if not _TOKEN_ID.fullmatch(token_id) or not revoke_token(table, token_id, datetime.now(UTC)):
+        raise click.ClickException("there is no such token; TOKEN_ID is the ID of: enrollments tokens list")
     if as_json:
-        click.echo(json.dumps({"token_id": match["short"], "state": "revoked"}))
+        click.echo(json.dumps({"token_id": token_id, "state": "revoked"}))
     else:
-        click.echo(f"{match['short']} is revoked.")
+        click.echo(f"{token_id} is revoked.")
 
 
 def _state(token: StoredToken) -> str:

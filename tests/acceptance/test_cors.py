@@ -48,22 +48,33 @@ def test_another_origin_is_not_allowed(open_service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "token", "status"),
+    ("path", "token", "status", "allowed"),
     [
-        (ROUTES[0], "SEAM_API_KEY", 400),
-        (ROUTES[0], "REVOKED_SEAM_API_KEY", 401),
-        (ROUTES[0], "junk", 401),
-        ("/nowhere", "SEAM_API_KEY", 404),
+        (ROUTES[0], "SEAM_API_KEY", 400, ORIGIN),
+        # What the gateway answers by itself cannot choose among several origins.
+        (ROUTES[0], "REVOKED_SEAM_API_KEY", 401, "*"),
+        (ROUTES[0], "junk", 401, "*"),
+        ("/nowhere", "SEAM_API_KEY", 404, "*"),
     ],
 )
-def test_errors_can_be_read_by_the_page_too(open_service: Service, path: str, token: str, status: int) -> None:
+def test_errors_can_be_read_by_the_page_too(
+    open_service: Service, path: str, token: str, status: int, allowed: str
+) -> None:
     headers = {"Authorization": f"Bearer {open_service.variables.get(token, token)}", "Origin": ORIGIN}
 
     response = httpx.post(open_service.base_url + path, headers=headers, json={})
 
     assert response.status_code == status
-    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert response.headers["access-control-allow-origin"] == allowed
     assert "seam-request-id" in response.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize("path", [ROUTES[0], "/nowhere"])
+def test_the_gateways_own_errors_name_the_origin_if_there_is_one(project: Path, path: str) -> None:
+    with serve_stack(project, {"CorsOrigins": ORIGIN}) as service:
+        response = httpx.post(service.base_url + path, headers={"Origin": "https://evil.example.com"})
+
+    assert response.headers["access-control-allow-origin"] == ORIGIN
 
 
 def test_an_answer_can_be_read_by_the_page(open_service: Service) -> None:

@@ -125,6 +125,7 @@ def test_a_revoked_token_stops_working_within_the_cache_time(service: Service, r
         ),
         (["revoke", "nobody"], "there is no such token"),
         (["revoke", "testNone"], "there is no such token"),
+        (["revoke", "seam_testDemo_PubLicDemoKeyForLocaLUse"], "there is no such token"),
     ],
 )
 def test_a_mistake_is_a_clear_line(service: Service, run: Run, arguments: list[str], message: str) -> None:
@@ -136,10 +137,26 @@ def test_a_mistake_is_a_clear_line(service: Service, run: Run, arguments: list[s
     assert message in " ".join(result.output.split())
 
 
+def test_the_help_shows_examples_a_line_each() -> None:
+    output = CliRunner().invoke(tokens, ["--help"]).output
+
+    assert "\n  enrollments tokens list --stack-name enrollment-automations\n" in output
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "x" * 101])
+def test_a_name_is_a_line_of_printable_text(service: Service, run: Run, name: str) -> None:
+    result = run("create", "--kind", "api-key", "--workspace-id", service["SEAM_WORKSPACE_ID"], "--name", name)
+
+    assert result.exit_code == 2
+    assert "printable characters" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ([], "name the table"),
+        (["--table-name", ""], "name the table"),
+        (["--stack-name", "s", "--endpoint-url", "http://127.0.0.1:9"], "a stack's table is on AWS"),
         (["--stack-name", "a", "--table-name", "b"], "name the table"),
         (["--table-name", "nowhere"], "Error: An error occurred (ResourceNotFoundException)"),
         (["--table-name", "t", "--endpoint-url", "http://127.0.0.1:9"], "Could not connect"),

@@ -351,7 +351,7 @@ def test_what_was_not_found_is_looked_up_again(do_launch: Launch, workspace: Wor
     with pytest.raises(AcsSystemNotFound):
         do_launch(identity, UNKNOWN)
     manager: Item = {"acs_system_id": UNKNOWN, "is_credential_manager": True}
-    workspace.table.put(put_new(acs_system_key(workspace.workspace_id, UNKNOWN), manager))
+    workspace.table.transact({"item": put_new(acs_system_key(workspace.workspace_id, UNKNOWN), manager)})
 
     assert not do_launch(identity, UNKNOWN).is_replay
 
@@ -362,7 +362,7 @@ def test_a_link_made_meanwhile_is_used(
     """Between the first transaction, which finds a link, and the second, the link changes."""
     do_launch(workspace.user_identity(), manager)
     link_key = acs_user_link_key(workspace.workspace_id, identity, manager)
-    store.table.put(put_new(link_key, {"acs_user_id": "first"}))
+    store.table.transact({"item": put_new(link_key, {"acs_user_id": "first"})})
     rounds: list[None] = []
 
     def change_link(**_: Any) -> None:

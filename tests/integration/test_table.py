@@ -66,16 +66,16 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_item_reads_as_it_was_put(store: Store) -> None:
-    store.table.put(put_new(HERE, ITEM))
+    store.table.transact({"a": put_new(HERE, ITEM)})
 
     assert store.table.get(HERE) == {**HERE._asdict(), **ITEM}
     assert store.table.batch_get([HERE, THERE]) == {HERE: {**HERE._asdict(), **ITEM}}
 
 
 def test_putting_where_something_is_changes_nothing(store: Store) -> None:
-    assert store.table.put(put_new(HERE, ITEM))
+    store.table.transact({"a": put_new(HERE, ITEM)})
 
-    assert not store.table.put(put_new(HERE, {"name": "b"}))
+    assert store.table.transact({"a": put_new(HERE, {"name": "b"})})
     assert store.items() == {HERE: ITEM}
 
 
@@ -86,7 +86,7 @@ def test_a_transaction_is_done_whole(store: Store) -> None:
 
 
 def test_a_refused_transaction_names_every_failure_with_the_item_there(store: Store) -> None:
-    store.table.put(put_new(HERE, ITEM))
+    store.table.transact({"a": put_new(HERE, ITEM)})
 
     refused = store.table.transact(
         {"a": put_new(HERE, ITEM), "b": put_new(THERE, ITEM), "c": require(Key("nowhere", "x"))}
@@ -138,7 +138,7 @@ def test_a_cancellation_of_another_kind_is_a_defect(store: Store, answer_next: A
     ],
     ids=str,
 )
-@pytest.mark.parametrize("operation", ["GetItem", "BatchGetItem", "TransactWriteItems", "PutItem"])
+@pytest.mark.parametrize("operation", ["GetItem", "BatchGetItem", "TransactWriteItems", "Query"])
 def test_a_database_out_of_reach_is_said_so_after_a_few_tries(
     store: Store, answer_next: Answers, operation: str, failure: Any
 ) -> None:
@@ -147,7 +147,7 @@ def test_a_database_out_of_reach_is_said_so_after_a_few_tries(
         "GetItem": lambda: store.table.get(HERE),
         "BatchGetItem": lambda: store.table.batch_get([HERE]),
         "TransactWriteItems": lambda: store.table.transact({"a": put_new(HERE, ITEM)}),
-        "PutItem": lambda: store.table.put(put_new(HERE, ITEM)),
+        "Query": lambda: store.table.query("here"),
     }
 
     with pytest.raises(ServiceUnavailable):
@@ -171,8 +171,8 @@ def test_a_defect_of_ours_is_not_taken_for_an_outage(store: Store, answer_next: 
 
 
 def test_keys_left_unprocessed_are_asked_for_again(store: Store, answer_next: Answers) -> None:
-    store.table.put(put_new(HERE, ITEM))
-    store.table.put(put_new(THERE, ITEM))
+    store.table.transact({"a": put_new(HERE, ITEM)})
+    store.table.transact({"a": put_new(THERE, ITEM)})
     half = {
         "Responses": {"table": [{"pk": {"S": "here"}, "sk": {"S": "x"}}]},
         "UnprocessedKeys": {"table": {"Keys": [{"pk": {"S": "there"}, "sk": {"S": "x"}}]}},

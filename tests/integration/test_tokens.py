@@ -184,6 +184,8 @@ def test_a_short_that_is_taken_is_not_overwritten(store: Store) -> None:
         (TokenKind.CLIENT_SESSION, [WORKSPACE_ID]),
         (TokenKind.CLIENT_SESSION, [WORKSPACE_ID, OTHER_WORKSPACE_ID], [IDENTITY]),
         (TokenKind.PERSONAL_ACCESS_TOKEN, []),
+        (TokenKind.PERSONAL_ACCESS_TOKEN, [WORKSPACE_ID] * 101),
+        (TokenKind.CLIENT_SESSION, [WORKSPACE_ID], [IDENTITY] * 100),
         (TokenKind.PERSONAL_ACCESS_TOKEN, [WORKSPACE_ID], [IDENTITY]),
         (TokenKind.PERSONAL_ACCESS_TOKEN, [WORKSPACE_ID], [], "", None, True),
     ],

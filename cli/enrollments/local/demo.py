@@ -120,7 +120,7 @@ def seed(table: Table) -> Demo:
     """Put the demo workspaces into a table; what is there already stays as it is."""
     seeded = demo()
     for key, item in seeded.items.items():
-        table.put(put_new(key, item))
+        table.transact({"item": put_new(key, item)})
     return seeded
 
 

@@ -23,7 +23,6 @@ from enrollments.local.policy import Authorization, Decision, InvalidPolicyError
 from enrollments.local.rest_api import (
     DEFAULT_STATUS,
     METHODS,
-    REQUEST_HEADER,
     VARIABLE,
     Authorizer,
     RestApi,
@@ -281,9 +280,6 @@ class Gateway:
         for name, source in response.headers.items():
             if source.startswith("'"):
                 headers.append((name, source[1:-1]))
-            elif source.startswith(REQUEST_HEADER):
-                value = request.header(source.removeprefix(REQUEST_HEADER))
-                headers += [(name, value)] if value else []
             else:
                 headers.append((name, variables[source]))
         return Response(response.status, headers, body.encode())

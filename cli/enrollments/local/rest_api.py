@@ -13,7 +13,6 @@ from typing import Any
 from enrollments.local.template import Resource, TemplateError, interpreting, number, only, plain_text
 
 CONTEXT = {"context.requestId", "context.extendedRequestId", "context.error.responseType"}
-REQUEST_HEADER = "method.request.header."
 VARIABLE = re.compile(r"\$(?P<name>(?:context|stageVariables|input|util|method)\b[\w.]*)")
 
 # Types of gateway responses with API Gateway's own status codes (developer guide, "Gateway response types").
@@ -248,7 +247,7 @@ def _read_gateway_response(name: str, response: Mapping[str, Any]) -> GatewayRes
         headers = {}
         for parameter, value in response.get("responseParameters", {}).items():
             prefix, _, header = parameter.rpartition(".")
-            is_known = _LITERAL.fullmatch(value) or value in CONTEXT or value.startswith(REQUEST_HEADER)
+            is_known = _LITERAL.fullmatch(value) or value in CONTEXT
             if prefix != "gatewayresponse.header" or not _HEADER_NAME.fullmatch(header) or not is_known:
                 raise TemplateError(f"{where}: {parameter}: {value} cannot be interpreted here")
             headers[header] = value

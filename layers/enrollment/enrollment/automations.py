@@ -3,7 +3,7 @@
 Launching writes first and explains afterwards: one transaction checks and writes everything that belongs to the
 user identity, and what stood in its way tells the answer.  The credential manager and the pool are shared by all
 launches of a building, and two transactions on one item cancel each other, so they are read, and kept for a while,
-but never part of the transaction (design, "The table").
+but never part of the transaction.
 """
 
 import uuid

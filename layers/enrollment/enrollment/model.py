@@ -74,7 +74,10 @@ class LaunchRequest(_Request):
     ] = None
     create_credential_manager_user: Annotated[
         OptionalBoolean,
-        Field(description="Whether to create an associated credential manager user."),
+        Field(
+            description="Whether to create an associated credential manager user; "
+            "not together with `credential_manager_acs_user_id`."
+        ),
     ] = None
     credential_manager_acs_user_id: Annotated[
         OptionalUuid,

@@ -180,22 +180,24 @@ def set_once(key: Key, attribute: str, value: str) -> Action:
     }
 
 
+CLIENT_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "legacy", "total_max_attempts": 3},
+    tcp_keepalive=True,
+)
+
+
 def create_client() -> "DynamoDBClient":
     """Make the process's client.
 
-    Timeouts are the design's ("The table"): with botocore's defaults of 60 s one black-holed socket would use up
-    an invocation.  Its mode ``standard`` stops retrying in a process that has seen many failures, until as many calls
-    have succeeded, replays and other refused transactions not counted; ``legacy`` tries each call as often as the last.
+    With botocore's default timeouts of 60 s one black-holed socket would use up an invocation.  Its mode ``standard``
+    stops retrying in a process that has seen many failures, until as many calls have succeeded, replays and other
+    refused transactions not counted; ``legacy`` tries each call as often as the last.
     A botocore session starts faster than ``boto3.client``, which imports S3 transfers too.
     """
-    config = Config(
-        connect_timeout=1,
-        read_timeout=2,
-        retries={"mode": "legacy", "total_max_attempts": 3},
-        tcp_keepalive=True,
-    )
     session = botocore.session.get_session()
-    return cast("DynamoDBClient", session.create_client("dynamodb", config=config))
+    return cast("DynamoDBClient", session.create_client("dynamodb", config=CLIENT_CONFIG))
 
 
 class Table:
@@ -266,15 +268,6 @@ class Table:
                 return found
             wanted = unprocessed["Keys"]
         raise ServiceUnavailable
-
-    def put(self, action: Action) -> bool:
-        """Do one of the ``put_…`` actions by itself; return whether its condition held."""
-        with _reachable():
-            try:
-                self._client.put_item(TableName=self._name, **action["Put"])
-            except self._client.exceptions.ConditionalCheckFailedException:
-                return False
-        return True
 
     def transact(self, actions: Mapping[str, Action]) -> dict[str, Item | None]:
         """Do all the actions, or none of them.

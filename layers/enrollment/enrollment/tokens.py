@@ -25,6 +25,10 @@ _SANDBOX = "test"
 # An API key's short that began like another kind's would be read as one by a person.
 _RESERVED_SHORTS = ("at", "cst", "pk")
 
+# They travel in the authorizer's answer, of which API Gateway takes 8 kB.
+_MOST_IDS = 100
+_LONGEST_NAME = 100
+
 _AUTHORIZATION = re.compile(r"bearer +(?P<token>\S+)", re.IGNORECASE)
 _TOKEN = re.compile(rf"seam_(?P<short>(?P<prefix>at1|cst1|)[{_BASE58}]{{8}})_(?P<secret>[{_BASE58}]{{24}})")
 _JWT = re.compile(r"ey[\w-]+\.[\w-]+\.[\w-]*")
@@ -186,6 +190,10 @@ class NewToken:
     def __post_init__(self) -> None:
         if not self.workspace_ids:
             raise ValueError("a token needs a workspace")
+        if len(self.workspace_ids) + len(self.user_identity_ids) > _MOST_IDS:
+            raise ValueError(f"a token may name {_MOST_IDS} workspaces and user identities at most")
+        if not self.name.isprintable() or len(self.name) > _LONGEST_NAME:
+            raise ValueError(f"a token's name is at most {_LONGEST_NAME} printable characters")
         if self.kind is not TokenKind.PERSONAL_ACCESS_TOKEN and len(self.workspace_ids) > 1:
             raise ValueError("only a personal access token may enter several workspaces")
         if (self.kind is TokenKind.CLIENT_SESSION) != bool(self.user_identity_ids):
@@ -294,7 +302,8 @@ def revoke_token(table: Table, token_id: str, now: datetime) -> bool:
         Whether there is such a token.
     """
     refused = table.transact({"token": set_once(token_key(token_id), "revoked_at", timestamp(now))})
-    return refused.get("token", {}) is not None
+    # Done, or refused by a token that is revoked already; refused by nothing is no token.
+    return not refused or refused["token"] is not None
 
 
 def _new_short(new: NewToken) -> str:
