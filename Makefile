@@ -12,6 +12,10 @@ SAM := .venv-sam/bin/sam
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url \
 	--exclude-newer '$(COOL_DOWN)' --custom-compile-command 'make lock'
+# What funds a package is an address in a file of names, versions and hashes.
+NO_ADDRESSES := node -e 'const fs = require("fs"); const lock = JSON.parse(fs.readFileSync("package-lock.json")); \
+	for (const name in lock.packages) delete lock.packages[name].funding; \
+	fs.writeFileSync("package-lock.json", JSON.stringify(lock, null, 2) + "\n")'
 # The lock has hashes but no addresses: it holds for whatever registry a machine is set up with.
 NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --min-release-age=$(firstword $(COOL_DOWN)) \
 	--ignore-scripts --no-audit --no-fund --loglevel=error
@@ -72,7 +76,7 @@ lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) --group schemathesis -o requirements/schemathesis.txt
 
 lock-javascript: node ## renew those of the JavaScript SDKs
-	$(foreach folder,$(JAVASCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK)) &&) true
+	$(foreach folder,$(JAVASCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK) && $(NO_ADDRESSES)) &&) true
 
 clean: ## remove what the targets made
 	rm -rf .venv .venv-* .local .aws-sam .mypy_cache .pytest_cache .ruff_cache $(JAVASCRIPT:=/node_modules)
