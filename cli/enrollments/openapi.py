@@ -26,7 +26,6 @@ from enrollment.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
-from enrollment.model import EnrollmentAutomation
 from enrollments.local.demo import demo
 from enrollments.local.functions import environment
 
@@ -229,16 +228,7 @@ def _responses(route: Route, method: str, response: type[BaseModel]) -> Json:
 
 def _response_example(response: type[BaseModel]) -> Json:
     """Return an answer about the automation that the demo workspace has."""
-    variables = demo().variables
-    automation = EnrollmentAutomation(
-        user_identity_id=variables["ENROLLED_USER_IDENTITY_ID"],
-        enrollment_automation_id=variables["ENROLLMENT_AUTOMATION_ID"],
-        acs_credential_provisioning_automation_id=variables["ENROLLMENT_AUTOMATION_ID"],
-        credential_manager_acs_system_id=variables["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
-        is_running=True,
-        workspace_id=variables["SEAM_WORKSPACE_ID"],
-        created_at="2026-01-09T05:45:33.068Z",
-    )
+    automation = demo().automation
     known = {"enrollment_automation": automation, "enrollment_automations": [automation]}
     return response.model_validate({name: known[name] for name in response.model_fields if name in known}).model_dump()
 
@@ -251,7 +241,7 @@ def _details_example(kind: str) -> Json:
     if kind == InvalidInput.type:
         return InvalidInput([("user_identity_id", "Required")]).details()
     if kind == EnrollmentAutomationAlreadyExists.type:
-        return EnrollmentAutomationAlreadyExists("de300000-0000-4000-8000-000000000051").details()
+        return EnrollmentAutomationAlreadyExists(demo().automation.enrollment_automation_id).details()
     return {}
 
 

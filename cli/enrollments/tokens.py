@@ -19,6 +19,7 @@ from enrollment.errors import ServiceUnavailable
 from enrollment.model import timestamp
 from enrollment.table import CLIENT_CONFIG, Table
 from enrollment.tokens import NewToken, StoredToken, TokenKind, create_token, list_tokens, revoke_token
+from enrollments.failure import failed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -87,9 +88,9 @@ def _in_table(command: Command) -> Command:
                 table = Table(client, name)
             command(table=table, **options)
         except ServiceUnavailable as error:
-            raise click.ClickException(_one_line(error.__cause__ or error)) from error
+            raise failed(error.__cause__ or error) from error
         except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
-            raise click.ClickException(_one_line(error)) from error
+            raise failed(error) from error
 
     return with_table
 
@@ -104,10 +105,6 @@ def _local_client(endpoint_url: str) -> "DynamoDBClient":
         aws_secret_access_key="local",  # noqa: S106 - a word, no secret
         config=CLIENT_CONFIG,
     )
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
 
 
 def _table_of_stack(session: boto3.session.Session, stack_name: str) -> str:

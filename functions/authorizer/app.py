@@ -15,11 +15,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from enrollment.errors import Unauthorized
 from enrollment.settings import Settings
 from enrollment.table import Table, create_client
-from enrollment.tokens import TokenKind, authenticate
+from enrollment.tokens import NOT_FOR_CLIENT_SESSIONS, TokenKind, authenticate
 
 logger = Logger()
 table = Table(create_client(), Settings.from_environment().table_name)
-
 
 # A client session reads, and nothing else (contract, "Enrollment automations").
 _CLIENT_SESSION_ROUTES = ("user_identities/enrollment_automations/get", "user_identities/enrollment_automations/list")
@@ -43,7 +42,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     else:
         routes = [f"{stage}/*"]
     # The message is for the routes that the policy does not name.
-    reason = {"message": "A client session cannot be used for this route"}
+    reason = {"message": NOT_FOR_CLIENT_SESSIONS}
     return _policy("Allow", routes, principal.token_id, principal.to_context() | reason)
 
 

@@ -144,6 +144,19 @@ def test_a_client_sessions_policy_names_what_it_may_read(stack: Stack) -> None:
     }
 
 
+def test_the_policy_and_the_document_agree_on_what_client_sessions_may_call(stack: Stack) -> None:
+    answer = stack.invoke(event("authorizer_client_session"))
+
+    named = {resource.split("/prod/*", 1)[1] for resource in answer["policyDocument"]["Statement"][0]["Resource"]}
+    documented = {
+        path
+        for path, operations in json.loads((PROJECT / "openapi.json").read_text())["paths"].items()
+        for operation in operations.values()
+        if {"client_session": []} in operation["security"]
+    }
+    assert named == documented
+
+
 @pytest.mark.parametrize("name", [*REQUESTS, *TOKENS])
 def test_no_log_line_holds_a_secret_or_a_body_and_each_has_a_request_id(
     stack: Stack, log: io.StringIO, name: str

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from enrollments.failure import failed
 from enrollments.local import docs_page
 from enrollments.local.functions import FunctionError
 from enrollments.local.server import HOST, listen, make_server, port_of, serve
@@ -75,7 +76,7 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                 click.echo(_introduction(variables, stack.gateway.routes, log_path))
                 serve(server)
     except (TemplateError, StackError) as error:
-        raise _failed(error) from error
+        raise failed(error) from error
     except KeyboardInterrupt:
         click.echo(err=True)
 
@@ -93,9 +94,9 @@ def invoke(event: Path, template: Path, parameters: tuple[str, ...], dynamodb_en
     try:
         content = json.loads(event.read_text())
     except ValueError as error:
-        raise _failed(f"{event}: not JSON: {error}") from error
+        raise failed(f"{event}: not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise _failed(f"{event}: no event")
+        raise failed(f"{event}: no event")
     try:
         with open_stack(
             template,
@@ -106,13 +107,8 @@ def invoke(event: Path, template: Path, parameters: tuple[str, ...], dynamodb_en
         ) as stack:
             response = stack.invoke(content)
     except (TemplateError, StackError, FunctionError) as error:
-        raise _failed(error) from error
+        raise failed(error) from error
     click.echo(json.dumps(response, indent=2))
-
-
-def _failed(why: object) -> click.ClickException:
-    """Return what ends a command with one line, however many the reason has."""
-    return click.ClickException(" ".join(str(why).split()))
 
 
 def _read_parameters(given: tuple[str, ...]) -> dict[str, str]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from enrollment.model import timestamp
+from enrollment.automations import stored_automation
+from enrollment.model import EnrollmentAutomation, LaunchRequest, timestamp
 from enrollment.table import (
     Item,
     Key,
@@ -16,8 +17,6 @@ from enrollment.table import (
     acs_credential_pool_key,
     acs_system_key,
     acs_user_key,
-    automation_by_id_key,
-    automation_key,
     put_new,
     token_key,
     token_listing_key,
@@ -35,9 +34,16 @@ def _id(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What is seeded, by the names that ``make run`` prints."""
+    """What is seeded.
+
+    Attributes:
+        variables: Ids and tokens, by the names that ``make run`` prints.
+        automation: The automation that is there already.
+        items: Everything, by key.
+    """
 
     variables: Mapping[str, str]
+    automation: EnrollmentAutomation
     items: Mapping[Key, Item]
 
 
@@ -70,6 +76,19 @@ def demo() -> Demo:
         "OTHER_WORKSPACE_ACS_USER_ID": _id(0x43),
     }
     v = variables
+    launched = LaunchRequest(
+        user_identity_id=v["ENROLLED_USER_IDENTITY_ID"],
+        credential_manager_acs_system_id=v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+    )
+    automation = EnrollmentAutomation(
+        user_identity_id=launched.user_identity_id,
+        enrollment_automation_id=v["ENROLLMENT_AUTOMATION_ID"],
+        acs_credential_provisioning_automation_id=v["ENROLLMENT_AUTOMATION_ID"],
+        credential_manager_acs_system_id=launched.credential_manager_acs_system_id,
+        is_running=True,
+        workspace_id=workspace_id,
+        created_at=_CREATED_AT,
+    )
     past = datetime.now(UTC) - timedelta(days=1)
     workspaces = (workspace_id, other_workspace_id)
     session = NewToken(TokenKind.CLIENT_SESSION, [workspace_id], [v["USER_IDENTITY_ID"]], "Demo session")
@@ -85,12 +104,7 @@ def demo() -> Demo:
                 _user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe"),
                 _user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
                 _user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe"),
-                *_automation(
-                    workspace_id,
-                    v["ENROLLED_USER_IDENTITY_ID"],
-                    v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
-                    v["ENROLLMENT_AUTOMATION_ID"],
-                ),
+                *stored_automation(automation, launched),
                 _user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
                 _acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
                 _acs_system(workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Annex", issues=True),
@@ -113,7 +127,7 @@ def demo() -> Demo:
             ]
         ),
     }
-    return Demo(variables, items)
+    return Demo(variables, automation, items)
 
 
 def seed(table: Table) -> Demo:
@@ -173,22 +187,3 @@ def _acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str) -> tuple[
         "display_name": "Unlinked user",
         "created_at": _CREATED_AT,
     }
-
-
-def _automation(
-    workspace_id: str, user_identity_id: str, acs_system_id: str, automation_id: str
-) -> list[tuple[Key, Item]]:
-    pair = {"user_identity_id": user_identity_id, "credential_manager_acs_system_id": acs_system_id}
-    automation: Item = {
-        **pair,
-        "enrollment_automation_id": automation_id,
-        "acs_credential_provisioning_automation_id": automation_id,
-        "is_running": True,
-        "workspace_id": workspace_id,
-        "created_at": _CREATED_AT,
-        "requested_create_credential_manager_user": False,
-    }
-    return [
-        (automation_key(workspace_id, user_identity_id, acs_system_id), automation),
-        (automation_by_id_key(workspace_id, automation_id), pair),
-    ]

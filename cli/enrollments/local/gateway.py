@@ -276,13 +276,11 @@ class Gateway:
             **{f"context.authorizer.{name}": value for name, value in refused.authorizer_context.items()},
         }
         body = VARIABLE.sub(lambda match: variables.get(match["name"], ""), response.template)
-        headers = [("Content-Type", "application/json")]
-        for name, source in response.headers.items():
-            if source.startswith("'"):
-                headers.append((name, source[1:-1]))
-            else:
-                headers.append((name, variables[source]))
-        return Response(response.status, headers, body.encode())
+        headers = [
+            (name, source[1:-1] if source.startswith("'") else variables[source])
+            for name, source in response.headers.items()
+        ]
+        return Response(response.status, [("Content-Type", "application/json"), *headers], body.encode())
 
 
 def _read_proxy_answer(answer: Any) -> Response:

@@ -26,7 +26,7 @@ from enrollment.errors import (
     RouteNotFound,
     Unauthorized,
 )
-from enrollment.tokens import Caller, Principal
+from enrollment.tokens import NOT_FOR_CLIENT_SESSIONS, Caller, Principal
 
 _CONTENT_TYPE = "content-type"
 _JSON = "application/json"
@@ -147,7 +147,7 @@ class Api:
         principal = Principal.from_context(event["requestContext"]["authorizer"])
         caller = principal.enter(_header(event, "seam-workspace"))
         if caller.user_identity_ids is not None and not route.for_client_sessions:
-            raise Unauthorized("A client session cannot be used for this route")
+            raise Unauthorized(NOT_FOR_CLIENT_SESSIONS)
         event = _with_json_body(event) if method == "POST" else _with_query_as_body(event)
         self._resolver.context["caller"] = caller  # until the resolver has answered
         response: ProxyResponse = self._resolver.resolve({**event, "path": route.path}, context)

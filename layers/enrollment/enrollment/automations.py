@@ -62,6 +62,7 @@ KNOWN_ITEMS_SECONDS = 60
 _KNOWN_ITEMS_MOST = 4096
 # Each round but the first answers a link that another launch has made or undone in between.
 _LAUNCH_ROUNDS = 4
+_ASKED_PREFIX = "requested_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,27 @@ def _new_automation(workspace_id: str, request: LaunchRequest) -> EnrollmentAuto
     )
 
 
+def stored_automation(
+    automation: EnrollmentAutomation, request: LaunchRequest
+) -> tuple[tuple[Key, Item], tuple[Key, Item]]:
+    """Return the two items of an automation, each with its key: itself with what was asked for, and the one by its id.
+
+    Args:
+        automation: The automation.
+        request: The launch that it comes from.
+    """
+    workspace_id = automation.workspace_id
+    pair: Item = {
+        "user_identity_id": automation.user_identity_id,
+        "credential_manager_acs_system_id": automation.credential_manager_acs_system_id,
+    }
+    asked = {f"{_ASKED_PREFIX}{name}": value for name, value in _asked(request).items()}
+    return (
+        (_automation_key_of(workspace_id, pair), automation.model_dump() | asked),
+        (automation_by_id_key(workspace_id, automation.enrollment_automation_id), pair),
+    )
+
+
 def _transaction(
     automation: EnrollmentAutomation, request: LaunchRequest, linked_acs_user_id: str | None
 ) -> dict[str, Action]:
@@ -267,17 +289,13 @@ def _transaction(
     workspace_id = automation.workspace_id
     identity_id = automation.user_identity_id
     system_id = automation.credential_manager_acs_system_id
-    automation_id = automation.enrollment_automation_id
-    pair = {"user_identity_id": identity_id, "credential_manager_acs_system_id": system_id}
     link_key = acs_user_link_key(workspace_id, identity_id, system_id)
+    itself, by_id = stored_automation(automation, request)
 
     actions = {
         "user_identity": require(user_identity_key(workspace_id, identity_id)),
-        "automation": put_new(
-            automation_key(workspace_id, identity_id, system_id),
-            automation.model_dump() | {f"requested_{name}": value for name, value in _asked(request).items()},
-        ),
-        "automation_by_id": put_new(automation_by_id_key(workspace_id, automation_id), pair),
+        "automation": put_new(*itself),
+        "automation_by_id": put_new(*by_id),
     }
     if named := request.credential_manager_acs_user_id:
         actions["named_acs_user"] = claim(
@@ -316,8 +334,9 @@ def _asked(request: LaunchRequest) -> dict[str, str | bool]:
 
 
 def _same_launch(existing: Item, request: LaunchRequest) -> EnrollmentAutomation:
-    prefix = "requested_"
-    asked_before = {name.removeprefix(prefix): value for name, value in existing.items() if name.startswith(prefix)}
+    asked_before = {
+        name.removeprefix(_ASKED_PREFIX): value for name, value in existing.items() if name.startswith(_ASKED_PREFIX)
+    }
     automation = EnrollmentAutomation.model_validate(existing)
     if asked_before != _asked(request):
         raise EnrollmentAutomationAlreadyExists(automation.enrollment_automation_id)

@@ -42,6 +42,8 @@ class TokenKind(StrEnum):
     CLIENT_SESSION = "client_session"
 
 
+NOT_FOR_CLIENT_SESSIONS = "A client session cannot be used for this route"
+
 _KIND_OF_PREFIX = {
     "": TokenKind.API_KEY,
     "at1": TokenKind.PERSONAL_ACCESS_TOKEN,
