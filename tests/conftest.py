@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,18 +10,13 @@ from uuid import uuid4
 import pytest
 from moto import mock_aws
 
-from enrollment.table import (
-    Item,
-    Key,
-    Table,
-    acs_credential_pool_key,
-    acs_system_key,
-    acs_user_key,
-    create_client,
-    put_new,
-    user_identity_key,
-)
+from enrollment.acs import stored_acs_credential_pool, stored_acs_system
+from enrollment.acs_users import stored_acs_user
+from enrollment.model import timestamp
+from enrollment.table import Item, Key, Table, Value, create_client, put_new
+from enrollment.user_identities import stored_user_identity
 from enrollments.local.functions import environment
+from tests.invariants import violations
 
 PROJECT = Path(__file__).parent.parent
 TABLE_NAME = "table"
@@ -48,12 +44,15 @@ class Store:
 
     def items(self) -> dict[Key, Item]:
         """Return the whole table."""
-        found = [
-            {name: next(iter(value.values())) for name, value in item.items()}
+        found: list[dict[str, Value]] = [
+            {
+                name: frozenset(next(iter(value.values()))) if "SS" in value else next(iter(value.values()))
+                for name, value in item.items()
+            }
             for page in self.client.get_paginator("scan").paginate(TableName=self.table_name)
             for item in page["Items"]
         ]
-        return {Key(item.pop("pk"), item.pop("sk")): item for item in found}
+        return {Key(str(item.pop("pk")), str(item.pop("sk"))): item for item in found}
 
     def restore(self, items: Mapping[Key, Item]) -> None:
         """Make the table hold these items and no others."""
@@ -107,30 +106,35 @@ class Workspace:
     table: Table
     workspace_id: str
 
-    def user_identity(self) -> str:
-        return self._put(user_identity_key, {})
+    def user_identity(self, **profile: str) -> str:
+        return self._put(stored_user_identity, "user_identity_id", profile)
 
-    def credential_manager(self) -> str:
-        return self._put(acs_system_key, {"is_credential_manager": True}, "acs_system_id")
+    def credential_manager(self, **more: str | bool) -> str:
+        return self.acs_system(is_credential_manager=True, **more)
 
-    def acs_system(self) -> str:
-        return self._put(acs_system_key, {"is_credential_manager": False}, "acs_system_id")
+    def acs_system(self, **more: str | bool) -> str:
+        known: Item = {"name": "System", "is_credential_manager": False, "connected_account_id": str(uuid4())}
+        return self._put(stored_acs_system, "acs_system_id", {**known, **more})
 
     def acs_credential_pool(self, acs_system_id: str) -> str:
-        return self._put(acs_credential_pool_key, {"acs_system_id": acs_system_id})
+        known = {"display_name": "Pool", "external_type": "hid_part_number", "external_type_display_name": "HID"}
+        return self._put(stored_acs_credential_pool, "acs_credential_pool_id", {"acs_system_id": acs_system_id} | known)
 
-    def acs_user(self, acs_system_id: str) -> str:
-        return self._put(acs_user_key, {"acs_system_id": acs_system_id})
+    def acs_user(self, acs_system_id: str, **person: str) -> str:
+        return self._put(stored_acs_user, "acs_user_id", {"acs_system_id": acs_system_id} | person)
 
-    def _put(self, key: Any, attributes: Mapping[str, str | bool], id_name: str = "id") -> str:
-        identifier = str(uuid4())
-        self.table.transact({"item": put_new(key(self.workspace_id, identifier), {id_name: identifier, **attributes})})
-        return identifier
+    def _put(self, stored: Callable[[Item], dict[Key, Item]], id_name: str, attributes: Item) -> str:
+        known = {"workspace_id": self.workspace_id, "created_at": timestamp(datetime.now(UTC))}
+        item = {id_name: str(uuid4()), **known, **attributes}
+        items = stored(item)
+        self.table.transact({f"item_{index}": put_new(*item) for index, item in enumerate(items.items())})
+        return str(item[id_name])
 
 
 @pytest.fixture
-def workspace(store: Store) -> Workspace:
-    return Workspace(store.table, str(uuid4()))
+def workspace(store: Store) -> Iterator[Workspace]:
+    yield Workspace(store.table, str(uuid4()))
+    assert not violations(store.items())
 
 
 @pytest.fixture

@@ -20,8 +20,15 @@ from enrollment.tokens import NOT_FOR_CLIENT_SESSIONS, TokenKind, authenticate
 logger = Logger()
 table = Table(create_client(), Settings.from_environment().table_name)
 
-# A client session reads, and nothing else (contract, "Enrollment automations").
-_CLIENT_SESSION_ROUTES = ("user_identities/enrollment_automations/get", "user_identities/enrollment_automations/list")
+# A client session reads what concerns its user identities, and nothing else.
+_CLIENT_SESSION_ROUTES = (
+    "acs/systems/list",
+    "acs/users/list",
+    "user_identities/enrollment_automations/get",
+    "user_identities/enrollment_automations/list",
+    "user_identities/list",
+    "user_identities/list_acs_systems",
+)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def test_a_signal_ends_it_at_once_though_a_client_is_connected(
 
 
 def test_ctrl_c_during_the_imports_shows_no_traceback(start: Start) -> None:
-    moto = "import os, signal\n\nos.kill(os.getpid(), signal.SIGINT)\n"
+    moto = "import signal\n\nsignal.raise_signal(signal.SIGINT)\n"
 
     run = start(wait=False, files={"layers/enrollment/moto.py": moto})
 

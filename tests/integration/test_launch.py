@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from enrollment.automations import KnownItems, Launched, known_items, launch
+from enrollment.directory_model import AddAcsUserRequest, RemoveAcsUserRequest
 from enrollment.errors import (
     AcsCredentialPoolNotFound,
     AcsCredentialPoolNotInAcsSystem,
@@ -21,16 +22,14 @@ from enrollment.errors import (
 )
 from enrollment.model import LaunchRequest
 from enrollment.table import (
-    Item,
-    acs_system_key,
     acs_user_key,
     acs_user_link_key,
     automation_by_id_key,
     automation_key,
-    claim,
-    put_new,
+    enrolled_listing_key,
 )
 from enrollment.tokens import Caller
+from enrollment.user_identities import add_acs_user, remove_acs_user
 from tests.conftest import Store, Workspace
 
 type Launch = Callable[..., Launched]
@@ -71,17 +70,8 @@ def manager(workspace: Workspace) -> str:
 def link(store: Store, workspace: Workspace, identity: str, manager: str) -> str:
     """An ACS user of the manager that is linked to the identity, without an automation."""
     acs_user_id = workspace.acs_user(manager)
-    store.table.transact(
-        {
-            "user": claim(
-                acs_user_key(workspace.workspace_id, acs_user_id),
-                "user_identity_id",
-                identity,
-                where=("acs_system_id", manager),
-            ),
-            "link": put_new(acs_user_link_key(workspace.workspace_id, identity, manager), {"acs_user_id": acs_user_id}),
-        }
-    )
+    request = AddAcsUserRequest(acs_user_id=acs_user_id, user_identity_id=identity)
+    add_acs_user(store.table, Caller(workspace.workspace_id), request)
     return acs_user_id
 
 
@@ -108,7 +98,8 @@ def test_a_launch_writes_the_automation_and_its_by_id_item(
 
     new = {key: item for key, item in store.items().items() if key not in before}
     by_id = automation_by_id_key(workspace.workspace_id, launched.automation.enrollment_automation_id)
-    assert new.keys() == {automation_key(workspace.workspace_id, identity, manager), by_id}
+    enrolled = enrolled_listing_key(workspace.workspace_id, manager, identity)
+    assert new.keys() == {automation_key(workspace.workspace_id, identity, manager), by_id, enrolled}
     assert new[by_id] == {"user_identity_id": identity, "credential_manager_acs_system_id": manager}
 
 
@@ -143,7 +134,7 @@ def test_creating_the_acs_user_uses_the_linked_one_if_there_is_one(
     do_launch(identity, manager, create_credential_manager_user=True)
 
     new = [key.sk for key in store.items() if key not in before]
-    assert sorted(new) == ["ENROLLMENT_AUTOMATION", f"ENROLLMENT_AUTOMATION#{manager}"]
+    assert sorted(new) == sorted([identity, "ENROLLMENT_AUTOMATION", f"ENROLLMENT_AUTOMATION#{manager}"])
     assert store.items()[acs_user_link_key(workspace.workspace_id, identity, manager)] == {"acs_user_id": link}
 
 
@@ -225,10 +216,15 @@ def refused_launch(name: str, workspace: Workspace, other: Workspace, identity: 
         "other workspace's manager": lambda: pair | {"manager": other.credential_manager()},
         "no manager": lambda: pair | {"manager": workspace.acs_system()},
         "unknown pool": lambda: pair | {"acs_credential_pool_id": UNKNOWN},
-        "other workspace's pool": lambda: pair | {"acs_credential_pool_id": other.acs_credential_pool(manager)},
+        "other workspace's pool": lambda: (
+            pair
+            | {"acs_credential_pool_id": other.acs_credential_pool(other.credential_manager(acs_system_id=manager))}
+        ),
         "other manager's pool": lambda: pair | {"acs_credential_pool_id": workspace.acs_credential_pool(other_manager)},
         "unknown user": lambda: pair | {"credential_manager_acs_user_id": UNKNOWN},
-        "other workspace's user": lambda: pair | {"credential_manager_acs_user_id": other.acs_user(manager)},
+        "other workspace's user": lambda: (
+            pair | {"credential_manager_acs_user_id": other.acs_user(other.credential_manager(acs_system_id=manager))}
+        ),
         "other manager's user": lambda: pair | {"credential_manager_acs_user_id": workspace.acs_user(other_manager)},
     }[name]()
 
@@ -329,7 +325,7 @@ def test_the_first_launch_makes_two_requests_and_a_warm_one_makes_one(
     requests = store.count_requests()
 
     for identity in identities:
-        do_launch(identity, manager, acs_credential_pool_id=pool, create_credential_manager_user=True)
+        do_launch(identity, manager, acs_credential_pool_id=pool)
 
     assert [name.rpartition(".")[2] for name in requests] == [
         "BatchGetItem",
@@ -339,19 +335,29 @@ def test_the_first_launch_makes_two_requests_and_a_warm_one_makes_one(
 
 
 def test_a_warm_replay_makes_one_request(store: Store, do_launch: Launch, identity: str, manager: str) -> None:
-    do_launch(identity, manager, create_credential_manager_user=True)
+    do_launch(identity, manager)
+    requests = store.count_requests()
+
+    do_launch(identity, manager)
+
+    assert requests == ["DynamoDB_20120810.TransactWriteItems"]
+
+
+def test_looking_for_an_acs_user_takes_a_read_and_one_for_each_address(
+    store: Store, do_launch: Launch, workspace: Workspace, manager: str
+) -> None:
+    identity = workspace.user_identity(email_address="jane@example.com", phone_number="+15555550100")
     requests = store.count_requests()
 
     do_launch(identity, manager, create_credential_manager_user=True)
 
-    assert requests == ["DynamoDB_20120810.TransactWriteItems"]
+    assert [name.rpartition(".")[2] for name in requests] == ["BatchGetItem", "Query", "Query", "TransactWriteItems"]
 
 
 def test_what_was_not_found_is_looked_up_again(do_launch: Launch, workspace: Workspace, identity: str) -> None:
     with pytest.raises(AcsSystemNotFound):
         do_launch(identity, UNKNOWN)
-    manager: Item = {"acs_system_id": UNKNOWN, "is_credential_manager": True}
-    workspace.table.transact({"item": put_new(acs_system_key(workspace.workspace_id, UNKNOWN), manager)})
+    workspace.credential_manager(acs_system_id=UNKNOWN)
 
     assert not do_launch(identity, UNKNOWN).is_replay
 
@@ -359,23 +365,113 @@ def test_what_was_not_found_is_looked_up_again(do_launch: Launch, workspace: Wor
 def test_a_link_made_meanwhile_is_used(
     store: Store, do_launch: Launch, workspace: Workspace, identity: str, manager: str
 ) -> None:
-    """Between the first transaction, which finds a link, and the second, the link changes."""
-    do_launch(workspace.user_identity(), manager)
-    link_key = acs_user_link_key(workspace.workspace_id, identity, manager)
-    store.table.transact({"item": put_new(link_key, {"acs_user_id": "first"})})
-    rounds: list[None] = []
+    caller, acs_user_id = Caller(workspace.workspace_id), workspace.acs_user(manager)
+    linked: list[None] = []
 
-    def change_link(**_: Any) -> None:
-        rounds.append(None)
-        if len(rounds) == 2:
-            store.client.delete_item(TableName="table", Key={"pk": {"S": link_key.pk}, "sk": {"S": link_key.sk}})
+    def link_meanwhile(**_: Any) -> None:
+        if not linked:
+            linked.append(None)
+            request = AddAcsUserRequest(acs_user_id=acs_user_id, user_identity_id=identity)
+            add_acs_user(store.table, caller, request)
 
-    store.watch("before-call.dynamodb.TransactWriteItems", change_link)
+    store.watch("before-call.dynamodb.TransactWriteItems", link_meanwhile)
     do_launch(identity, manager, create_credential_manager_user=True)
 
+    link = store.items()[acs_user_link_key(workspace.workspace_id, identity, manager)]
+    assert link == {"acs_user_id": acs_user_id}
+
+
+def test_a_link_undone_meanwhile_is_made_anew(
+    store: Store, do_launch: Launch, link: str, workspace: Workspace, identity: str, manager: str
+) -> None:
+    undone: list[None] = []
+
+    def unlink_meanwhile(**_: Any) -> None:
+        if not undone:
+            undone.append(None)
+            request = RemoveAcsUserRequest(acs_user_id=link, user_identity_id=identity)
+            remove_acs_user(store.table, Caller(workspace.workspace_id), request)
+
+    store.watch("before-call.dynamodb.TransactWriteItems", unlink_meanwhile)
+    do_launch(identity, manager, create_credential_manager_user=True)
+
+    assert acs_user_link_key(workspace.workspace_id, identity, manager) in store.items()
+
+
+@pytest.mark.parametrize("attribute", ["email_address", "phone_number"])
+def test_creating_links_the_unlinked_acs_user_with_an_address_of_the_identity(
+    store: Store, do_launch: Launch, workspace: Workspace, manager: str, attribute: str
+) -> None:
+    address = {"email_address": "Jane@Example.com", "phone_number": "+15555550100"}
+    acs_user_id = workspace.acs_user(manager, **{attribute: address[attribute].lower()})
+    workspace.acs_user(workspace.credential_manager(), **address)
+    identity = workspace.user_identity(**address)
+
+    do_launch(identity, manager, create_credential_manager_user=True)
+
+    link = store.items()[acs_user_link_key(workspace.workspace_id, identity, manager)]
+    assert link == {"acs_user_id": acs_user_id}
+
+
+def test_an_email_address_goes_before_a_phone_number(
+    store: Store, do_launch: Launch, workspace: Workspace, manager: str
+) -> None:
+    workspace.acs_user(manager, phone_number="+15555550100")
+    by_email = workspace.acs_user(manager, email_address="jane@example.com")
+    identity = workspace.user_identity(email_address="jane@example.com", phone_number="+15555550100")
+
+    do_launch(identity, manager, create_credential_manager_user=True)
+
+    link = store.items()[acs_user_link_key(workspace.workspace_id, identity, manager)]
+    assert link == {"acs_user_id": by_email}
+
+
+def test_a_match_that_is_linked_already_is_passed_over(
+    store: Store, do_launch: Launch, workspace: Workspace, manager: str
+) -> None:
+    taken = workspace.acs_user(manager, email_address="office@example.com")
+    do_launch(workspace.user_identity(), manager, credential_manager_acs_user_id=taken)
+    free = workspace.acs_user(manager, email_address="office@example.com")
+    identity = workspace.user_identity(email_address="office@example.com")
+
+    do_launch(identity, manager, create_credential_manager_user=True)
+
+    link = store.items()[acs_user_link_key(workspace.workspace_id, identity, manager)]
+    assert link == {"acs_user_id": free}
+
+
+def test_a_match_that_another_identity_takes_meanwhile_is_left_to_it(
+    store: Store, do_launch: Launch, workspace: Workspace, manager: str
+) -> None:
+    wanted = workspace.acs_user(manager, email_address="a@example.com", phone_number="+15555550100")
+    by_email = workspace.user_identity(email_address="a@example.com")
+    by_phone = workspace.user_identity(phone_number="+15555550100")
+    taken: list[None] = []
+
+    def take(**_: Any) -> None:
+        if not taken:
+            taken.append(None)
+            do_launch(by_phone, manager, create_credential_manager_user=True)
+
+    store.watch("before-call.dynamodb.TransactWriteItems", take)
+    do_launch(by_email, manager, create_credential_manager_user=True)
+
     items = store.items()
-    assert len(rounds) == 3
-    assert acs_user_key(workspace.workspace_id, str(items[link_key]["acs_user_id"])) in items
+    assert items[acs_user_link_key(workspace.workspace_id, by_phone, manager)] == {"acs_user_id": wanted}
+    created = str(items[acs_user_link_key(workspace.workspace_id, by_email, manager)]["acs_user_id"])
+    assert items[acs_user_key(workspace.workspace_id, created)]["email_address"] == "a@example.com"
+
+
+def test_a_created_acs_user_has_the_identitys_profile(
+    store: Store, do_launch: Launch, workspace: Workspace, manager: str
+) -> None:
+    profile = {"full_name": "Jane Doe", "email_address": "jane@example.com", "phone_number": "+15555550100"}
+    identity = workspace.user_identity(**profile)
+
+    do_launch(identity, manager, create_credential_manager_user=True)
+
+    (acs_user,) = [item for key, item in store.items().items() if key.sk == "ACS_USER"]
+    assert profile.items() <= dict(acs_user).items()
 
 
 @pytest.mark.parametrize("request_number", [1, 2])
@@ -419,7 +515,7 @@ def test_a_launch_whose_answer_is_lost_is_made_once(
 
     new = {key: item for key, item in store.items().items() if key not in before}
     assert len(lost) == 1
-    assert len(new) == 4
+    assert len(new) == 7
     assert new[automation_key(workspace.workspace_id, identity, manager)]["enrollment_automation_id"] == (
         launched.automation.enrollment_automation_id
     )

@@ -71,8 +71,9 @@ def open_gateway(project: Path, functions: Lambda, clock: Clock) -> Open:
     def open_(**parameters: str) -> Gateway:
         resources = load_template(project / "template.yaml", parameters)
         names = {
-            f"arn:aws:lambda:us-east-1:123456789012:function:{name}": name
-            for name in ("enrollments-AuthorizerFunction", "enrollments-EnrollmentAutomationsFunction")
+            f"arn:aws:lambda:us-east-1:123456789012:function:{resource.reference}": resource.reference
+            for resource in resources.values()
+            if resource.type == "AWS::Lambda::Function"
         }
         return Gateway(read_rest_api(resources["Api"], resources["ApiprodStage"], names), functions.invoke, clock)
 
@@ -110,7 +111,7 @@ def test_the_proxy_event_has_what_was_sent(send: Send, functions: Lambda) -> Non
     assert (event["headers"]["X-Two"], event["multiValueHeaders"]["X-Two"]) == ("2", ["1", "2"])
     assert event["queryStringParameters"] == {"a": "2", "b": " "}
     assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"], "b": [" "]}
-    assert (event["resource"], event["path"], event["requestContext"]["path"]) == (LAUNCH, LAUNCH, f"/prod{LAUNCH}")
+    assert (event["resource"], event["path"], event["requestContext"]["path"]) == (LAUNCH, LAUNCH, LAUNCH)
     assert event["requestContext"]["authorizer"] == {"principalId": "p", "workspace_id": "w"}
 
 

@@ -11,7 +11,8 @@ from enrollments.local.template import TemplateError, load_template
 
 type Edit = Callable[[str, str], Path]
 
-EVENT = "            Method: POST\n"
+EVENT = "enrollment_automations/launch, Method: POST}}\n"
+LAUNCH = EVENT.removesuffix("}}\n")
 PERMISSION = """\
   Everybody:
     Type: AWS::Lambda::Permission
@@ -57,16 +58,20 @@ def test_parameters_reach_the_resources(project: Path) -> None:
     ("old", "new", "why"),
     [
         ("        DefaultAuthorizer: TokenAuthorizer\n", "", "DefaultAuthorizer"),
-        (EVENT, EVENT + "            Auth: {Authorizer: NONE}\n", "a route needs one authorizer"),
-        (EVENT, EVENT + "            Auth: {Authorizer: AWS_IAM}\n", "only custom TOKEN authorizers"),
-        (EVENT, EVENT + "            Auth: {ApiKeyRequired: true}\n", "only custom TOKEN authorizers"),
+        (EVENT, f"{LAUNCH}, Auth: {{Authorizer: NONE}}}}}}\n", "a route needs one authorizer"),
+        (EVENT, f"{LAUNCH}, Auth: {{Authorizer: AWS_IAM}}}}}}\n", "only custom TOKEN authorizers"),
+        (EVENT, f"{LAUNCH}, Auth: {{ApiKeyRequired: true}}}}}}\n", "only custom TOKEN authorizers"),
         (
             "TOKEN\n            Identity:\n              Header: Authorization\n",
             "REQUEST\n            Identity:\n              Headers: [Authorization]\n",
             "only custom TOKEN authorizers",
         ),
-        ("launch\n" + EVENT, "{proxy+}\n" + EVENT, "path parameters"),
-        (EVENT, "            Method: ANY\n", "x-amazon-apigateway-any-method"),
+        (
+            "Path: /user_identities/enrollment_automations/launch,",
+            'Path: "/user_identities/{proxy+}",',
+            "path parameters",
+        ),
+        (EVENT, EVENT.replace("POST", "ANY"), "x-amazon-apigateway-any-method"),
         (
             "      Auth:\n",
             "      Auth:\n        ResourcePolicy: {IpRangeBlacklist: [10.0.0.0/8]}\n",
@@ -104,7 +109,7 @@ def test_parameters_reach_the_resources(project: Path) -> None:
         ),
         (
             EVENT,
-            EVENT + "            Auth: {Authorizer: TokenAuthorizer, AuthorizationScopes: [a]}\n",
+            f"{LAUNCH}, Auth: {{Authorizer: TokenAuthorizer, AuthorizationScopes: [a]}}}}}}\n",
             "a route needs one authorizer",
         ),
         ("        DEFAULT_5XX: ", "        WAF_FILTERED: ", "no gateway response DEFAULT_5XX"),

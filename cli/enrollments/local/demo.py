@@ -8,21 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from enrollment.acs import stored_acs_credential_pool, stored_acs_system
+from enrollment.acs_users import stored_acs_user
 from enrollment.automations import stored_automation
 from enrollment.model import EnrollmentAutomation, LaunchRequest, timestamp
-from enrollment.table import (
-    Item,
-    Key,
-    Table,
-    acs_credential_pool_key,
-    acs_system_key,
-    acs_user_key,
-    put_new,
-    token_key,
-    token_listing_key,
-    user_identity_key,
-)
+from enrollment.table import Item, Key, Table, put_new, token_key, token_listing_key
 from enrollment.tokens import NewToken, TokenKind
+from enrollment.user_identities import stored_user_identity
 
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
@@ -99,33 +91,25 @@ def demo() -> Demo:
         **_token_items("testDrev", NewToken(TokenKind.API_KEY, [workspace_id], name="Revoked"), revoked_at=past),
         **_token_items("at1testDemo", NewToken(TokenKind.PERSONAL_ACCESS_TOKEN, workspaces, name="Demo person")),
         **_token_items("cst1testDemo", session),
-        **dict(
-            [
-                _user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe"),
-                _user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
-                _user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe"),
-                *stored_automation(automation, launched),
-                _user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
-                _acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
-                _acs_system(workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Annex", issues=True),
-                _acs_system(workspace_id, v["ACS_SYSTEM_ID"], "Garage", issues=False),
-                _acs_system(other_workspace_id, v["OTHER_WORKSPACE_ACS_SYSTEM_ID"], "Elsewhere", issues=True),
-                _pool(workspace_id, v["ACS_CREDENTIAL_POOL_ID"], v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
-                _pool(workspace_id, v["OTHER_ACS_CREDENTIAL_POOL_ID"], v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
-                _pool(
-                    other_workspace_id,
-                    v["OTHER_WORKSPACE_ACS_CREDENTIAL_POOL_ID"],
-                    v["OTHER_WORKSPACE_ACS_SYSTEM_ID"],
-                ),
-                _acs_user(workspace_id, v["CREDENTIAL_MANAGER_ACS_USER_ID"], v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
-                _acs_user(
-                    workspace_id,
-                    v["OTHER_CREDENTIAL_MANAGER_ACS_USER_ID"],
-                    v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
-                ),
-                _acs_user(other_workspace_id, v["OTHER_WORKSPACE_ACS_USER_ID"], v["OTHER_WORKSPACE_ACS_SYSTEM_ID"]),
-            ]
+        **_user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe"),
+        **_user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
+        **_user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe"),
+        **stored_automation(automation, launched),
+        **_user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
+        **_acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
+        **_acs_system(workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Annex", issues=True),
+        **_acs_system(
+            workspace_id, v["ACS_SYSTEM_ID"], "Garage", issues=False, default=v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]
         ),
+        **_acs_system(other_workspace_id, v["OTHER_WORKSPACE_ACS_SYSTEM_ID"], "Elsewhere", issues=True),
+        **_pool(workspace_id, v["ACS_CREDENTIAL_POOL_ID"], v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
+        **_pool(workspace_id, v["OTHER_ACS_CREDENTIAL_POOL_ID"], v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
+        **_pool(other_workspace_id, v["OTHER_WORKSPACE_ACS_CREDENTIAL_POOL_ID"], v["OTHER_WORKSPACE_ACS_SYSTEM_ID"]),
+        **_acs_user(workspace_id, v["CREDENTIAL_MANAGER_ACS_USER_ID"], v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
+        **_acs_user(
+            workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_USER_ID"], v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]
+        ),
+        **_acs_user(other_workspace_id, v["OTHER_WORKSPACE_ACS_USER_ID"], v["OTHER_WORKSPACE_ACS_SYSTEM_ID"]),
     }
     return Demo(variables, automation, items)
 
@@ -148,42 +132,62 @@ def _token_items(short: str, new: NewToken, *, revoked_at: datetime | None = Non
     return {token_key(short): {**record, **revocation}, token_listing_key(short): {}}
 
 
-def _user_identity(workspace_id: str, user_identity_id: str, full_name: str) -> tuple[Key, Item]:
-    email = f"{full_name.lower().replace(' ', '.')}@example.com"
-    return user_identity_key(workspace_id, user_identity_id), {
-        "user_identity_id": user_identity_id,
-        "workspace_id": workspace_id,
-        "full_name": full_name,
-        "email_address": email,
-        "created_at": _CREATED_AT,
-    }
+def _user_identity(workspace_id: str, user_identity_id: str, full_name: str) -> dict[Key, Item]:
+    name = full_name.lower().replace(" ", ".")
+    return stored_user_identity(
+        {
+            "user_identity_id": user_identity_id,
+            "workspace_id": workspace_id,
+            "user_identity_key": name,
+            "full_name": full_name,
+            "email_address": f"{name}@example.com",
+            "created_at": _CREATED_AT,
+        }
+    )
 
 
-def _acs_system(workspace_id: str, acs_system_id: str, name: str, *, issues: bool) -> tuple[Key, Item]:
-    return acs_system_key(workspace_id, acs_system_id), {
-        "acs_system_id": acs_system_id,
-        "workspace_id": workspace_id,
-        "name": name,
-        "is_credential_manager": issues,
-        "created_at": _CREATED_AT,
-    }
+def _acs_system(
+    workspace_id: str, acs_system_id: str, name: str, *, issues: bool, default: str | None = None
+) -> dict[Key, Item]:
+    manager = {} if default is None else {"default_credential_manager_acs_system_id": default}
+    external_type = "hid_credential_manager_organization" if issues else "salto_space_system"
+    return stored_acs_system(
+        {
+            "acs_system_id": acs_system_id,
+            "workspace_id": workspace_id,
+            "name": name,
+            "is_credential_manager": issues,
+            "connected_account_id": _id(0x61),
+            "external_type": external_type,
+            "external_type_display_name": "HID organization" if issues else "Salto Space system",
+            "time_zone": "America/Los_Angeles",
+            "created_at": _CREATED_AT,
+            **manager,
+        }
+    )
 
 
-def _pool(workspace_id: str, acs_credential_pool_id: str, acs_system_id: str) -> tuple[Key, Item]:
-    return acs_credential_pool_key(workspace_id, acs_credential_pool_id), {
-        "acs_credential_pool_id": acs_credential_pool_id,
-        "acs_system_id": acs_system_id,
-        "workspace_id": workspace_id,
-        "display_name": "Mobile credentials",
-        "created_at": _CREATED_AT,
-    }
+def _pool(workspace_id: str, acs_credential_pool_id: str, acs_system_id: str) -> dict[Key, Item]:
+    return stored_acs_credential_pool(
+        {
+            "acs_credential_pool_id": acs_credential_pool_id,
+            "acs_system_id": acs_system_id,
+            "workspace_id": workspace_id,
+            "display_name": "Mobile credentials",
+            "external_type": "hid_part_number",
+            "external_type_display_name": "HID part number",
+            "created_at": _CREATED_AT,
+        }
+    )
 
 
-def _acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str) -> tuple[Key, Item]:
-    return acs_user_key(workspace_id, acs_user_id), {
-        "acs_user_id": acs_user_id,
-        "acs_system_id": acs_system_id,
-        "workspace_id": workspace_id,
-        "display_name": "Unlinked user",
-        "created_at": _CREATED_AT,
-    }
+def _acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str) -> dict[Key, Item]:
+    return stored_acs_user(
+        {
+            "acs_user_id": acs_user_id,
+            "acs_system_id": acs_system_id,
+            "workspace_id": workspace_id,
+            "full_name": "Unlinked user",
+            "created_at": _CREATED_AT,
+        }
+    )

@@ -225,9 +225,10 @@ class Gateway:
 
     def _proxy_event(self, route: Route, request: Request, authorization: Authorization | None) -> dict[str, Any]:
         now = datetime.now(UTC)
-        headers: dict[str, list[str]] = {}
+        headers: dict[str, list[str]] = {"X-Forwarded-Proto": ["http"]}
         for name, value in request.headers:
-            headers.setdefault(name, []).append(value)
+            if name.lower() != "x-forwarded-proto":
+                headers.setdefault(name, []).append(value)
         query: dict[str, list[str]] = {}
         for name, value in request.query:
             query.setdefault(name, []).append(value)
@@ -252,7 +253,7 @@ class Gateway:
                 "extendedRequestId": request.id,
                 "httpMethod": request.method,
                 "identity": {"sourceIp": request.source_ip, "userAgent": request.header("User-Agent")},
-                "path": f"/{self._api.stage}{request.path}",
+                "path": request.path,  # as with a custom domain at its root
                 "protocol": "HTTP/1.1",
                 "requestId": request.id,
                 "requestTime": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),

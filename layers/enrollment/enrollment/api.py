@@ -9,12 +9,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never, get_type_hints
+from urllib.parse import urlencode
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
 from pydantic_core import from_json
 
 from enrollment.errors import (
@@ -26,8 +28,13 @@ from enrollment.errors import (
     RouteNotFound,
     Unauthorized,
 )
+from enrollment.model import FromQuery, PagedRequest, Pagination
 from enrollment.tokens import NOT_FOR_CLIENT_SESSIONS, Caller, Principal
 
+if TYPE_CHECKING:
+    from enrollment.paging import Cursors
+
+_WITH_BODY = ("PATCH", "POST", "PUT")
 _CONTENT_TYPE = "content-type"
 _JSON = "application/json"
 
@@ -36,6 +43,21 @@ _CORS_REQUEST_HEADERS = ["seam-workspace", "seam-sdk-name", "seam-sdk-version", 
 _CORS_RESPONSE_HEADERS = ["seam-request-id", "Retry-After"]
 _CORS_METHODS = "DELETE,GET,PATCH,POST,PUT"
 _CORS_MAX_AGE_SECONDS = 7200  # browsers keep it no longer
+
+# Pydantic's types of errors in zod's words.
+_MESSAGES = {
+    "missing": "Required",
+    "string_type": "Expected string, received {received}",
+    "bool_type": "Expected boolean, received {received}",
+    "int_type": "Expected number, received {received}",
+    "list_type": "Expected array, received {received}",
+    "model_type": "Expected object, received {received}",
+    "model_attributes_type": "Expected object, received {received}",
+    "greater_than": "Number must be greater than {gt}",
+    "string_too_short": "String must contain at least {min_length} character(s)",
+    "string_too_long": "String must contain at most {max_length} character(s)",
+    "too_long": "Array must contain at most {max_length} element(s)",
+}
 
 type ProxyEvent = dict[str, Any]
 type ProxyResponse = dict[str, Any]
@@ -58,6 +80,12 @@ class Route:
     handler: Callable[..., Any]
     errors: tuple[type[EnrollmentError], ...]
     for_client_sessions: bool
+
+    @property
+    def request(self) -> type[BaseModel]:
+        """The model of its parameters."""
+        model: type[BaseModel] = get_type_hints(self.handler)["request"]
+        return model
 
 
 class Api:
@@ -84,6 +112,45 @@ class Api:
         """Who the current request speaks for."""
         caller: Caller = self._resolver.context["caller"]
         return caller
+
+    def position(self, cursors: "Cursors", request: PagedRequest) -> str | None:
+        """Return behind which position the page begins that the current request asks for; ``None`` is the first.
+
+        Args:
+            cursors: Open page cursors.
+            request: The request's parameters.
+
+        Raises:
+            InvalidInput: The page cursor was not made for this list.
+        """
+        if request.page_cursor is None:
+            return None
+        return cursors.open(self.caller, self._query(request), request.page_cursor)
+
+    def pagination(self, cursors: "Cursors", request: PagedRequest, next_position: str | None) -> Pagination:
+        """Return where the page stands that the current request is answered with.
+
+        Args:
+            cursors: Seal positions.
+            request: The request's parameters.
+            next_position: Behind what the next page begins, if there is one.
+        """
+        if next_position is None:
+            return Pagination(has_next_page=False, next_page_cursor=None, next_page_url=None)
+        cursor = cursors.seal(self.caller, self._query(request), next_position)
+        given = request.model_dump(mode="json", exclude_unset=True) | {"page_cursor": cursor}
+        query = urlencode({name: "" if value is None else value for name, value in given.items()}, doseq=True)
+        # As the client wrote the address: with the stage, or a custom domain's base path.
+        event: ProxyEvent = self._resolver.context["event"]
+        context = event["requestContext"]
+        scheme = _header(event, "x-forwarded-proto") or "https"
+        url = f"{scheme}://{context['domainName']}{context['path']}?{query}"
+        return Pagination(has_next_page=True, next_page_cursor=cursor, next_page_url=url)
+
+    def _query(self, request: PagedRequest) -> dict[str, Any]:
+        """Return what a page cursor is good for; pages of one list may differ in length."""
+        parameters = request.model_dump(mode="json", exclude_unset=True, exclude={"limit", "page_cursor"})
+        return {"route": self._resolver.context["event"]["resource"], "parameters": parameters}
 
     def route[Handler: Callable[..., Any]](
         self,
@@ -148,9 +215,9 @@ class Api:
         caller = principal.enter(_header(event, "seam-workspace"))
         if caller.user_identity_ids is not None and not route.for_client_sessions:
             raise Unauthorized(NOT_FOR_CLIENT_SESSIONS)
-        event = _with_json_body(event) if method == "POST" else _with_query_as_body(event)
-        self._resolver.context["caller"] = caller  # until the resolver has answered
-        response: ProxyResponse = self._resolver.resolve({**event, "path": route.path}, context)
+        validated = _with_json_body(event) if method in _WITH_BODY else _with_query_as_body(event, route)
+        self._resolver.context |= {"caller": caller, "event": event}  # until the resolver has answered
+        response: ProxyResponse = self._resolver.resolve({**validated, "path": route.path}, context)
         return response
 
     def _preflight_response(self) -> ProxyResponse:
@@ -195,7 +262,7 @@ def _with_json_body(event: ProxyEvent) -> ProxyEvent:
     """Return the event with a body that is text, called JSON in the one way that the resolver knows, never absent."""
     media_types = [value.split(";")[0].strip().lower() for value in _headers(event, _CONTENT_TYPE)]
     if _JSON not in media_types:
-        raise InvalidContentType
+        raise InvalidContentType(event["httpMethod"])
     body: str = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
@@ -205,11 +272,21 @@ def _with_json_body(event: ProxyEvent) -> ProxyEvent:
     return _with_body(event, body or "{}")  # no body at all counts as no parameters
 
 
-def _with_query_as_body(event: ProxyEvent) -> ProxyEvent:
+def _with_query_as_body(event: ProxyEvent, route: Route) -> ProxyEvent:
     """Return the event with its query string as a body, so that each verb is validated in the same way."""
     query = event.get("multiValueQueryStringParameters") or {}
-    parameters = {name: values[0] if len(values) == 1 else values for name, values in query.items()}
+    fields = route.request.model_fields
+    parameters = {
+        name: _read_query(values, fields[name].metadata if name in fields else ()) for name, values in query.items()
+    }
     return _with_body(event, json.dumps(parameters))
+
+
+def _read_query(values: list[str], marks: Sequence[object]) -> Any:
+    for mark in marks:
+        if isinstance(mark, FromQuery):
+            return mark.read(values)
+    return values[0] if len(values) == 1 else values
 
 
 def _with_body(event: ProxyEvent, body: str) -> ProxyEvent:
@@ -246,15 +323,10 @@ def _problem(error: Mapping[str, Any]) -> tuple[str | None, str]:
     """Return one of Pydantic's errors as a field and zod's words for it."""
     # The location begins with where the parameters came from: ("body", "user_identity_id").
     field = str(error["loc"][1]) if len(error["loc"]) > 1 else None
-    match error["type"]:
-        case "missing":
-            return field, "Required"
-        case "string_type":
-            return field, f"Expected string, received {_json_type(error['input'])}"
-        case "bool_type":
-            return field, f"Expected boolean, received {_json_type(error['input'])}"
-        case _:  # the model's own rules speak zod's language already
-            return field, error["msg"]
+    if error["type"] not in _MESSAGES:  # the model's own rules speak zod's language already
+        return field, error["msg"]
+    message = _MESSAGES[error["type"]]
+    return field, message.format(received=_json_type(error["input"]), **error.get("ctx", {}))
 
 
 def _json_type(value: object) -> str:

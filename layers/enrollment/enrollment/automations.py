@@ -13,6 +13,15 @@ from datetime import UTC, datetime
 
 from cachetools import TTLCache
 
+from enrollment.acs_users import (
+    claim_acs_user,
+    list_at_user_identity,
+    new_acs_user,
+    put_acs_user,
+    put_link,
+    unlinked_match,
+    use_user_identity,
+)
 from enrollment.errors import (
     AcsCredentialPoolNotFound,
     AcsCredentialPoolNotInAcsSystem,
@@ -42,18 +51,16 @@ from enrollment.table import (
     Table,
     acs_credential_pool_key,
     acs_system_key,
-    acs_user_key,
     acs_user_link_key,
     automation_by_id_key,
     automation_key,
-    claim,
-    delete_equal,
+    enrolled_listing_key,
+    put,
     put_new,
-    put_new_or_same,
     require,
-    require_equal,
     user_identity_key,
 )
+from enrollment.table import delete as delete_item
 from enrollment.tokens import Caller
 
 type KnownItems = MutableMapping[Key, Item]
@@ -106,26 +113,26 @@ def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchReque
         AcsUserAlreadyLinked: The ACS user or the identity has another link in that system.
         ServiceUnavailable: The database stays out of reach; repeating the launch is safe.
     """
-    workspace_id = caller.workspace_id
-    _require_credential_manager_and_pool(table, known, workspace_id, request)
-    linked_acs_user_id: str | None = None
+    workspace_id, system_id = caller.workspace_id, request.credential_manager_acs_system_id
+    person, linked = _look_up(table, known, workspace_id, request)
     for _ in range(_LAUNCH_ROUNDS):
+        chosen = _choose_acs_user(table, workspace_id, request, person, linked)
         automation = _new_automation(workspace_id, request)
-        refused = table.transact(_transaction(automation, request, linked_acs_user_id))
+        refused = table.transact(_transaction(automation, request, chosen))
         if not refused:
             return Launched(automation, is_replay=False)
         if "user_identity" in refused:
             raise UserIdentityNotFound
-        if "named_acs_user" in refused:
-            _require_in_system(refused["named_acs_user"], request.credential_manager_acs_system_id)
+        if request.credential_manager_acs_user_id and "acs_user" in refused:
+            _require_in_system(refused["acs_user"], system_id)
         if existing := refused.get("automation"):
             return Launched(_same_launch(existing, request), is_replay=True)
         if request.credential_manager_acs_user_id:
             raise AcsUserAlreadyLinked
-        # create_credential_manager_user, and the identity's link is not what this round took for granted: use the one
-        # that is there, or create one if it has gone.
-        link = refused.get("link")
-        linked_acs_user_id = None if link is None else str(link["acs_user_id"])
+        # create_credential_manager_user: the ACS user or the link is not what this round took for granted.
+        if "link" in refused:
+            link = refused["link"]
+            linked = None if link is None else str(link["acs_user_id"])
     raise ServiceUnavailable
 
 
@@ -191,45 +198,56 @@ def delete(table: Table, caller: Caller, request: DeleteRequest) -> None:
     by_id = table.get(by_id_key)
     if by_id is None or not caller.sees(str(by_id["user_identity_id"])):
         raise EnrollmentAutomationNotFound
-    refused = table.transact(
-        {
-            "automation": delete_equal(
-                _automation_key_of(caller.workspace_id, by_id),
-                "enrollment_automation_id",
-                request.enrollment_automation_id,
-            ),
-            "automation_by_id": delete_equal(by_id_key, "user_identity_id", str(by_id["user_identity_id"])),
-        }
-    )
+    refused = table.transact(delete_automation(caller.workspace_id, request.enrollment_automation_id, by_id))
     if refused:  # somebody else has deleted it meanwhile
         raise EnrollmentAutomationNotFound
+
+
+def delete_automation(workspace_id: str, enrollment_automation_id: str, pair: Item) -> dict[str, Action]:
+    """Return the actions that delete an automation that is there.
+
+    Args:
+        workspace_id: The workspace.
+        enrollment_automation_id: The automation's id.
+        pair: Its by-id item, or itself.
+    """
+    user_identity_id, acs_system_id = str(pair["user_identity_id"]), str(pair["credential_manager_acs_system_id"])
+    return {
+        "automation": delete_item(
+            _automation_key_of(workspace_id, pair), {"enrollment_automation_id": enrollment_automation_id}
+        ),
+        "automation_by_id": delete_item(automation_by_id_key(workspace_id, enrollment_automation_id), {}),
+        "enrolled": delete_item(enrolled_listing_key(workspace_id, acs_system_id, user_identity_id)),
+    }
 
 
 def _automation_key_of(workspace_id: str, by_id: Item) -> Key:
     return automation_key(workspace_id, str(by_id["user_identity_id"]), str(by_id["credential_manager_acs_system_id"]))
 
 
-def _require_credential_manager_and_pool(
-    table: Table, known: KnownItems, workspace_id: str, request: LaunchRequest
-) -> None:
+def _look_up(table: Table, known: KnownItems, workspace_id: str, request: LaunchRequest) -> tuple[Item, str | None]:
+    """Require credential manager and pool; for an ACS user to choose, return the user identity and the one it has."""
+    identity_key = user_identity_key(workspace_id, request.user_identity_id)
+    link_key = acs_user_link_key(workspace_id, request.user_identity_id, request.credential_manager_acs_system_id)
     system_key = acs_system_key(workspace_id, request.credential_manager_acs_system_id)
-    keys = [system_key]
     pool_key = None
     if request.acs_credential_pool_id:
         pool_key = acs_credential_pool_key(workspace_id, request.acs_credential_pool_id)
-        keys.append(pool_key)
 
-    found = {key: item for key in keys if (item := known.get(key))}
-    if len(found) == len(keys) and _refusal(found, system_key, pool_key) is None:
-        return
+    found = {key: item for key in (system_key, pool_key) if key and (item := known.get(key))}
+    is_known = _refusal(found, system_key, pool_key) is None
+    if is_known and not request.create_credential_manager_user:
+        return {}, None
     # The identity comes along in the same request, so that it is the first to be missed, whatever was known.
-    identity_key = user_identity_key(workspace_id, request.user_identity_id)
-    read = table.batch_get([identity_key, *keys])
-    if read.pop(identity_key, None) is None:
+    keys = [identity_key] if is_known else [identity_key, system_key, *([pool_key] if pool_key else [])]
+    read = table.batch_get([*keys, link_key] if request.create_credential_manager_user else keys)
+    identity, link = read.pop(identity_key, None), read.pop(link_key, None)
+    if identity is None:
         raise UserIdentityNotFound
     known.update(read)
-    if refusal := _refusal(read, system_key, pool_key):
+    if not is_known and (refusal := _refusal(read, system_key, pool_key)):
         raise refusal
+    return identity, None if link is None else str(link["acs_user_id"])
 
 
 def _refusal(found: Mapping[Key, Item], system_key: Key, pool_key: Key | None) -> EnrollmentError | None:
@@ -261,10 +279,10 @@ def _new_automation(workspace_id: str, request: LaunchRequest) -> EnrollmentAuto
     )
 
 
-def stored_automation(
-    automation: EnrollmentAutomation, request: LaunchRequest
-) -> tuple[tuple[Key, Item], tuple[Key, Item]]:
-    """Return the two items of an automation, each with its key: itself with what was asked for, and the one by its id.
+def stored_automation(automation: EnrollmentAutomation, request: LaunchRequest) -> dict[Key, Item]:
+    """Return the items of an automation, each with its key.
+
+    Itself with what was asked for, the one that finds it by its id, and its user identity's entry among the enrolled.
 
     Args:
         automation: The automation.
@@ -276,51 +294,70 @@ def stored_automation(
         "credential_manager_acs_system_id": automation.credential_manager_acs_system_id,
     }
     asked = {f"{_ASKED_PREFIX}{name}": value for name, value in _asked(request).items()}
-    return (
-        (_automation_key_of(workspace_id, pair), automation.model_dump() | asked),
-        (automation_by_id_key(workspace_id, automation.enrollment_automation_id), pair),
-    )
+    system_id, identity_id = automation.credential_manager_acs_system_id, automation.user_identity_id
+    return {
+        _automation_key_of(workspace_id, pair): automation.model_dump() | asked,
+        automation_by_id_key(workspace_id, automation.enrollment_automation_id): pair,
+        enrolled_listing_key(workspace_id, system_id, identity_id): {},
+    }
 
 
-def _transaction(
-    automation: EnrollmentAutomation, request: LaunchRequest, linked_acs_user_id: str | None
-) -> dict[str, Action]:
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The ACS user of a launch that asks for one.
+
+    Attributes:
+        acs_user_id: Its id, if there is one.
+        is_linked: It was linked before.
+        new: What is to be created of it, if there is none.
+    """
+
+    acs_user_id: str
+    is_linked: bool = False
+    new: Item | None = None
+
+
+def _choose_acs_user(
+    table: Table, workspace_id: str, request: LaunchRequest, person: Item, linked: str | None
+) -> _Chosen | None:
+    if named := request.credential_manager_acs_user_id:
+        return _Chosen(named)
+    if not request.create_credential_manager_user:
+        return None
+    if linked is not None:
+        return _Chosen(linked, is_linked=True)
+    system_id = request.credential_manager_acs_system_id
+    if matching := unlinked_match(table, workspace_id, system_id, person):
+        return _Chosen(matching)
+    new = new_acs_user(workspace_id, system_id, person)
+    return _Chosen(str(new["acs_user_id"]), new=new)
+
+
+def _transaction(automation: EnrollmentAutomation, request: LaunchRequest, chosen: _Chosen | None) -> dict[str, Action]:
     """Build the launch's one transaction; ``launch`` knows what each action's failure means by its name."""
-    workspace_id = automation.workspace_id
-    identity_id = automation.user_identity_id
+    workspace_id, identity_id = automation.workspace_id, automation.user_identity_id
     system_id = automation.credential_manager_acs_system_id
-    link_key = acs_user_link_key(workspace_id, identity_id, system_id)
-    itself, by_id = stored_automation(automation, request)
+    itself, by_id, enrolled = stored_automation(automation, request).items()
 
     actions = {
-        "user_identity": require(user_identity_key(workspace_id, identity_id)),
+        "user_identity": use_user_identity(workspace_id, identity_id),
         "automation": put_new(*itself),
         "automation_by_id": put_new(*by_id),
+        "enrolled": put(*enrolled),
     }
-    if named := request.credential_manager_acs_user_id:
-        actions["named_acs_user"] = claim(
-            acs_user_key(workspace_id, named),
-            "user_identity_id",
-            identity_id,
-            where=("acs_system_id", system_id),
-        )
-        actions["link"] = put_new_or_same(link_key, {"acs_user_id": named}, "acs_user_id")
-    elif request.create_credential_manager_user and linked_acs_user_id is not None:
-        actions["link"] = require_equal(link_key, "acs_user_id", linked_acs_user_id)
-    elif request.create_credential_manager_user:
-        acs_user_id = str(uuid.uuid4())
-        actions["new_acs_user"] = put_new(
-            acs_user_key(workspace_id, acs_user_id),
-            {
-                "acs_user_id": acs_user_id,
-                "acs_system_id": system_id,
-                "workspace_id": workspace_id,
-                "user_identity_id": identity_id,
-                "created_at": automation.created_at,
-            },
-        )
-        actions["link"] = put_new(link_key, {"acs_user_id": acs_user_id})
-    return actions
+    if chosen is None:
+        return actions
+    if chosen.is_linked:
+        link_key = acs_user_link_key(workspace_id, identity_id, system_id)
+        return actions | {"link": require(link_key, {"acs_user_id": chosen.acs_user_id})}
+    if chosen.new is None:
+        actions["acs_user"] = claim_acs_user(workspace_id, chosen.acs_user_id, system_id, identity_id)
+    else:
+        actions |= put_acs_user({**chosen.new, "user_identity_id": identity_id})
+    return actions | {
+        "user_identity": list_at_user_identity(workspace_id, identity_id, chosen.acs_user_id),
+        "link": put_link(workspace_id, chosen.acs_user_id, system_id, identity_id),
+    }
 
 
 def _asked(request: LaunchRequest) -> dict[str, str | bool]:

@@ -12,11 +12,14 @@
     ├── AcsSystemNotFound                         404
     ├── AcsCredentialPoolNotFound                 404
     ├── AcsUserNotFound                           404
+    ├── AcsAccessGroupNotFound                    404
     ├── EnrollmentAutomationNotFound              404
     ├── AcsSystemIsNotCredentialManager           400
     ├── AcsCredentialPoolNotInAcsSystem           400
     ├── AcsUserNotInAcsSystem                     400
     ├── AcsUserAlreadyLinked                      409
+    ├── AcsUserInUse                              409
+    ├── UserIdentityAlreadyExists                 409
     ├── EnrollmentAutomationAlreadyExists         409
     ├── InternalServerError                       500
     └── ServiceUnavailable                        503
@@ -74,11 +77,18 @@ class RouteNotFound(EnrollmentError):
 
 
 class InvalidContentType(EnrollmentError):
-    """A POST that does not call its body JSON."""
+    """A request whose body is not called JSON.
+
+    Args:
+        method: The request's.
+    """
 
     status = 400
     type = "invalid_content_type"
     message = 'POST requests must have Content-Type header with "application/json"'
+
+    def __init__(self, method: str = "POST") -> None:
+        super().__init__(self.message.replace("POST", method))
 
 
 class InvalidJson(EnrollmentError):
@@ -157,6 +167,14 @@ class AcsUserNotFound(EnrollmentError):
     message = "Access control system user not found"
 
 
+class AcsAccessGroupNotFound(EnrollmentError):
+    """There are no access groups here, so there is none with that id."""
+
+    status = 404
+    type = "acs_access_group_not_found"
+    message = "Access control system access group not found"
+
+
 class EnrollmentAutomationNotFound(EnrollmentError):
     """No such enrollment automation in the workspace, or none that the caller sees."""
 
@@ -198,6 +216,47 @@ class AcsUserAlreadyLinked(EnrollmentError):
         "The access control system user is linked to another user identity, "
         "or the user identity has another user in that access control system"
     )
+
+
+class AcsUserInUse(EnrollmentError):
+    """An enrollment automation uses the ACS user.
+
+    Args:
+        enrollment_automation_id: The automation, which must be deleted first.
+    """
+
+    status = 409
+    type = "acs_user_in_use"
+    message = "The access control system user is used by an enrollment automation"
+
+    def __init__(self, enrollment_automation_id: str) -> None:
+        super().__init__(f"{self.message}: {enrollment_automation_id}")
+        self.enrollment_automation_id = enrollment_automation_id
+
+    def details(self) -> dict[str, Any]:
+        """Return ``data``, which names the automation."""
+        return {"data": {"enrollment_automation_id": self.enrollment_automation_id}}
+
+
+class UserIdentityAlreadyExists(EnrollmentError):
+    """Another user identity of the workspace has that key, email address or phone number.
+
+    Args:
+        attribute: Which of them.
+        user_identity_id: The user identity that has it.
+    """
+
+    status = 409
+    type = "user_identity_already_exists"
+    message = "Another user identity has that value"
+
+    def __init__(self, attribute: str, user_identity_id: str) -> None:
+        super().__init__(f"A user identity with that {attribute} already exists")
+        self.user_identity_id = user_identity_id
+
+    def details(self) -> dict[str, Any]:
+        """Return ``data``, which names the user identity."""
+        return {"data": {"user_identity_id": self.user_identity_id}}
 
 
 class EnrollmentAutomationAlreadyExists(EnrollmentError):

@@ -1,6 +1,8 @@
 """Requests and resources: their JSON is the contract's, their field order the order in which errors are named."""
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -17,6 +19,21 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+
+@dataclass(frozen=True, slots=True)
+class FromQuery:
+    """Beside the type of a parameter: how a query string's values become what a JSON body would have.
+
+    Attributes:
+        read: Takes the values of a name that is there.  Without this mark one value is a string, several are an array.
+    """
+
+    read: Callable[[Sequence[str]], Any]
+
+
+# Newer SDKs write null as nothing.
+NULL_OF_QUERY = FromQuery(lambda values: None if list(values) == [""] else values[-1])
+
 # zod's notion of a UUID, which the contract follows: any version, hyphens where they belong, nothing around it.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -27,7 +44,7 @@ def _uuid(value: str) -> str:
     return value.lower()
 
 
-def _refuse_null(expected: str) -> BeforeValidator:
+def refuse_null(expected: str) -> BeforeValidator:
     """Refuse ``null`` for an optional parameter: it is not the same as absent (contract, "Errors")."""
 
     def refuse(value: Any) -> Any:
@@ -42,16 +59,29 @@ _UUID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid"})
 
 Uuid = Annotated[StrictStr, AfterValidator(_uuid), _UUID_SCHEMA]
 # ``None`` is how an absent parameter reads here; neither JSON nor its schema has it.
-OptionalUuid = Annotated[Uuid | None, _refuse_null("string"), _UUID_SCHEMA]
-OptionalBoolean = Annotated[StrictBool | None, _refuse_null("boolean"), WithJsonSchema({"type": "boolean"})]
+OptionalUuid = Annotated[Uuid | None, refuse_null("string"), _UUID_SCHEMA]
+OptionalBoolean = Annotated[StrictBool | None, refuse_null("boolean"), WithJsonSchema({"type": "boolean"})]
 
 
-class _Request(BaseModel):
+class Request(BaseModel):
+    """The parameters of a route."""
+
     # A validation error that is logged somewhere must not carry what a client sent.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class LaunchRequest(_Request):
+class PagedRequest(Request):
+    """The parameters of a list that comes in pages."""
+
+    page_cursor: Annotated[
+        StrictStr | None,
+        NULL_OF_QUERY,
+        WithJsonSchema({"type": ["string", "null"]}),
+        Field(description="The previous page's `next_page_cursor`; good for the same parameters only."),
+    ] = None
+
+
+class LaunchRequest(Request):
     """The body of ``launch``."""
 
     model_config = ConfigDict(
@@ -95,13 +125,13 @@ class LaunchRequest(_Request):
         return self
 
 
-class GetRequest(_Request):
+class GetRequest(Request):
     """The parameters of ``get``."""
 
     enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation to get.")]
 
 
-class ListRequest(_Request):
+class ListRequest(Request):
     """The parameters of ``list``."""
 
     user_identity_id: Annotated[
@@ -109,18 +139,31 @@ class ListRequest(_Request):
     ]
 
 
-class DeleteRequest(_Request):
+class DeleteRequest(Request):
     """The parameters of ``delete``."""
 
     enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation to delete.")]
 
 
-class _Response(BaseModel):
+class Response(BaseModel):
+    """What a route answers with, or a part of it."""
+
     # What has a default is there all the same.
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
-class EnrollmentAutomation(_Response):
+class Pagination(Response):
+    """Where a page stands in its list."""
+
+    has_next_page: Annotated[bool, Field(description="Whether there is another page.")]
+    next_page_cursor: Annotated[str | None, Field(description="What `page_cursor` must be to get it.")]
+    next_page_url: Annotated[
+        str | None,
+        Field(description="Its address, to be got with the same token.", json_schema_extra={"format": "uri"}),
+    ]
+
+
+class EnrollmentAutomation(Response):
     """An automation as clients see it: exactly the seven published properties."""
 
     user_identity_id: Annotated[Uuid, Field(description="ID of the enrolled user identity.")]
@@ -138,21 +181,21 @@ class EnrollmentAutomation(_Response):
     ]
 
 
-class AutomationResponse(_Response):
+class AutomationResponse(Response):
     """The answer to ``launch`` and ``get``."""
 
     enrollment_automation: EnrollmentAutomation
     ok: Literal[True] = True
 
 
-class AutomationsResponse(_Response):
+class AutomationsResponse(Response):
     """The answer to ``list``."""
 
     enrollment_automations: list[EnrollmentAutomation]
     ok: Literal[True] = True
 
 
-class DoneResponse(_Response):
+class DoneResponse(Response):
     """The answer to ``delete``."""
 
     ok: Literal[True] = True

@@ -1,13 +1,18 @@
 """The one DynamoDB table: its keys, its reads and its transactions.
 
 Everything of a workspace has a partition key that begins with ``WORKSPACE#<workspace_id>#``, so an id of another
-workspace is an id that does not exist.  Items hold strings and booleans only.
+workspace is an id that does not exist.  Items hold strings, booleans and sets of strings only.
+
+A list is never a Scan: what can be listed has an entry in a listing, a partition of its own whose sort keys are in the
+list's order.  An entry holds nothing but its key, so it is written once and never has to be kept true.
 """
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import batched
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import botocore.session
@@ -20,7 +25,8 @@ from enrollment.errors import ServiceUnavailable
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-type Item = Mapping[str, str | bool]
+type Value = str | bool | frozenset[str]
+type Item = Mapping[str, Value]
 type Action = dict[str, dict[str, Any]]
 
 # Error codes that pass by themselves.  botocore retries them at the level of a call, but not inside a cancelled
@@ -41,6 +47,10 @@ _PASSING = frozenset(
     }
 )
 _CONDITION_FAILED = "ConditionalCheckFailed"
+
+# What DynamoDB takes in one request.
+MOST_KEYS = 100
+MOST_ACTIONS = 100
 
 # Full jitter, doubling from 25 ms to 400 ms: at most 1.6 s of waiting, well below the functions' timeout.
 _ATTEMPTS = 8
@@ -92,6 +102,64 @@ def acs_user_key(workspace_id: str, acs_user_id: str) -> Key:
     return Key(_partition(workspace_id, "ACS_USER", acs_user_id), "ACS_USER")
 
 
+def unique_key(workspace_id: str, attribute: str, value: str) -> Key:
+    """Return the key of the item that keeps an attribute's value for one user identity of the workspace.
+
+    Args:
+        workspace_id: The workspace.
+        attribute: The attribute, for instance ``email_address``.
+        value: Its value, in the one way in which equal values are written.
+    """
+    return Key(_partition(workspace_id, f"UNIQUE_{attribute.upper()}", value), f"UNIQUE_{attribute.upper()}")
+
+
+def acs_user_match_key(workspace_id: str, acs_system_id: str, attribute: str, value: str, acs_user_id: str) -> Key:
+    """Return the key of the entry that finds a system's ACS user by an email address or a phone number."""
+    system = acs_system_key(workspace_id, acs_system_id).pk
+    return Key(f"{system}#ACS_USERS_BY_{attribute.upper()}#{value}", acs_user_id)
+
+
+def user_identity_listing_key(workspace_id: str, created_at: str, user_identity_id: str) -> Key:
+    """Return the key of a user identity's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#USER_IDENTITIES", f"{created_at}#{user_identity_id}")
+
+
+def enrolled_listing_key(workspace_id: str, acs_system_id: str, user_identity_id: str) -> Key:
+    """Return the key of a user identity's entry among those enrolled with a credential manager.
+
+    By id: ids are random, so DynamoDB can split the partition when a building's whole staff is enrolled at once.
+    """
+    return Key(f"{acs_system_key(workspace_id, acs_system_id).pk}#USER_IDENTITIES", user_identity_id)
+
+
+def acs_user_listing_key(workspace_id: str, created_at: str, acs_user_id: str) -> Key:
+    """Return the key of an ACS user's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#ACS_USERS", f"{created_at}#{acs_user_id}")
+
+
+def acs_user_of_system_listing_key(workspace_id: str, acs_system_id: str, created_at: str, acs_user_id: str) -> Key:
+    """Return the key of an ACS user's entry among those of its system, by age."""
+    return Key(f"{acs_system_key(workspace_id, acs_system_id).pk}#ACS_USERS", f"{created_at}#{acs_user_id}")
+
+
+def acs_system_listing_key(workspace_id: str, created_at: str, acs_system_id: str) -> Key:
+    """Return the key of an ACS system's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#ACS_SYSTEMS", f"{created_at}#{acs_system_id}")
+
+
+def acs_credential_pool_listing_key(
+    workspace_id: str, acs_system_id: str, created_at: str, acs_credential_pool_id: str
+) -> Key:
+    """Return the key of a credential pool's entry among those of its system, by age."""
+    system = acs_system_key(workspace_id, acs_system_id).pk
+    return Key(f"{system}#ACS_CREDENTIAL_POOLS", f"{created_at}#{acs_credential_pool_id}")
+
+
+def listed_id(sk: str) -> str:
+    """Return the id that an entry of a listing stands for."""
+    return sk.rpartition("#")[2]
+
+
 def token_key(short: str) -> Key:
     """Return the key of a token's record."""
     return Key(f"TOKEN#{short}", "TOKEN")
@@ -102,8 +170,23 @@ def token_listing_key(short: str) -> Key:
     return Key("TOKENS", short)
 
 
+def page_cursor_key() -> Key:
+    """Return the key of the secret that page cursors are sealed with."""
+    return Key("SECRET#PAGE_CURSOR", "SECRET")
+
+
+def elements(value: object) -> list[str]:
+    """Return a set's elements in order; an absent attribute has none."""
+    return sorted(value) if isinstance(value, frozenset) else []
+
+
 def _partition(workspace_id: str, kind: str, identifier: str) -> str:
     return f"WORKSPACE#{workspace_id}#{kind}#{identifier}"
+
+
+def put(key: Key, item: Item) -> Action:
+    """Put an item, whatever is there."""
+    return {"Put": {"Item": _marshal(_with_key(key, item))}}
 
 
 def put_new(key: Key, item: Item) -> Action:
@@ -123,21 +206,56 @@ def put_new_or_same(key: Key, item: Item, attribute: str) -> Action:
     }
 
 
-def require(key: Key) -> Action:
-    """Require that an item is there."""
-    return {"ConditionCheck": {"Key": _marshal(key._asdict()), "ConditionExpression": "attribute_exists(pk)"}}
+def require(key: Key, where: Mapping[str, Value | None] = MappingProxyType({})) -> Action:
+    """Require that an item is there.
+
+    Args:
+        key: The item's key.
+        where: Values that attributes must have; ``None`` is to be absent.
+    """
+    return {"ConditionCheck": {"Key": _marshal(key._asdict()), **_conditions(where)}}
 
 
-def require_equal(key: Key, attribute: str, value: str) -> Action:
-    """Require that an item is there with a value of an attribute."""
-    return {
-        "ConditionCheck": {
-            "Key": _marshal(key._asdict()),
-            "ConditionExpression": "#a = :a",
-            "ExpressionAttributeNames": {"#a": attribute},
-            "ExpressionAttributeValues": _marshal({":a": value}),
-        }
-    }
+def require_absent(key: Key) -> Action:
+    """Require that an item is not there."""
+    return {"ConditionCheck": {"Key": _marshal(key._asdict()), "ConditionExpression": "attribute_not_exists(pk)"}}
+
+
+def change(  # noqa: PLR0913 - DynamoDB's four kinds of change, and a condition
+    key: Key,
+    *,
+    assign: Item = MappingProxyType({}),
+    remove: Sequence[str] = (),
+    add: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    discard: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    where: Mapping[str, Value | None] = MappingProxyType({}),
+) -> Action:
+    """Change an item that is there.
+
+    Args:
+        key: The item's key.
+        assign: Attributes to set.
+        remove: Attributes to remove.
+        add: Elements to add to sets.
+        discard: Elements to take from sets; a set without elements is absent.
+        where: Values that attributes must have before; ``None`` is to be absent.
+    """
+    condition = _conditions(where)
+    names, values = condition["ExpressionAttributeNames"], condition.get("ExpressionAttributeValues", {})
+    clauses: dict[str, list[str]] = {}
+    for verb, changes in (("SET", assign), ("ADD", add), ("DELETE", discard)):
+        for attribute, value in changes.items():
+            placeholder = f"c{len(names)}"
+            names[f"#{placeholder}"] = attribute
+            values |= _marshal({f":{placeholder}": value})
+            clauses.setdefault(verb, []).append(f"#{placeholder} {'= ' if verb == 'SET' else ''}:{placeholder}")
+    for attribute in remove:
+        placeholder = f"#c{len(names)}"
+        names[placeholder] = attribute
+        clauses.setdefault("REMOVE", []).append(placeholder)
+    expression = " ".join(f"{verb} {', '.join(changes)}" for verb, changes in clauses.items())
+    update = {"Key": _marshal(key._asdict()), "UpdateExpression": expression, **condition}
+    return {"Update": update | ({"ExpressionAttributeValues": values} if values else {})}
 
 
 def claim(key: Key, attribute: str, value: str, *, where: tuple[str, str]) -> Action:
@@ -161,22 +279,32 @@ def claim(key: Key, attribute: str, value: str, *, where: tuple[str, str]) -> Ac
     }
 
 
-def delete_equal(key: Key, attribute: str, value: str) -> Action:
-    """Delete an item that is there with a value of an attribute."""
-    check = require_equal(key, attribute, value)["ConditionCheck"]
-    return {"Delete": check}
+def delete(key: Key, where: Mapping[str, Value | None] | None = None) -> Action:
+    """Delete an item.
+
+    Args:
+        key: The item's key.
+        where: The item must be there, and attributes have these values (``None`` is to be absent).  Without it, an item
+            that is not there is as good.
+    """
+    condition = {} if where is None else _conditions(where)
+    return {"Delete": {"Key": _marshal(key._asdict()), **condition}}
 
 
-def set_once(key: Key, attribute: str, value: str) -> Action:
-    """Set an attribute of an item that is there and does not have it."""
+def _conditions(where: Mapping[str, Value | None]) -> dict[str, Any]:
+    clauses, names, values = ["attribute_exists(#pk)"], {"#pk": "pk"}, {}
+    for attribute, value in where.items():
+        placeholder = f"w{len(names)}"
+        names[f"#{placeholder}"] = attribute
+        if value is None:
+            clauses.append(f"attribute_not_exists(#{placeholder})")
+        else:
+            clauses.append(f"#{placeholder} = :{placeholder}")
+            values[f":{placeholder}"] = value
     return {
-        "Update": {
-            "Key": _marshal(key._asdict()),
-            "UpdateExpression": "SET #a = :a",
-            "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(#a)",
-            "ExpressionAttributeNames": {"#a": attribute},
-            "ExpressionAttributeValues": _marshal({":a": value}),
-        }
+        "ConditionExpression": " AND ".join(clauses),
+        "ExpressionAttributeNames": names,
+        **({"ExpressionAttributeValues": _marshal(values)} if values else {}),
     }
 
 
@@ -232,23 +360,56 @@ class Table:
             first_sk: The first sort key to return.
             last_sk: The last sort key to return.
         """
+        return list(self.walk(pk, first_sk, last_sk))
+
+    def walk(  # noqa: PLR0913 - where to begin, to end, and how
+        self,
+        pk: str,
+        first_sk: str = " ",
+        last_sk: str = "\uffff",
+        *,
+        after: str | None = None,
+        backwards: bool = False,
+        at_once: int | None = None,
+    ) -> Iterator[Item]:
+        """Yield the items of a partition, strongly consistent, reading on as they are taken.
+
+        Args:
+            pk: The partition.
+            first_sk: The first sort key to yield.
+            last_sk: The last sort key to yield.
+            after: Begin behind this sort key, whether there is such an item or not.
+            backwards: From the last to the first.
+            at_once: How many items to read with a request; as many as fit into 1 MB by default.
+        """
         request: dict[str, Any] = {
             "TableName": self._name,
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
             "ExpressionAttributeValues": _marshal({":pk": pk, ":first": first_sk, ":last": last_sk}),
             "ConsistentRead": True,
+            "ScanIndexForward": not backwards,
         }
-        items: list[Item] = []
+        if at_once is not None:
+            request["Limit"] = at_once
+        if after is not None:
+            request["ExclusiveStartKey"] = _marshal(Key(pk, after)._asdict())
         while True:
             with _reachable():
                 answer = self._client.query(**request)
-            items += [_unmarshal(attributes) for attributes in answer["Items"]]
+            yield from map(_unmarshal, answer["Items"])
             if "LastEvaluatedKey" not in answer:
-                return items
+                return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    def get_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
+        """Return those of any number of items that are there, strongly consistent, in requests of 100."""
+        found: dict[Key, Item] = {}
+        for wanted in batched(dict.fromkeys(keys), MOST_KEYS, strict=False):
+            found |= self.batch_get(wanted)
+        return found
+
     def batch_get(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        """Return those of up to 100 items that are there, strongly consistent, in one request.
+        """Return those of up to 100 different items that are there, strongly consistent, in one request.
 
         Raises:
             ServiceUnavailable: Also when the database leaves keys unprocessed after the retries.
@@ -331,8 +492,20 @@ def _with_key(key: Key, item: Item) -> Item:
 
 
 def _marshal(item: Item) -> dict[str, Any]:
-    return {name: {"BOOL": value} if isinstance(value, bool) else {"S": value} for name, value in item.items()}
+    return {name: _attribute(value) for name, value in item.items()}
+
+
+def _attribute(value: Value) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": value}
+    return {"SS": sorted(value)}
 
 
 def _unmarshal(attributes: Mapping[str, Any]) -> Item:
-    return {name: next(iter(value.values())) for name, value in attributes.items()}
+    item = {}
+    for name, attribute in attributes.items():
+        ((kind, value),) = attribute.items()
+        item[name] = frozenset(value) if kind == "SS" else value
+    return item

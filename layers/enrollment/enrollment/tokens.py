@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from enrollment.errors import Unauthorized
 from enrollment.model import timestamp
-from enrollment.table import Item, Table, put_new, set_once, token_key, token_listing_key
+from enrollment.table import Item, Table, Value, change, put_new, token_key, token_listing_key
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SHORT_LENGTH = 8
@@ -303,7 +303,8 @@ def revoke_token(table: Table, token_id: str, now: datetime) -> bool:
     Returns:
         Whether there is such a token.
     """
-    refused = table.transact({"token": set_once(token_key(token_id), "revoked_at", timestamp(now))})
+    revocation = change(token_key(token_id), assign={"revoked_at": timestamp(now)}, where={"revoked_at": None})
+    refused = table.transact({"token": revocation})
     # Done, or refused by a token that is revoked already; refused by nothing is no token.
     return not refused or refused["token"] is not None
 
@@ -331,5 +332,5 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(_BASE58) for _ in range(length))
 
 
-def _split(joined: str | bool) -> tuple[str, ...]:  # noqa: FBT001 - a value of an item
+def _split(joined: Value) -> tuple[str, ...]:
     return tuple(part for part in str(joined).split(",") if part)

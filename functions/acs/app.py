@@ -1,0 +1,124 @@
+"""The routes of access control systems, their credential pools and their users."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from enrollment import acs
+from enrollment.api import Api, ProxyEvent, ProxyResponse
+from enrollment.directory_model import (
+    AcsCredentialPoolsResponse,
+    AcsSystemRequest,
+    AcsSystemResponse,
+    AcsSystemsPageResponse,
+    AcsSystemsResponse,
+    AcsUserRequest,
+    AcsUserResponse,
+    AcsUsersPageResponse,
+    CreateAcsUserRequest,
+    ListAcsCredentialPoolsRequest,
+    ListAcsSystemsRequest,
+    ListAcsUsersRequest,
+)
+from enrollment.errors import (
+    AcsAccessGroupNotFound,
+    AcsSystemNotFound,
+    AcsUserAlreadyLinked,
+    AcsUserInUse,
+    AcsUserNotFound,
+    AcsUserNotInAcsSystem,
+    UserIdentityNotFound,
+)
+from enrollment.model import DoneResponse
+from enrollment.paging import Cursors
+from enrollment.settings import Settings
+from enrollment.table import Table, create_client
+
+settings = Settings.from_environment()
+logger = Logger()
+api = Api(logger, settings.cors_origins)
+table = Table(create_client(), settings.table_name)
+cursors = Cursors(table)
+
+
+@api.route("/acs/systems/get", "GET", "POST", errors=[AcsSystemNotFound])
+def get_system(request: Annotated[AcsSystemRequest, Body()]) -> AcsSystemResponse:
+    """Get an access system."""
+    return AcsSystemResponse(acs_system=acs.get_system(table, api.caller, request))
+
+
+@api.route("/acs/systems/list", "GET", "POST", errors=[], for_client_sessions=True)
+def list_systems(request: Annotated[ListAcsSystemsRequest, Body()]) -> AcsSystemsPageResponse:
+    """List access systems, newest first.
+
+    A client session sees those in which its user identities have ACS users.
+    """
+    page = acs.list_systems(table, api.caller, request, api.position(cursors, request))
+    pagination = api.pagination(cursors, request, page.next_position)
+    return AcsSystemsPageResponse(acs_systems=page.records, pagination=pagination)
+
+
+@api.route("/acs/systems/list_compatible_credential_manager_acs_systems", "GET", "POST", errors=[AcsSystemNotFound])
+def list_compatible_credential_managers(request: Annotated[AcsSystemRequest, Body()]) -> AcsSystemsResponse:
+    """List the credential managers that can issue credentials for an access system.
+
+    Those that the system names; if it names none, all of the workspace.
+    """
+    found = acs.list_compatible_credential_managers(table, api.caller, request)
+    return AcsSystemsResponse(acs_systems=found)
+
+
+@api.route("/acs/credential_pools/list", "GET", "POST", errors=[AcsSystemNotFound])
+def list_credential_pools(
+    request: Annotated[ListAcsCredentialPoolsRequest, Body()],
+) -> AcsCredentialPoolsResponse:
+    """List the credential pools of an access system, newest first."""
+    page = acs.list_credential_pools(table, api.caller, request, api.position(cursors, request))
+    pagination = api.pagination(cursors, request, page.next_position)
+    return AcsCredentialPoolsResponse(acs_credential_pools=page.records, pagination=pagination)
+
+
+@api.route(
+    "/acs/users/create",
+    "POST",
+    errors=[AcsSystemNotFound, UserIdentityNotFound, AcsAccessGroupNotFound, AcsUserAlreadyLinked],
+)
+def create_user(request: Annotated[CreateAcsUserRequest, Body()]) -> AcsUserResponse:
+    """Create an ACS user."""
+    created = acs.create_user(table, api.caller, request)
+    logger.info("created", acs_user_id=created.acs_user_id)
+    return AcsUserResponse(acs_user=created)
+
+
+@api.route("/acs/users/get", "GET", "POST", errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserNotInAcsSystem])
+def get_user(request: Annotated[AcsUserRequest, Body()]) -> AcsUserResponse:
+    """Get an ACS user, by its id or by user identity and access system."""
+    return AcsUserResponse(acs_user=acs.get_user(table, api.caller, request))
+
+
+@api.route("/acs/users/list", "GET", "POST", errors=[], for_client_sessions=True)
+def list_users(request: Annotated[ListAcsUsersRequest, Body()]) -> AcsUsersPageResponse:
+    """List ACS users, newest first."""
+    page = acs.list_users(table, api.caller, request, api.position(cursors, request))
+    pagination = api.pagination(cursors, request, page.next_position)
+    return AcsUsersPageResponse(acs_users=page.records, pagination=pagination)
+
+
+@api.route(
+    "/acs/users/delete",
+    "DELETE",
+    "POST",
+    errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserNotInAcsSystem, AcsUserInUse],
+)
+def delete_user(request: Annotated[AcsUserRequest, Body()]) -> DoneResponse:
+    """Delete an ACS user that no enrollment automation uses."""
+    acs.delete_user(table, api.caller, request)
+    logger.info("deleted", acs_user_id=request.acs_user_id)
+    return DoneResponse()
+
+
+def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
+    """Answer a request."""
+    return api.answer(event, context)

@@ -1,0 +1,124 @@
+"""The routes of user identities."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from enrollment import acs, user_identities
+from enrollment.api import Api, ProxyEvent, ProxyResponse
+from enrollment.directory_model import (
+    AcsSystemsResponse,
+    AcsUsersResponse,
+    AddAcsUserRequest,
+    CreateUserIdentityRequest,
+    GetUserIdentityRequest,
+    ListUserIdentitiesRequest,
+    RemoveAcsUserRequest,
+    UpdateUserIdentityRequest,
+    UserIdentitiesResponse,
+    UserIdentityRequest,
+    UserIdentityResponse,
+)
+from enrollment.errors import (
+    AcsSystemNotFound,
+    AcsUserAlreadyLinked,
+    AcsUserInUse,
+    AcsUserNotFound,
+    UserIdentityAlreadyExists,
+    UserIdentityNotFound,
+)
+from enrollment.model import DoneResponse
+from enrollment.paging import Cursors
+from enrollment.settings import Settings
+from enrollment.table import Table, create_client
+
+_ROOT = "/user_identities"
+
+settings = Settings.from_environment()
+logger = Logger()
+api = Api(logger, settings.cors_origins)
+table = Table(create_client(), settings.table_name)
+cursors = Cursors(table)
+
+
+@api.route(f"{_ROOT}/create", "POST", errors=[AcsSystemNotFound, UserIdentityAlreadyExists])
+def create(request: Annotated[CreateUserIdentityRequest, Body()]) -> UserIdentityResponse:
+    """Create a user identity."""
+    created = user_identities.create(table, api.caller, request)
+    logger.info("created", user_identity_id=created.user_identity_id)
+    return UserIdentityResponse(user_identity=created)
+
+
+@api.route(f"{_ROOT}/get", "GET", "POST", errors=[UserIdentityNotFound])
+def get(request: Annotated[GetUserIdentityRequest, Body()]) -> UserIdentityResponse:
+    """Get a user identity by its id or key."""
+    return UserIdentityResponse(user_identity=user_identities.get(table, api.caller, request))
+
+
+@api.route(f"{_ROOT}/list", "GET", "POST", errors=[], for_client_sessions=True)
+def list_(request: Annotated[ListUserIdentitiesRequest, Body()]) -> UserIdentitiesResponse:
+    """List user identities.
+
+    Newest first; with `credential_manager_acs_system_id` alone, in no such order.
+    """
+    after = api.position(cursors, request)
+    page = user_identities.list_page(table, api.caller, request, after)
+    pagination = api.pagination(cursors, request, page.next_position)
+    return UserIdentitiesResponse(user_identities=page.records, pagination=pagination)
+
+
+@api.route(f"{_ROOT}/update", "PATCH", "POST", errors=[UserIdentityNotFound, UserIdentityAlreadyExists])
+def update(request: Annotated[UpdateUserIdentityRequest, Body()]) -> DoneResponse:
+    """Update a user identity: what is absent stays, what is `null` goes."""
+    user_identities.update(table, api.caller, request)
+    logger.info("updated", user_identity_id=request.user_identity_id)
+    return DoneResponse()
+
+
+@api.route(f"{_ROOT}/delete", "DELETE", "POST", errors=[UserIdentityNotFound])
+def delete(request: Annotated[UserIdentityRequest, Body()]) -> DoneResponse:
+    """Delete a user identity with its enrollment automations, and unlink its ACS users."""
+    user_identities.delete(table, api.caller, request)
+    logger.info("deleted", user_identity_id=request.user_identity_id)
+    return DoneResponse()
+
+
+@api.route(
+    f"{_ROOT}/add_acs_user",
+    "POST",
+    "PUT",
+    errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserAlreadyLinked, UserIdentityAlreadyExists],
+)
+def add_acs_user(request: Annotated[AddAcsUserRequest, Body()]) -> DoneResponse:
+    """Link an ACS user to a user identity."""
+    user_identities.add_acs_user(table, api.caller, request)
+    logger.info("linked", acs_user_id=request.acs_user_id)
+    return DoneResponse()
+
+
+@api.route(f"{_ROOT}/remove_acs_user", "DELETE", "POST", errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserInUse])
+def remove_acs_user(request: Annotated[RemoveAcsUserRequest, Body()]) -> DoneResponse:
+    """Unlink an ACS user from a user identity."""
+    user_identities.remove_acs_user(table, api.caller, request)
+    logger.info("unlinked", acs_user_id=request.acs_user_id)
+    return DoneResponse()
+
+
+@api.route(f"{_ROOT}/list_acs_users", "GET", "POST", errors=[UserIdentityNotFound])
+def list_acs_users(request: Annotated[UserIdentityRequest, Body()]) -> AcsUsersResponse:
+    """List the ACS users of a user identity."""
+    return AcsUsersResponse(acs_users=user_identities.list_acs_users(table, api.caller, request))
+
+
+@api.route(f"{_ROOT}/list_acs_systems", "GET", "POST", errors=[UserIdentityNotFound], for_client_sessions=True)
+def list_acs_systems(request: Annotated[UserIdentityRequest, Body()]) -> AcsSystemsResponse:
+    """List the access systems in which a user identity has an ACS user."""
+    found = acs.systems_of_user_identity(table, api.caller, request.user_identity_id)
+    return AcsSystemsResponse(acs_systems=found)
+
+
+def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
+    """Answer a request."""
+    return api.answer(event, context)

@@ -1,0 +1,575 @@
+"""Requests and resources of the directory: user identities, ACS systems, credential pools and ACS users.
+
+Resources have every required property of the published schemas, and of the others those that this service knows.  What
+has a default of ``None`` and is not nullable there is left out where there is nothing to say.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+from enrollment.model import (
+    NULL_OF_QUERY,
+    FromQuery,
+    OptionalUuid,
+    PagedRequest,
+    Pagination,
+    Request,
+    Response,
+    Uuid,
+    refuse_null,
+)
+
+# ----------------------------------------------------------------------------------------------------------- Parameters
+
+# WHATWG's "valid e-mail address": what a browser takes as one.
+_EMAIL_ADDRESS = (
+    r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+"
+    r"@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
+)
+_PHONE_NUMBER = r"\+[1-9][0-9]{1,14}"  # E.164
+# RFC 3339.
+_MOMENT = re.compile(
+    r"(?P<year>\d{4})-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)",
+    re.ASCII,
+)
+
+_FIRST_MOMENT = datetime(1, 1, 1, tzinfo=UTC)
+_LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
+
+# An item of DynamoDB has 400 kB, a partition key 2 kB.
+_LONGEST_KEY = 400
+_LONGEST_EMAIL_ADDRESS = 254  # RFC 5321
+_LONGEST_TEXT = 1000
+_MOST_IDS = 1000
+# Each takes six actions of the transaction of 100 that creates a user identity.
+_MOST_ACS_SYSTEMS = 15
+
+
+def _matching(pattern: str, what: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def match(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise PydanticCustomError("pattern", f"Invalid {what}")
+        return value
+
+    return AfterValidator(match)
+
+
+def _moment(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "Expected string")
+    match = _MOMENT.fullmatch(value)
+    if match is None:
+        raise PydanticCustomError("datetime", "Invalid datetime")
+    if match["year"] == "0000":  # RFC 3339 has it, Python has not
+        return _FIRST_MOMENT
+    try:
+        moment = datetime.fromisoformat(value.upper())
+    except ValueError as error:
+        raise PydanticCustomError("datetime", "Invalid datetime") from error
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return _FIRST_MOMENT if moment.year == 1 else _LAST_MOMENT
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float):  # JSON does not tell 10 from 10.0
+        if not value.is_integer():
+            raise PydanticCustomError("int", "Expected integer, received float")
+        return int(value)
+    return value
+
+
+def _number_of_query(values: Sequence[str]) -> Any:
+    (text, *others) = values
+    return int(text) if not others and re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else text
+
+
+# Newer SDKs write an array without elements as nothing.
+_ARRAY_OF_QUERY = FromQuery(lambda values: [] if list(values) == [""] else list(values))
+
+
+def _schema(type_: str = "string", *, nullable: bool = False, **more: JsonDict | str | int) -> WithJsonSchema:
+    return WithJsonSchema({"type": [type_, "null"] if nullable else type_, **more})
+
+
+_Text = Annotated[StrictStr, Field(min_length=1, max_length=_LONGEST_TEXT)]
+_Key = Annotated[StrictStr, Field(min_length=1, max_length=_LONGEST_KEY)]
+_EmailAddress = Annotated[StrictStr, Field(max_length=_LONGEST_EMAIL_ADDRESS), _matching(_EMAIL_ADDRESS, "email")]
+_PhoneNumber = Annotated[StrictStr, _matching(_PHONE_NUMBER, "phone number")]
+_Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+_EMAIL_ADDRESS_SCHEMA: dict[str, Any] = {"pattern": f"^{_EMAIL_ADDRESS}$", "maxLength": _LONGEST_EMAIL_ADDRESS}
+_PHONE_NUMBER_SCHEMA: dict[str, Any] = {"pattern": f"^{_PHONE_NUMBER.replace('\\+', '[+]')}$"}
+_TEXT_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": _LONGEST_TEXT}
+_KEY_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": _LONGEST_KEY}
+
+# Nullable: ``None`` is null and absent alike, which ``model_fields_set`` tells apart where it matters.
+NullableText = Annotated[_Text | None, _schema(nullable=True, **_TEXT_SCHEMA)]
+NullableKey = Annotated[_Key | None, _schema(nullable=True, **_KEY_SCHEMA)]
+NullableEmailAddress = Annotated[_EmailAddress | None, _schema(nullable=True, **_EMAIL_ADDRESS_SCHEMA)]
+NullablePhoneNumber = Annotated[_PhoneNumber | None, _schema(nullable=True, **_PHONE_NUMBER_SCHEMA)]
+# Optional: ``None`` is how an absent parameter reads, null is refused.
+OptionalText = Annotated[_Text | None, refuse_null("string"), _schema(**_TEXT_SCHEMA)]
+OptionalKey = Annotated[_Key | None, refuse_null("string"), _schema(**_KEY_SCHEMA)]
+OptionalEmailAddress = Annotated[_EmailAddress | None, refuse_null("string"), _schema(**_EMAIL_ADDRESS_SCHEMA)]
+OptionalPhoneNumber = Annotated[_PhoneNumber | None, refuse_null("string"), _schema(**_PHONE_NUMBER_SCHEMA)]
+OptionalMoment = Annotated[_Moment | None, refuse_null("string"), _schema(format="date-time")]
+NullableMoment = Annotated[_Moment | None, _schema(nullable=True, format="date-time")]
+_UUIDS_SCHEMA: dict[str, Any] = {"items": {"type": "string", "format": "uuid"}}
+OptionalUuids = Annotated[
+    Annotated[list[Uuid], Field(max_length=_MOST_IDS)] | None,
+    refuse_null("array"),
+    _ARRAY_OF_QUERY,
+    _schema("array", maxItems=_MOST_IDS, **_UUIDS_SCHEMA),
+]
+Limit = Annotated[
+    StrictInt,
+    BeforeValidator(_number),
+    Field(gt=0),
+    FromQuery(_number_of_query),
+    _schema("integer", minimum=1),
+]
+# A filter that looks for null when it is null.
+NullableFilter = Annotated[StrictStr | None, NULL_OF_QUERY, _schema(nullable=True)]
+
+
+def _limit(default: int) -> Any:
+    return Field(default=default, description="Maximum number of records to return per page; never more than 1,000.")
+
+
+def _exactly_one(names: Sequence[str], given: Sequence[object]) -> None:
+    if sum(value is not None for value in given) != 1:
+        raise PydanticCustomError("one_of", f"Specify exactly one of {', '.join(names)}")
+
+
+def _one_required(*names: str) -> JsonDict:
+    """Return the JSON schema of: one of these, and no other."""
+    return {"oneOf": [{"required": [name]} for name in names]}
+
+
+class CreateUserIdentityRequest(Request):
+    """The body of ``/user_identities/create``."""
+
+    user_identity_key: Annotated[NullableKey, Field(description="Unique key for the new user identity.")] = None
+    email_address: Annotated[
+        NullableEmailAddress, Field(description="Unique email address, compared without regard to case.")
+    ] = None
+    phone_number: Annotated[
+        NullablePhoneNumber, Field(description="Unique phone number in E.164 format (for example, +15555550100).")
+    ] = None
+    full_name: Annotated[NullableText, Field(description="Full name of the person.")] = None
+    acs_system_ids: Annotated[
+        Annotated[list[Uuid], Field(max_length=_MOST_ACS_SYSTEMS)] | None,
+        refuse_null("array"),
+        _schema("array", maxItems=_MOST_ACS_SYSTEMS, **_UUIDS_SCHEMA),
+        Field(
+            description="IDs of access systems in which the new user identity gets an ACS user: the unlinked one with "
+            "its email address or phone number if there is one, else a new one."
+        ),
+    ] = None
+
+
+class GetUserIdentityRequest(Request):
+    """The parameters of ``/user_identities/get``."""
+
+    model_config = ConfigDict(json_schema_extra=_one_required("user_identity_id", "user_identity_key"))
+
+    user_identity_id: Annotated[OptionalUuid, Field(description="ID of the user identity to get.")] = None
+    user_identity_key: Annotated[OptionalKey, Field(description="Key of the user identity to get.")] = None
+
+    @model_validator(mode="after")
+    def _one_way_to_name_it(self) -> Self:
+        _exactly_one(["user_identity_id", "user_identity_key"], [self.user_identity_id, self.user_identity_key])
+        return self
+
+
+class ListUserIdentitiesRequest(PagedRequest):
+    """The parameters of ``/user_identities/list``."""
+
+    created_before: Annotated[OptionalMoment, Field(description="Only those created before this moment.")] = None
+    credential_manager_acs_system_id: Annotated[
+        OptionalUuid, Field(description="Only those enrolled with this credential manager.")
+    ] = None
+    user_identity_ids: Annotated[OptionalUuids, Field(description="Only these.")] = None
+    search: Annotated[
+        OptionalText,
+        Field(
+            description="Only those with this in their `full_name`, `phone_number`, `email_address` or "
+            "`user_identity_id`, without regard to case."
+        ),
+    ] = None
+    limit: Annotated[Limit, _limit(500)] = 500
+
+
+class UpdateUserIdentityRequest(Request):
+    """The body of ``/user_identities/update``: what is absent stays, what is null goes."""
+
+    user_identity_id: Annotated[Uuid, Field(description="ID of the user identity to update.")]
+    user_identity_key: Annotated[NullableKey, Field(description="Unique key.")] = None
+    email_address: Annotated[
+        NullableEmailAddress, Field(description="Unique email address, compared without regard to case.")
+    ] = None
+    phone_number: Annotated[NullablePhoneNumber, Field(description="Unique phone number in E.164 format.")] = None
+    full_name: Annotated[NullableText, Field(description="Full name of the person.")] = None
+
+
+class UserIdentityRequest(Request):
+    """The parameters of routes that are about one user identity."""
+
+    user_identity_id: Annotated[Uuid, Field(description="ID of the user identity.")]
+
+
+class AddAcsUserRequest(Request):
+    """The body of ``/user_identities/add_acs_user``."""
+
+    model_config = ConfigDict(json_schema_extra=_one_required("user_identity_id", "user_identity_key"))
+
+    acs_user_id: Annotated[Uuid, Field(description="ID of the ACS user to add.")]
+    user_identity_id: Annotated[OptionalUuid, Field(description="ID of the user identity to add it to.")] = None
+    user_identity_key: Annotated[
+        OptionalKey,
+        Field(
+            description="Key of the user identity to add it to; if there is none, one is created with the ACS user's "
+            "name, email address and phone number."
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_way_to_name_it(self) -> Self:
+        _exactly_one(["user_identity_id", "user_identity_key"], [self.user_identity_id, self.user_identity_key])
+        return self
+
+
+class RemoveAcsUserRequest(Request):
+    """The parameters of ``/user_identities/remove_acs_user``."""
+
+    user_identity_id: Annotated[Uuid, Field(description="ID of the user identity.")]
+    acs_user_id: Annotated[Uuid, Field(description="ID of the ACS user to remove from it.")]
+
+
+class AcsSystemRequest(Request):
+    """The parameters of routes that are about one access system."""
+
+    acs_system_id: Annotated[Uuid, Field(description="ID of the access system.")]
+
+
+class ListAcsSystemsRequest(PagedRequest):
+    """The parameters of ``/acs/systems/list``."""
+
+    connected_account_id: Annotated[OptionalUuid, Field(description="Only those of this connected account.")] = None
+    customer_key: Annotated[OptionalText, Field(description="Only those of this customer.")] = None
+    search: Annotated[
+        OptionalText,
+        Field(description="Only those with this in their `name` or `acs_system_id`, without regard to case."),
+    ] = None
+    limit: Annotated[Limit, _limit(1000)] = 1000
+
+
+class ListAcsCredentialPoolsRequest(PagedRequest):
+    """The parameters of ``/acs/credential_pools/list``."""
+
+    acs_system_id: Annotated[Uuid, Field(description="ID of the access system.")]
+    limit: Annotated[Limit, _limit(1000)] = 1000
+
+
+class AccessScheduleRequest(Request):
+    """When an ACS user has access."""
+
+    starts_at: Annotated[OptionalMoment, Field(description="Now by default.")] = None
+    ends_at: Annotated[NullableMoment, Field(description="In the future, and after `starts_at`; never by default.")] = (
+        None
+    )
+
+
+class CreateAcsUserRequest(Request):
+    """The body of ``/acs/users/create``."""
+
+    full_name: Annotated[StrictStr, Field(max_length=_LONGEST_TEXT, description="Full name of the ACS user.")]
+    acs_system_id: Annotated[Uuid, Field(description="ID of the access system to add it to.")]
+    email_address: Annotated[OptionalEmailAddress, Field(description="Email address.")] = None
+    email: Annotated[
+        OptionalEmailAddress,
+        Field(description="The same as `email_address`.", deprecated="use email_address"),
+    ] = None
+    phone_number: Annotated[OptionalPhoneNumber, Field(description="Phone number in E.164 format.")] = None
+    user_identity_id: Annotated[OptionalUuid, Field(description="ID of the user identity to link it to.")] = None
+    access_schedule: Annotated[
+        AccessScheduleRequest | None,
+        refuse_null("object"),
+        Field(description="When it has access; always by default."),
+        WithJsonSchema({"$ref": "#/components/schemas/AccessScheduleRequest"}),
+    ] = None
+    acs_access_group_ids: Annotated[
+        OptionalUuids, Field(description="There are no access groups here, so any id is one that does not exist.")
+    ] = None
+
+
+_WAYS_TO_NAME_AN_ACS_USER: JsonDict = {
+    "anyOf": [{"required": ["acs_user_id"]}, {"required": ["user_identity_id", "acs_system_id"]}],
+    "not": {"required": ["acs_user_id", "user_identity_id"]},
+}
+
+
+class AcsUserRequest(Request):
+    """The parameters of ``/acs/users/get`` and ``/acs/users/delete``."""
+
+    model_config = ConfigDict(json_schema_extra=_WAYS_TO_NAME_AN_ACS_USER)
+
+    acs_user_id: Annotated[
+        OptionalUuid, Field(description="ID of the ACS user; not together with `user_identity_id`.")
+    ] = None
+    user_identity_id: Annotated[
+        OptionalUuid, Field(description="ID of the user identity whose ACS user it is; needs `acs_system_id`.")
+    ] = None
+    acs_system_id: Annotated[OptionalUuid, Field(description="ID of the access system that the ACS user is in.")] = None
+
+    @model_validator(mode="after")
+    def _one_way_to_name_it(self) -> Self:
+        _exactly_one(["acs_user_id", "user_identity_id"], [self.acs_user_id, self.user_identity_id])
+        if self.user_identity_id is not None and self.acs_system_id is None:
+            raise PydanticCustomError("needs", "acs_system_id is required with user_identity_id")
+        return self
+
+
+class ListAcsUsersRequest(PagedRequest):
+    """The parameters of ``/acs/users/list``."""
+
+    acs_system_id: Annotated[OptionalUuid, Field(description="Only those of this access system.")] = None
+    created_before: Annotated[OptionalMoment, Field(description="Only those created before this moment.")] = None
+    user_identity_id: Annotated[OptionalUuid, Field(description="Only those of this user identity.")] = None
+    user_identity_email_address: Annotated[
+        NullableFilter,
+        Field(description="Only those whose user identity has this email address; `null` for those without one."),
+    ] = None
+    user_identity_phone_number: Annotated[
+        NullableFilter,
+        Field(description="Only those whose user identity has this phone number; `null` for those without one."),
+    ] = None
+    search: Annotated[
+        OptionalText,
+        Field(
+            description="Only those with this in their `full_name`, `phone_number`, `email_address`, `acs_user_id`, "
+            "`user_identity_id`, `user_identity_full_name` or `user_identity_phone_number`, without regard to case."
+        ),
+    ] = None
+    limit: Annotated[Limit, _limit(500)] = 500
+
+
+# ------------------------------------------------------------------------------------------------------------ Resources
+
+_CREATED_AT = Field(description="When it was created, in UTC.", json_schema_extra={"format": "date-time"})
+_Absent = Annotated[str | None, WithJsonSchema({"type": "string"})]
+
+
+class _Resource(Response):
+    """A resource whose optional properties are left out where there is nothing to say."""
+
+    ABSENT: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        properties: dict[str, Any] = serialize(self)
+        for name in self.ABSENT:
+            if properties[name] is None:
+                del properties[name]
+        return properties
+
+
+class UserIdentityWarning(Response):
+    """Something that is the matter with a user identity."""
+
+    warning_code: Literal["being_deleted"] = "being_deleted"
+    message: str
+    created_at: Annotated[str, _CREATED_AT]
+
+
+class UserIdentity(Response):
+    """A person who will open doors with a phone."""
+
+    user_identity_id: Annotated[Uuid, Field(description="ID of the user identity.")]
+    user_identity_key: Annotated[str | None, Field(description="Unique key.")]
+    email_address: Annotated[str | None, Field(description="Unique email address.")]
+    phone_number: Annotated[str | None, Field(description="Unique phone number in E.164 format.")]
+    full_name: Annotated[str | None, Field(description="Full name of the person.")]
+    display_name: Annotated[str, Field(description="What to call the person: the first thing that is known.")]
+    acs_user_ids: Annotated[list[Uuid], Field(description="IDs of its ACS users.")]
+    created_at: Annotated[str, _CREATED_AT]
+    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
+    errors: Annotated[
+        Sequence[dict[str, str]], Field(description="Nothing can be wrong with it here.", max_length=0)
+    ] = ()
+    warnings: Annotated[Sequence[UserIdentityWarning], Field(description="Whether it is being deleted.")] = ()
+    merged_user_identity_ids: Annotated[
+        Sequence[str], Field(description="User identities are not merged here.", max_length=0)
+    ] = ()
+    merged_user_identity_keys: Annotated[
+        Sequence[str], Field(description="User identities are not merged here.", max_length=0)
+    ] = ()
+
+
+class Location(Response):
+    """Where an access system is."""
+
+    time_zone: Annotated[str | None, Field(description="Its time zone, by its IANA name.")]
+
+
+class AcsSystem(_Resource):
+    """An access control system."""
+
+    ABSENT = frozenset({"external_type", "external_type_display_name"})
+
+    acs_system_id: Annotated[Uuid, Field(description="ID of the access system.")]
+    name: Annotated[str, Field(description="Its name.")]
+    is_credential_manager: Annotated[bool, Field(description="Whether it issues mobile credentials.")]
+    connected_account_id: Annotated[Uuid, Field(description="ID of the connected account that it is part of.")]
+    connected_account_ids: Annotated[list[Uuid], Field(description="That id.")]
+    created_at: Annotated[str, _CREATED_AT]
+    default_credential_manager_acs_system_id: Annotated[
+        str | None, Field(description="ID of the credential manager to choose if there is no reason for another.")
+    ]
+    external_type: Annotated[_Absent, Field(description="The brand's word for it.")] = None
+    external_type_display_name: Annotated[_Absent, Field(description="That word, for people.")] = None
+    image_url: Annotated[str, Field(description="URL of its image; empty if there is none.")]
+    image_alt_text: Annotated[str, Field(description="The image in words.")]
+    location: Annotated[Location, Field(description="Where it is.")]
+    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
+    errors: Annotated[Sequence[dict[str, str]], Field(description="None is known here.", max_length=0)] = ()
+    warnings: Annotated[Sequence[dict[str, str]], Field(description="None is known here.", max_length=0)] = ()
+
+
+class AcsCredentialPool(Response):
+    """A pool that mobile credentials are taken from."""
+
+    acs_credential_pool_id: Annotated[Uuid, Field(description="ID of the credential pool.")]
+    acs_system_id: Annotated[Uuid, Field(description="ID of the credential manager that it belongs to.")]
+    display_name: Annotated[str, Field(description="Its name.")]
+    external_type: Annotated[Literal["hid_part_number"], Field(description="The brand's word for it.")]
+    external_type_display_name: Annotated[str, Field(description="That word, for people.")]
+    created_at: Annotated[str, _CREATED_AT]
+    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
+
+
+class AccessSchedule(Response):
+    """When an ACS user has access."""
+
+    starts_at: Annotated[str, Field(description="From when.", json_schema_extra={"format": "date-time"})]
+    ends_at: Annotated[str | None, Field(description="Until when.", json_schema_extra={"format": "date-time"})]
+
+
+class AcsUser(_Resource):
+    """A person as an access system knows her."""
+
+    ABSENT = frozenset(
+        {"full_name", "email_address", "phone_number", "access_schedule", "user_identity_id"}
+        | {f"user_identity_{attribute}" for attribute in ("full_name", "email_address", "phone_number")}
+    )
+
+    acs_user_id: Annotated[Uuid, Field(description="ID of the ACS user.")]
+    acs_system_id: Annotated[Uuid, Field(description="ID of the access system that contains it.")]
+    display_name: Annotated[str, Field(description="What to call the person: the first thing that is known.")]
+    full_name: Annotated[_Absent, Field(description="Full name.")] = None
+    email_address: Annotated[_Absent, Field(description="Email address.")] = None
+    phone_number: Annotated[_Absent, Field(description="Phone number in E.164 format.")] = None
+    access_schedule: Annotated[
+        AccessSchedule | None,
+        WithJsonSchema({"$ref": "#/components/schemas/AccessSchedule"}),
+        Field(description="When it has access."),
+    ] = None
+    user_identity_id: Annotated[_Absent, Field(description="ID of the user identity that it is linked to.")] = None
+    user_identity_full_name: Annotated[_Absent, Field(description="That user identity's full name.")] = None
+    user_identity_email_address: Annotated[_Absent, Field(description="That user identity's email address.")] = None
+    user_identity_phone_number: Annotated[_Absent, Field(description="That user identity's phone number.")] = None
+    connected_account_id: Annotated[Uuid, Field(description="ID of its system's connected account.")]
+    created_at: Annotated[str, _CREATED_AT]
+    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
+    is_managed: Literal[True] = True
+    last_successful_sync_at: Annotated[None, Field(description="Nothing is synchronised here.")] = None
+    errors: Annotated[Sequence[dict[str, str]], Field(description="None is known here.", max_length=0)] = ()
+    warnings: Annotated[Sequence[dict[str, str]], Field(description="None is known here.", max_length=0)] = ()
+
+
+class UserIdentityResponse(Response):
+    """An answer with one user identity."""
+
+    user_identity: UserIdentity
+    ok: Literal[True] = True
+
+
+class UserIdentitiesResponse(Response):
+    """A page of user identities."""
+
+    user_identities: list[UserIdentity]
+    pagination: Pagination
+    ok: Literal[True] = True
+
+
+class AcsSystemResponse(Response):
+    """An answer with one access system."""
+
+    acs_system: AcsSystem
+    ok: Literal[True] = True
+
+
+class AcsSystemsResponse(Response):
+    """An answer with access systems."""
+
+    acs_systems: list[AcsSystem]
+    ok: Literal[True] = True
+
+
+class AcsSystemsPageResponse(Response):
+    """A page of access systems."""
+
+    acs_systems: list[AcsSystem]
+    pagination: Pagination
+    ok: Literal[True] = True
+
+
+class AcsCredentialPoolsResponse(Response):
+    """A page of credential pools."""
+
+    acs_credential_pools: list[AcsCredentialPool]
+    pagination: Pagination
+    ok: Literal[True] = True
+
+
+class AcsUserResponse(Response):
+    """An answer with one ACS user."""
+
+    acs_user: AcsUser
+    ok: Literal[True] = True
+
+
+class AcsUsersResponse(Response):
+    """An answer with ACS users."""
+
+    acs_users: list[AcsUser]
+    ok: Literal[True] = True
+
+
+class AcsUsersPageResponse(Response):
+    """A page of ACS users."""
+
+    acs_users: list[AcsUser]
+    pagination: Pagination
+    ok: Literal[True] = True

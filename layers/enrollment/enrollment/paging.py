@@ -1,0 +1,185 @@
+"""Pages of lists: which records a page has, and the cursor that leads to the next one.
+
+A position is a sort key of a listing, so it stays good whatever is created and deleted meanwhile.
+"""
+
+import base64
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from pydantic import BaseModel
+
+from enrollment.errors import InvalidInput
+from enrollment.model import timestamp
+from enrollment.table import MOST_KEYS, Item, Table, page_cursor_key, put_new
+from enrollment.tokens import Caller
+
+MOST_RECORDS = 1000
+# A filter that few records pass must not keep a request reading through a whole workspace: the page ends, perhaps
+# empty, and has a next one.
+_MOST_EXAMINED = 5000
+# Lambda takes 6 MB.  Counted in UTF-8, which can grow by 3.5 on the way: "é" is "\\u00e9" in JSON that is text in JSON.
+_MOST_BYTES = 1_500_000
+
+_MAC_BYTES = 16
+_LAST_SK = "\uffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Page[Record]:
+    """A part of a list.
+
+    Attributes:
+        records: What it holds.
+        next_position: Behind what the next page begins; ``None`` is the end of the list.
+    """
+
+    records: list[Record]
+    next_position: str | None
+
+
+def read_page[Record: BaseModel](
+    positions: Iterator[str],
+    load: Callable[[Sequence[str]], Sequence[Record | None]],
+    keep: Callable[[Record], bool],
+    limit: int,
+) -> Page[Record]:
+    """Return the next page.
+
+    Args:
+        positions: Where it can have records, in the list's order.
+        load: Returns the record at each of up to 100 positions; ``None`` where there is none any more.
+        keep: Whether a record belongs to the list.
+        limit: How many records it may have; never more than 1,000.
+    """
+    limit = min(limit, MOST_RECORDS)
+    records: list[Record] = []
+    examined = size = 0
+    while chunk := list(islice(positions, min(MOST_KEYS, limit - len(records)))):
+        for position, record in zip(chunk, load(chunk), strict=True):
+            examined += 1
+            if record is not None and keep(record):
+                records.append(record)
+                size += len(record.model_dump_json())
+            is_full = len(records) == limit or examined == _MOST_EXAMINED or size >= _MOST_BYTES
+            if is_full and (position != chunk[-1] or next(positions, None) is not None):
+                return Page(records, position)
+    return Page(records, None)
+
+
+def newest_first(
+    table: Table, listing: str, *, before: datetime | None = None, after: str | None = None, limit: int
+) -> Iterator[str]:
+    """Yield the positions of a listing by age.
+
+    Args:
+        table: The table.
+        listing: The listing's partition.
+        before: Only of what was created before this moment.
+        after: Behind this position.
+        limit: How many are wanted, about.
+    """
+    last = _LAST_SK if before is None else _written(before)
+    entries = table.walk(listing, last_sk=last, after=after, backwards=True, at_once=min(limit, MOST_RECORDS) + 1)
+    return (str(entry["sk"]) for entry in entries)
+
+
+def positions_of(
+    items: Iterable[Item], id_name: str, *, before: datetime | None = None, after: str | None = None
+) -> Iterator[str]:
+    """Yield the positions that items would have in a listing by age, newest first."""
+    last = _LAST_SK if before is None else _written(before)
+    positions = {f"{item['created_at']}#{item[id_name]}" for item in items}
+    return (
+        position
+        for position in sorted(positions, reverse=True)
+        if position < last and (after is None or position < after)
+    )
+
+
+def is_found(search: str | None, values: Iterable[object]) -> bool:
+    """Return whether one of the values has a text in it, without regard to case; every value has no text."""
+    if search is None:
+        return True
+    return any(search.casefold() in str(value).casefold() for value in values if value is not None)
+
+
+class Cursors:
+    """Seals positions, so that a client can give one back but not make one up.
+
+    The key is kept in the table, so that every process has the same; the first that needs it makes it.
+
+    Args:
+        table: The table.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._key: bytes | None = None
+
+    def seal(self, caller: Caller, query: Mapping[str, Any], position: str) -> str:
+        """Return a cursor.
+
+        Args:
+            caller: Who may use it.
+            query: What it is good for, as JSON: the list's name and its parameters.
+            position: Where the next page begins.
+        """
+        return _encode(self._mac(caller, query, position) + position.encode())
+
+    def open(self, caller: Caller, query: Mapping[str, Any], cursor: str) -> str:
+        """Return the position of a cursor.
+
+        Args:
+            caller: Who uses it.
+            query: What it is used for.
+            cursor: From ``seal``.
+
+        Raises:
+            InvalidInput: It was made for another workspace, caller or query, or not here.
+        """
+        try:
+            sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            mac, position = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:].decode()
+        except ValueError as error:
+            raise _invalid_cursor() from error
+        # Encoded again, because several texts decode to the same bytes.
+        if _encode(sealed) != cursor or not hmac.compare_digest(mac, self._mac(caller, query, position)):
+            raise _invalid_cursor()
+        return position
+
+    def _mac(self, caller: Caller, query: Mapping[str, Any], position: str) -> bytes:
+        seen = None if caller.user_identity_ids is None else sorted(caller.user_identity_ids)
+        message = json.dumps([caller.workspace_id, seen, query, position], sort_keys=True)
+        return hmac.digest(self._secret(), message.encode(), "sha256")[:_MAC_BYTES]
+
+    def _secret(self) -> bytes:
+        if self._key is None:
+            key = page_cursor_key()
+            stored = self._table.get(key)
+            if stored is None:
+                stored = {"secret": secrets.token_hex(32)}
+                refused = self._table.transact({"secret": put_new(key, stored)})
+                stored = refused.get("secret") or stored  # another process was first
+            self._key = bytes.fromhex(str(stored["secret"]))
+        return self._key
+
+
+def _invalid_cursor() -> InvalidInput:
+    return InvalidInput([("page_cursor", "Invalid page cursor")])
+
+
+def _written(before: datetime) -> str:
+    """Return a moment as positions begin, rounded up to a millisecond: those of what was created before are less."""
+    ahead = timedelta(microseconds=-before.microsecond % 1000)
+    return timestamp(before + ahead)
+
+
+def _encode(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()

@@ -1,0 +1,515 @@
+"""User identities: the use cases.
+
+What must be unique in a workspace (key, email address, phone number) has an item for each value, written together with
+the user identity: two creations at once want the same item, and one of them is refused.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import batched
+
+from enrollment.acs import load_acs_users
+from enrollment.acs_users import (
+    NOT_BEING_DELETED,
+    claim_acs_user,
+    comparable,
+    list_at_user_identity,
+    new_acs_user,
+    put_acs_user,
+    put_link,
+    unlink,
+    unlinked_match,
+)
+from enrollment.automations import delete_automation
+from enrollment.directory_model import (
+    AcsUser,
+    AddAcsUserRequest,
+    CreateUserIdentityRequest,
+    GetUserIdentityRequest,
+    ListUserIdentitiesRequest,
+    RemoveAcsUserRequest,
+    UpdateUserIdentityRequest,
+    UserIdentity,
+    UserIdentityRequest,
+    UserIdentityWarning,
+)
+from enrollment.errors import (
+    AcsSystemNotFound,
+    AcsUserAlreadyLinked,
+    AcsUserInUse,
+    AcsUserNotFound,
+    ServiceUnavailable,
+    UserIdentityAlreadyExists,
+    UserIdentityNotFound,
+)
+from enrollment.model import timestamp
+from enrollment.paging import MOST_RECORDS, Page, is_found, newest_first, positions_of, read_page
+from enrollment.table import (
+    MOST_ACTIONS,
+    Action,
+    Item,
+    Key,
+    Table,
+    acs_system_key,
+    acs_user_key,
+    acs_user_link_key,
+    automation_key,
+    change,
+    elements,
+    enrolled_listing_key,
+    listed_id,
+    put_new,
+    unique_key,
+    user_identity_key,
+    user_identity_listing_key,
+)
+from enrollment.table import delete as delete_item
+from enrollment.tokens import Caller
+
+_UNIQUE = ("user_identity_key", "email_address", "phone_number")
+_PROFILE = (*_UNIQUE, "full_name")
+
+# Each round but the first answers what somebody else has done in between.
+_ROUNDS = 4
+# Deleting goes on for as long; API Gateway waits for 29 s.
+_DELETE_SECONDS = 20
+# Each takes three actions at most, and the user identity one.
+_DETACHED_AT_ONCE = (MOST_ACTIONS - 1) // 3
+
+
+def stored_user_identity(user_identity: Item) -> dict[Key, Item]:
+    """Return the items of a user identity, each with its key: itself, its entry, its unique values."""
+    workspace_id, user_identity_id = str(user_identity["workspace_id"]), str(user_identity["user_identity_id"])
+    uniques = _uniques(workspace_id, user_identity).values()
+    return {
+        user_identity_key(workspace_id, user_identity_id): user_identity,
+        user_identity_listing_key(workspace_id, str(user_identity["created_at"]), user_identity_id): {},
+        **{key: {"user_identity_id": user_identity_id} for key in uniques},
+    }
+
+
+def create(table: Table, caller: Caller, request: CreateUserIdentityRequest) -> UserIdentity:
+    """Create a user identity, and link or create an ACS user for it in each system that is named.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated body.
+
+    Raises:
+        AcsSystemNotFound: A system is not there; like with all of these, nothing was written.
+        UserIdentityAlreadyExists: Another one has the key, email address or phone number.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    system_ids = list(dict.fromkeys(request.acs_system_ids or []))
+    systems = [acs_system_key(caller.workspace_id, system_id) for system_id in system_ids]
+    if table.get_all(systems).keys() != set(systems):
+        raise AcsSystemNotFound
+    profile = {name: value for name in _PROFILE if (value := getattr(request, name)) is not None}
+    for _ in range(_ROUNDS):
+        item = _new_user_identity(caller.workspace_id, profile)
+        links: dict[str, Action] = {}
+        acs_user_ids = set()
+        for system_id in system_ids:
+            acs_user_id, actions = _link_or_create(table, item, system_id)
+            acs_user_ids.add(acs_user_id)
+            links |= actions
+        if acs_user_ids:
+            item = {**item, "acs_user_ids": frozenset(acs_user_ids)}
+        refused = table.transact(_put_user_identity(item) | links)
+        if not refused:
+            return _user_identity(item)
+        _raise_if_taken(refused)  # otherwise an ACS user has been linked or deleted in between
+    raise ServiceUnavailable
+
+
+def get(table: Table, caller: Caller, request: GetUserIdentityRequest) -> UserIdentity:
+    """Return a user identity by its id or key.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        UserIdentityNotFound: There is none.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    user_identity_id = request.user_identity_id
+    if user_identity_id is None:
+        user_identity_id = _id_by_key(table, caller.workspace_id, str(request.user_identity_key))
+    item = user_identity_id and table.get(user_identity_key(caller.workspace_id, user_identity_id))
+    if not item or request.user_identity_key not in {None, item.get("user_identity_key")}:
+        raise UserIdentityNotFound
+    return _user_identity(item)
+
+
+def list_page(
+    table: Table, caller: Caller, request: ListUserIdentitiesRequest, after: str | None = None
+) -> Page[UserIdentity]:
+    """Return a page of user identities, newest first; those enrolled with a credential manager in no such order.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+        after: Behind which position the page begins.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    workspace_id, manager_id = caller.workspace_id, request.credential_manager_acs_system_id
+    named = _named(caller, request)
+    positions: Iterator[str]
+    if named is not None:
+        items = table.get_all(user_identity_key(workspace_id, identity_id) for identity_id in named).values()
+        positions = positions_of(items, "user_identity_id", before=request.created_before, after=after)
+    elif manager_id is not None:
+        listing = enrolled_listing_key(workspace_id, manager_id, "").pk
+        entries = table.walk(listing, after=after, at_once=min(request.limit, MOST_RECORDS) + 1)
+        positions = (str(entry["sk"]) for entry in entries)
+    else:
+        listing = user_identity_listing_key(workspace_id, "", "").pk
+        positions = newest_first(table, listing, before=request.created_before, after=after, limit=request.limit)
+
+    def load(some: Sequence[str]) -> list[UserIdentity | None]:
+        ids = [listed_id(position) for position in some]
+        found = table.get_all(user_identity_key(workspace_id, identity_id) for identity_id in ids)
+        items = [found.get(user_identity_key(workspace_id, identity_id)) for identity_id in ids]
+        if named is not None and manager_id is not None:
+            automations = [automation_key(workspace_id, identity_id, manager_id) for identity_id in ids]
+            enrolled = table.get_all(automations)
+            items = [item if key in enrolled else None for item, key in zip(items, automations, strict=True)]
+        return [None if item is None else _user_identity(item) for item in items]
+
+    def keep(identity: UserIdentity) -> bool:
+        is_in_time = request.created_before is None or (
+            datetime.fromisoformat(identity.created_at) < request.created_before
+        )
+        return is_in_time and is_found(
+            request.search,
+            [identity.full_name, identity.phone_number, identity.email_address, identity.user_identity_id],
+        )
+
+    return read_page(positions, load, keep, request.limit)
+
+
+def update(table: Table, caller: Caller, request: UpdateUserIdentityRequest) -> None:
+    """Change what a user identity's profile says.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated body: what is absent stays, what is null goes.
+
+    Raises:
+        UserIdentityNotFound: There is none, or it is being deleted.
+        UserIdentityAlreadyExists: Another one has the key, email address or phone number.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    wanted = {name: getattr(request, name) for name in _PROFILE if name in request.model_fields_set}
+    for _ in range(_ROUNDS):
+        item = _require(table, caller, request.user_identity_id)
+        changed = {name: value for name, value in wanted.items() if value != item.get(name)}
+        if not changed:
+            return
+        refused = table.transact(_change(item, changed))
+        if not refused:
+            return
+        if refused.get("user_identity", item) is None:
+            raise UserIdentityNotFound
+        _raise_if_taken(refused, but_by=request.user_identity_id)  # otherwise it has been changed in between
+    raise ServiceUnavailable
+
+
+def delete(
+    table: Table, caller: Caller, request: UserIdentityRequest, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Delete a user identity with its automations, and unlink its ACS users, however many.
+
+    It is marked first: from then on nothing can be attached to it, and it can only be deleted.  So an interrupted
+    deletion is gone on with by the next one.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+        clock: Tells seconds.
+
+    Raises:
+        UserIdentityNotFound: There is none.
+        ServiceUnavailable: The database stays out of reach, or there is so much to do that it takes another request.
+    """
+    deadline = clock() + _DELETE_SECONDS
+    workspace_id = caller.workspace_id
+    key = user_identity_key(workspace_id, request.user_identity_id)
+    mark = change(key, assign={"being_deleted_at": timestamp(datetime.now(UTC))}, where=NOT_BEING_DELETED)
+    refused = table.transact({"user_identity": mark})
+    if refused and refused["user_identity"] is None:
+        raise UserIdentityNotFound
+    while clock() < deadline:
+        item = table.get(key)
+        if item is None:  # somebody else was quicker
+            return
+        attached = [attachment for attachment in table.query(key.pk) if attachment["sk"] != key.sk]
+        if not attached:
+            where = {"being_deleted_at": item["being_deleted_at"]}
+            entries = {
+                f"entry_{index}": delete_item(entry)
+                for index, entry in enumerate(stored_user_identity(item))
+                if entry != key
+            }
+            if not table.transact({"user_identity": delete_item(key, where), **entries}):
+                return
+            continue
+        for some in batched(attached, _DETACHED_AT_ONCE, strict=False):
+            if clock() >= deadline:
+                break
+            # What is refused, because somebody else has deleted it, is looked at again.
+            table.transact(_detach(item, some))
+    raise ServiceUnavailable
+
+
+def add_acs_user(table: Table, caller: Caller, request: AddAcsUserRequest) -> None:
+    """Link an ACS user to a user identity; one that is linked to it already stays so.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated body.
+
+    Raises:
+        UserIdentityNotFound: There is none with that id.
+        AcsUserNotFound: There is no such ACS user.
+        AcsUserAlreadyLinked: The ACS user is another identity's, or the identity has another one in that system.
+        UserIdentityAlreadyExists: With a key that is new: another identity has the ACS user's email address or phone
+            number.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    workspace_id = caller.workspace_id
+    for _ in range(_ROUNDS):
+        user_identity_id = request.user_identity_id
+        if request.user_identity_key is not None:
+            user_identity_id = _id_by_key(table, workspace_id, request.user_identity_key)
+        if user_identity_id is not None:
+            _require(table, caller, user_identity_id)
+        acs_user = table.get(acs_user_key(workspace_id, request.acs_user_id))
+        if acs_user is None:
+            raise AcsUserNotFound
+        system_id = str(acs_user["acs_system_id"])
+        if user_identity_id is None:
+            profile = {name: acs_user[name] for name in _PROFILE if name in acs_user}
+            item = _new_user_identity(workspace_id, {**profile, "user_identity_key": str(request.user_identity_key)})
+            user_identity_id = str(item["user_identity_id"])
+            actions = _put_user_identity({**item, "acs_user_ids": frozenset({request.acs_user_id})})
+        else:
+            listed = list_at_user_identity(workspace_id, user_identity_id, request.acs_user_id)
+            actions = {"user_identity": listed}
+        refused = table.transact(
+            {
+                **actions,
+                "acs_user": claim_acs_user(workspace_id, request.acs_user_id, system_id, user_identity_id),
+                "link": put_link(workspace_id, request.acs_user_id, system_id, user_identity_id),
+            }
+        )
+        if not refused:
+            return
+        if refused.get("acs_user") or refused.get("link"):
+            raise AcsUserAlreadyLinked
+        if "unique_user_identity_key" not in refused:  # otherwise another request has just created it
+            _raise_if_taken(refused)
+    raise ServiceUnavailable
+
+
+def remove_acs_user(table: Table, caller: Caller, request: RemoveAcsUserRequest) -> None:
+    """Unlink an ACS user that no automation uses from its user identity.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        UserIdentityNotFound: There is none.
+        AcsUserNotFound: There is no such ACS user, or it is not that user identity's.
+        AcsUserInUse: An automation uses it.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    workspace_id, identity_id = caller.workspace_id, request.user_identity_id
+    key = acs_user_key(workspace_id, request.acs_user_id)
+    for _ in range(_ROUNDS):
+        found = table.batch_get([user_identity_key(workspace_id, identity_id), key])
+        if user_identity_key(workspace_id, identity_id) not in found:
+            raise UserIdentityNotFound
+        acs_user = found.get(key, {})
+        if acs_user.get("user_identity_id") != identity_id:
+            raise AcsUserNotFound
+        refused = table.transact(
+            {
+                **unlink(workspace_id, request.acs_user_id, str(acs_user["acs_system_id"]), identity_id),
+                "acs_user": change(key, remove=["user_identity_id"], where={"user_identity_id": identity_id}),
+            }
+        )
+        if not refused:
+            return
+        if automation := refused.get("automation"):
+            raise AcsUserInUse(str(automation["enrollment_automation_id"]))
+    raise ServiceUnavailable
+
+
+def list_acs_users(table: Table, caller: Caller, request: UserIdentityRequest) -> list[AcsUser]:
+    """Return a user identity's ACS users, newest first.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        UserIdentityNotFound: There is none.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    item = table.get(user_identity_key(caller.workspace_id, request.user_identity_id))
+    if item is None:
+        raise UserIdentityNotFound
+    found = load_acs_users(table, caller.workspace_id, elements(item.get("acs_user_ids")))
+    acs_users = [acs_user for acs_user in found if acs_user is not None]
+    return sorted(acs_users, key=lambda acs_user: (acs_user.created_at, acs_user.acs_user_id), reverse=True)
+
+
+def _new_user_identity(workspace_id: str, profile: Item) -> Item:
+    return {
+        "user_identity_id": str(uuid.uuid4()),
+        "workspace_id": workspace_id,
+        "created_at": timestamp(datetime.now(UTC)),
+        **profile,
+    }
+
+
+def _uniques(workspace_id: str, item: Mapping[str, object]) -> dict[str, Key]:
+    return {
+        name: unique_key(workspace_id, name, comparable(name, str(item[name])))
+        for name in _UNIQUE
+        if item.get(name) is not None
+    }
+
+
+def _put_user_identity(item: Item) -> dict[str, Action]:
+    names = ["user_identity", "listing", *(f"unique_{name}" for name in _uniques(str(item["workspace_id"]), item))]
+    stored = stored_user_identity(item).items()
+    return {name: put_new(key, stored_item) for name, (key, stored_item) in zip(names, stored, strict=True)}
+
+
+def _raise_if_taken(refused: Mapping[str, Item | None], *, but_by: str | None = None) -> None:
+    for name in _UNIQUE:
+        owner = refused.get(f"unique_{name}")
+        if owner is not None and owner["user_identity_id"] != but_by:
+            raise UserIdentityAlreadyExists(name, str(owner["user_identity_id"]))
+
+
+def _change(item: Item, changed: Mapping[str, str | None]) -> dict[str, Action]:
+    workspace_id, identity_id = str(item["workspace_id"]), str(item["user_identity_id"])
+    actions = {
+        "user_identity": change(
+            user_identity_key(workspace_id, identity_id),
+            assign={name: value for name, value in changed.items() if value is not None},
+            remove=[name for name, value in changed.items() if value is None],
+            # The items that keep values unique are changed according to the values that were read.
+            where={**NOT_BEING_DELETED, **{name: item.get(name) for name in changed}},
+        )
+    }
+    before, after = _uniques(workspace_id, item), _uniques(workspace_id, {**item, **changed})
+    for name in changed:
+        if before.get(name) == after.get(name):
+            continue
+        if name in after:
+            actions[f"unique_{name}"] = put_new(after[name], {"user_identity_id": identity_id})
+        if name in before:
+            actions[f"no_longer_{name}"] = delete_item(before[name])
+    return actions
+
+
+def _link_or_create(table: Table, identity: Item, acs_system_id: str) -> tuple[str, dict[str, Action]]:
+    """Return the ACS user that a new user identity gets in a system, and the actions that link it."""
+    workspace_id, identity_id = str(identity["workspace_id"]), str(identity["user_identity_id"])
+    acs_user_id = unlinked_match(table, workspace_id, acs_system_id, identity)
+    if acs_user_id is not None:
+        claimed = claim_acs_user(workspace_id, acs_user_id, acs_system_id, identity_id)
+        actions = {f"acs_user_{acs_system_id}": claimed}
+    else:
+        acs_user = {**new_acs_user(workspace_id, acs_system_id, identity), "user_identity_id": identity_id}
+        acs_user_id = str(acs_user["acs_user_id"])
+        actions = put_acs_user(acs_user, f"acs_user_{acs_system_id}")
+    link = put_link(workspace_id, acs_user_id, acs_system_id, identity_id)
+    return acs_user_id, {**actions, f"link_{acs_system_id}": link}
+
+
+def _detach(identity: Item, attached: Sequence[Item]) -> dict[str, Action]:
+    """Return the actions that delete automations of a user identity and unlink ACS users."""
+    workspace_id, identity_id = str(identity["workspace_id"]), str(identity["user_identity_id"])
+    actions: dict[str, Action] = {}
+    unlinked = set()
+    for item in attached:
+        sk = str(item["sk"])
+        if "enrollment_automation_id" in item:
+            deletion = delete_automation(workspace_id, str(item["enrollment_automation_id"]), item)
+            actions |= {f"{sk}_{name}": action for name, action in deletion.items()}
+            continue
+        acs_user_id = str(item["acs_user_id"])
+        unlinked.add(acs_user_id)
+        key = acs_user_link_key(workspace_id, identity_id, listed_id(sk))
+        actions[f"{sk}_link"] = delete_item(key, {"acs_user_id": acs_user_id})
+        actions[f"{sk}_acs_user"] = change(
+            acs_user_key(workspace_id, acs_user_id),
+            remove=["user_identity_id"],
+            where={"user_identity_id": identity_id},
+        )
+    if unlinked:
+        key = user_identity_key(workspace_id, identity_id)
+        actions["user_identity"] = change(key, discard={"acs_user_ids": frozenset(unlinked)})
+    return actions
+
+
+def _id_by_key(table: Table, workspace_id: str, key: str) -> str | None:
+    owner = table.get(unique_key(workspace_id, "user_identity_key", key))
+    return None if owner is None else str(owner["user_identity_id"])
+
+
+def _require(table: Table, caller: Caller, user_identity_id: str) -> Item:
+    item = table.get(user_identity_key(caller.workspace_id, user_identity_id))
+    if item is None or "being_deleted_at" in item:
+        raise UserIdentityNotFound
+    return item
+
+
+def _named(caller: Caller, request: ListUserIdentitiesRequest) -> set[str] | None:
+    """Return the user identities that the request or the caller restricts the list to; ``None`` is all."""
+    if request.user_identity_ids is None:
+        return None if caller.user_identity_ids is None else set(caller.user_identity_ids)
+    return {identity_id for identity_id in request.user_identity_ids if caller.sees(identity_id)}
+
+
+def _user_identity(item: Item) -> UserIdentity:
+    names = [
+        item.get(name)
+        for name in ("full_name", "email_address", "phone_number", "user_identity_key", "user_identity_id")
+    ]
+    warnings = []
+    if "being_deleted_at" in item:
+        warnings = [
+            UserIdentityWarning(
+                message="The user identity is being deleted; delete it again to go on if that was interrupted.",
+                created_at=str(item["being_deleted_at"]),
+            )
+        ]
+    return UserIdentity.model_validate(
+        {
+            **dict.fromkeys(_PROFILE),
+            **item,
+            "display_name": next(filter(None, names)),
+            "acs_user_ids": elements(item.get("acs_user_ids")),
+            "warnings": warnings,
+        }
+    )

@@ -1,0 +1,101 @@
+"""What always holds in the table, whatever was done to it and whatever failed."""
+
+from collections.abc import Mapping
+
+from enrollment.acs import stored_acs_credential_pool, stored_acs_system
+from enrollment.acs_users import stored_acs_user
+from enrollment.table import (
+    Item,
+    Key,
+    acs_system_key,
+    acs_user_key,
+    acs_user_link_key,
+    automation_by_id_key,
+    automation_key,
+    elements,
+    enrolled_listing_key,
+    page_cursor_key,
+    user_identity_key,
+)
+from enrollment.user_identities import stored_user_identity
+
+
+def violations(table: Mapping[Key, Item]) -> list[str]:
+    """Return what is wrong with a whole table: what is missing, what is left over, what refers to nothing."""
+    expected: dict[Key, Item] = {}
+    required: list[tuple[Key, Key]] = []
+    for key, item in table.items():
+        match key.sk.partition("#")[0]:
+            case "USER_IDENTITY":
+                expected |= stored_user_identity(item)
+                required += [
+                    (key, acs_user_key(_of(item), acs_user_id)) for acs_user_id in elements(item.get("acs_user_ids"))
+                ]
+            case "ENROLLMENT_AUTOMATION" if key.pk.count("#USER_IDENTITY#"):
+                expected |= _automation(item)
+                system_id, identity_id = str(item["credential_manager_acs_system_id"]), str(item["user_identity_id"])
+                required += [
+                    (key, acs_system_key(_of(item), system_id)),
+                    (key, user_identity_key(_of(item), identity_id)),
+                ]
+                if item["requested_create_credential_manager_user"]:
+                    required.append((key, acs_user_link_key(_of(item), identity_id, system_id)))
+                if named := item.get("requested_credential_manager_acs_user_id"):
+                    expected[acs_user_link_key(_of(item), identity_id, system_id)] = {"acs_user_id": named}
+            case "ACS_SYSTEM":
+                expected |= stored_acs_system(item)
+            case "ACS_CREDENTIAL_POOL":
+                expected |= stored_acs_credential_pool(item)
+                required.append((key, acs_system_key(_of(item), str(item["acs_system_id"]))))
+            case "ACS_USER" if key.sk == "ACS_USER":
+                expected |= stored_acs_user(item)
+                required.append((key, acs_system_key(_of(item), str(item["acs_system_id"]))))
+                if "user_identity_id" in item:
+                    expected |= _link(item)
+    wrong = [f"{key} should be {item}" for key, item in expected.items() if table.get(key) != item]
+    wrong += [f"{key} refers to {other}, which is not there" for key, other in required if other not in table]
+    wrong += [
+        f"{_identity_of(item)} does not list {key}"
+        for key, item in table.items()
+        if key.sk == "ACS_USER"
+        and "user_identity_id" in item
+        and item["acs_user_id"] not in elements(table.get(_identity_of(item), {}).get("acs_user_ids"))
+    ]
+    wrong += [
+        f"{key} lists {acs_user_id}, which is not linked to it"
+        for key, item in table.items()
+        if key.sk == "USER_IDENTITY"
+        for acs_user_id in elements(item.get("acs_user_ids"))
+        if table.get(acs_user_key(_of(item), acs_user_id), {}).get("user_identity_id") != item["user_identity_id"]
+    ]
+    wrong += [f"{key} belongs to nothing" for key in table if key not in expected and not _stands_alone(key)]
+    return wrong
+
+
+def _of(item: Item) -> str:
+    return str(item["workspace_id"])
+
+
+def _identity_of(acs_user: Item) -> Key:
+    return user_identity_key(_of(acs_user), str(acs_user["user_identity_id"]))
+
+
+def _automation(item: Item) -> dict[Key, Item]:
+    identity_id, system_id = str(item["user_identity_id"]), str(item["credential_manager_acs_system_id"])
+    return {
+        automation_key(_of(item), identity_id, system_id): item,
+        automation_by_id_key(_of(item), str(item["enrollment_automation_id"])): {
+            "user_identity_id": identity_id,
+            "credential_manager_acs_system_id": system_id,
+        },
+        enrolled_listing_key(_of(item), system_id, identity_id): {},
+    }
+
+
+def _link(acs_user: Item) -> dict[Key, Item]:
+    key = acs_user_link_key(_of(acs_user), str(acs_user["user_identity_id"]), str(acs_user["acs_system_id"]))
+    return {key: {"acs_user_id": acs_user["acs_user_id"]}}
+
+
+def _stands_alone(key: Key) -> bool:
+    return key == page_cursor_key() or key.pk.startswith("TOKEN")
