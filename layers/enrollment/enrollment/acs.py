@@ -224,9 +224,12 @@ def create_user(table: Table, caller: Caller, request: CreateAcsUserRequest) -> 
     schedule = _access_schedule(request.access_schedule, datetime.now(UTC))
     if request.acs_access_group_ids:
         raise AcsAccessGroupNotFound
-    _require_system(table, caller, request.acs_system_id)
-
     workspace_id, identity_id = caller.workspace_id, request.user_identity_id
+    system_key = acs_system_key(workspace_id, request.acs_system_id)
+    around = table.batch_get([system_key, *([user_identity_key(workspace_id, identity_id)] if identity_id else [])])
+    if system_key not in around:
+        raise AcsSystemNotFound
+
     given = {
         "full_name": request.full_name,
         "email_address": request.email_address or request.email,
@@ -247,10 +250,7 @@ def create_user(table: Table, caller: Caller, request: CreateAcsUserRequest) -> 
         raise UserIdentityNotFound
     if refused:
         raise AcsUserAlreadyLinked
-    (created,) = load_acs_users(table, workspace_id, [str(acs_user["acs_user_id"])])
-    if created is None:  # somebody has deleted it already
-        raise AcsUserNotFound
-    return created
+    return _acs_user(acs_user, around)
 
 
 def get_user(table: Table, caller: Caller, request: AcsUserRequest) -> AcsUser:

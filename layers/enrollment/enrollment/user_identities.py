@@ -250,10 +250,10 @@ def delete(
     if refused and refused["user_identity"] is None:
         raise UserIdentityNotFound
     while clock() < deadline:
-        item = table.get(key)
-        if item is None:  # somebody else was quicker
+        # The user identity itself sorts behind what is attached to it.
+        *attached, item = table.query(key.pk) or [{}]
+        if item.get("sk") != key.sk:  # somebody else was quicker
             return
-        attached = [attachment for attachment in table.query(key.pk) if attachment["sk"] != key.sk]
         if not attached:
             where = {"being_deleted_at": item["being_deleted_at"]}
             entries = {
