@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
+from enrollment.directory_model import ListUserIdentitiesRequest
 from enrollment.model import LaunchRequest, timestamp
 
 IDENTITY = "de300000-0000-4000-8000-000000000011"
@@ -65,3 +66,29 @@ def test_a_timestamp_is_utc_with_milliseconds() -> None:
 
 def test_a_timestamp_keeps_its_milliseconds_when_they_are_zero() -> None:
     assert timestamp(datetime(2024, 1, 9, tzinfo=UTC)) == "2024-01-09T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-01-09T05:45:33.068Z", "2024-01-09T05:45:33.068000+00:00"),
+        ("2024-01-09t06:45:33+01:00", "2024-01-09T05:45:33+00:00"),
+        ("0000-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00"),
+        ("0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00+00:00"),
+        ("9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59.999000+00:00"),
+        ("9999-12-31T23:59:59.9999Z", "9999-12-31T23:59:59.999000+00:00"),
+    ],
+)
+def test_a_moment_is_what_rfc_3339_says_as_far_as_python_goes(text: str, moment: str) -> None:
+    request = ListUserIdentitiesRequest.model_validate({"created_before": text})
+
+    assert request.created_before is not None
+    assert request.created_before.isoformat() == moment
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2024", "2024-01-09", "2024-01-09T05:45:33", "2024-13-09T05:45:33Z", "20240109T054533Z", "x", 1, None]
+)
+def test_anything_else_is_no_moment(text: object) -> None:
+    with pytest.raises(ValidationError):
+        ListUserIdentitiesRequest.model_validate({"created_before": text})

@@ -1,6 +1,7 @@
 """The local stack starts only on what it can interpret."""
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -252,3 +253,24 @@ def test_only_a_local_dynamodb_is_seeded(project: Path, endpoint: str) -> None:
         open_stack(project / "template.yaml", dynamodb_endpoint=endpoint, log=io.StringIO(), terminal=io.StringIO()),
     ):
         pass
+
+
+def test_no_functions_resource_policy_outgrows_what_lambda_takes(project: Path) -> None:
+    """Each event adds a statement; Lambda takes 20,480 bytes of them, and `sam deploy` fails on more."""
+    resources = load_template(project / "template.yaml", {})
+    sizes: dict[str, int] = {}
+    for permission in resources.values():
+        if permission.type == "AWS::Lambda::Permission":
+            statement = {
+                "Sid": f"a-stack-name-of-thirty-characters-{permission.logical_id}-ABCDEFGHIJKLM",
+                "Effect": "Allow",
+                "Principal": {"Service": permission.properties["Principal"]},
+                "Action": permission.properties["Action"],
+                "Resource": f"a-stack-name-of-thirty-characters-{permission.properties['FunctionName']}-ABCDEFGHIJKLM",
+                "Condition": {"ArnLike": {"AWS:SourceArn": permission.properties["SourceArn"]}},
+            }
+            function = permission.properties["FunctionName"]
+            sizes[function] = sizes.get(function, 0) + len(json.dumps(statement))
+
+    assert len(sizes) == 4
+    assert max(sizes.values()) < 20_480, sizes

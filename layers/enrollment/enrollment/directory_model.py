@@ -86,7 +86,7 @@ def _moment(value: Any) -> datetime:
     except ValueError as error:
         raise PydanticCustomError("datetime", "Invalid datetime") from error
     try:
-        return moment.astimezone(UTC)
+        return min(moment.astimezone(UTC), _LAST_MOMENT)
     except OverflowError:
         return _FIRST_MOMENT if moment.year == 1 else _LAST_MOMENT
 

@@ -1,0 +1,107 @@
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import BaseModel
+
+from enrollment.paging import MOST_RECORDS, Page, is_found, positions_of, read_page
+
+
+class Record(BaseModel):
+    position: str
+    text: str = ""
+
+
+def page(
+    count: int, limit: int, *, gone: Sequence[int] = (), hidden: Sequence[int] = (), text: str = "", after: int = -1
+) -> Page[Record]:
+    """Return a page of a list of so many records, of which some are gone and some do not pass its filter."""
+    names = [f"{number:05}" for number in range(count)]
+    missing, filtered = {names[number] for number in gone}, {names[number] for number in hidden}
+
+    def load(positions: Sequence[str]) -> list[Record | None]:
+        assert len(positions) <= 100
+        return [None if name in missing else Record(position=name, text=text) for name in positions]
+
+    return read_page(iter(names[after + 1 :]), load, lambda record: record.position not in filtered, limit)
+
+
+def pages(count: int, limit: int, *, gone: Sequence[int] = (), hidden: Sequence[int] = ()) -> Iterator[Page[Record]]:
+    after = -1
+    while True:
+        current = page(count, limit, after=after, gone=gone, hidden=hidden)
+        yield current
+        if current.next_position is None:
+            return
+        after = int(current.next_position)
+
+
+def positions(some: Sequence[Record]) -> list[int]:
+    return [int(record.position) for record in some]
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "lengths"),
+    [
+        (0, 10, [0]),
+        (9, 10, [9]),
+        (10, 10, [10]),
+        (11, 10, [10, 1]),
+        (250, 100, [100, 100, 50]),
+        (350, 150, [150, 150, 50]),
+        (3, 1, [1, 1, 1]),
+    ],
+)
+def test_pages_are_full_until_the_last_and_the_last_is_told(count: int, limit: int, lengths: list[int]) -> None:
+    assert [len(current.records) for current in pages(count, limit)] == lengths
+
+
+def test_pages_have_every_record_once_in_order() -> None:
+    found = [position for current in pages(1234, 77) for position in positions(current.records)]
+
+    assert found == list(range(1234))
+
+
+def test_what_is_gone_or_filtered_does_not_count() -> None:
+    found = list(pages(30, 10, gone=range(5, 15), hidden=range(20, 28)))
+
+    assert [positions(current.records) for current in found] == [[0, 1, 2, 3, 4, 15, 16, 17, 18, 19], [28, 29]]
+
+
+def test_a_limit_beyond_the_most_is_the_most() -> None:
+    assert len(page(MOST_RECORDS + 1, 10**9).records) == MOST_RECORDS
+
+
+def test_a_filter_that_nothing_passes_ends_the_page_and_not_the_list() -> None:
+    found = list(pages(12_000, 500, hidden=range(11_999)))
+
+    assert [positions(current.records) for current in found] == [[], [], [11_999]]
+
+
+def test_a_page_ends_before_it_is_too_large_to_be_answered_with() -> None:
+    sizes = [len(current.records) for current in (page(100, 100, text="x" * 100_000), page(100, 100))]
+
+    assert sizes == [15, 100]
+
+
+def item(identifier: str, moment: datetime) -> dict[str, str]:
+    return {"id": identifier, "created_at": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+
+
+def test_positions_are_newest_first_between_what_is_asked_for() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    items = [item(str(number), noon + timedelta(milliseconds=number)) for number in range(5)]
+
+    everything = list(positions_of(items, "id"))
+
+    assert [position[-1] for position in everything] == ["4", "3", "2", "1", "0"]
+    assert list(positions_of(items, "id", after=everything[1])) == everything[2:]
+    assert list(positions_of(items, "id", before=noon + timedelta(milliseconds=3))) == everything[2:]
+    assert list(positions_of(items, "id", before=noon + timedelta(microseconds=3001))) == everything[1:]
+
+
+@pytest.mark.parametrize(
+    ("search", "is_there"), [(None, True), ("doe", True), ("JANE D", True), ("555", True), ("x", False)]
+)
+def test_search_finds_parts_without_regard_to_case(search: str | None, is_there: bool) -> None:  # noqa: FBT001
+    assert is_found(search, ["Jane Doe", None, "+15555550100"]) is is_there
