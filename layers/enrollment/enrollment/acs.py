@@ -49,6 +49,7 @@ from enrollment.table import (
     acs_user_link_key,
     acs_user_listing_key,
     acs_user_of_system_listing_key,
+    credential_manager_listing_key,
     elements,
     listed_id,
     unique_key,
@@ -63,12 +64,17 @@ _ROUNDS = 4
 
 
 def stored_acs_system(acs_system: Item) -> dict[Key, Item]:
-    """Return the items of an ACS system, each with its key: itself, and its entry among all of the workspace."""
-    workspace_id, acs_system_id = str(acs_system["workspace_id"]), str(acs_system["acs_system_id"])
-    return {
+    """Return the items of an ACS system, each with its key: itself, and its entries in listings."""
+    workspace_id, acs_system_id, created_at = (
+        str(acs_system[name]) for name in ("workspace_id", "acs_system_id", "created_at")
+    )
+    stored: dict[Key, Item] = {
         acs_system_key(workspace_id, acs_system_id): acs_system,
-        acs_system_listing_key(workspace_id, str(acs_system["created_at"]), acs_system_id): {},
+        acs_system_listing_key(workspace_id, created_at, acs_system_id): {},
     }
+    if acs_system["is_credential_manager"]:
+        stored[credential_manager_listing_key(workspace_id, created_at, acs_system_id)] = {}
+    return stored
 
 
 def stored_acs_credential_pool(pool: Item) -> dict[Key, Item]:
@@ -133,7 +139,7 @@ def list_compatible_credential_managers(table: Table, caller: Caller, request: A
     """Return the credential managers that can issue credentials for an ACS system.
 
     Those that it names (``default_credential_manager_acs_system_id`` among them); if it names none, all of the
-    workspace, as nothing speaks against one.
+    workspace, as nothing speaks against one.  At most 1,000, newest first.
 
     Args:
         table: The table.
@@ -150,13 +156,17 @@ def list_compatible_credential_managers(table: Table, caller: Caller, request: A
         named.add(str(default))
     if named:
         items = table.get_all(acs_system_key(caller.workspace_id, system_id) for system_id in named).values()
+        positions = positions_of(items, "acs_system_id")
     else:
-        listing = table.walk(acs_system_listing_key(caller.workspace_id, "", "").pk)
-        ids = [listed_id(str(entry["sk"])) for entry in listing]
-        items = table.get_all(acs_system_key(caller.workspace_id, system_id) for system_id in ids).values()
-    managers = [item for item in items if item["is_credential_manager"]]
-    managers.sort(key=lambda item: (str(item["created_at"]), str(item["acs_system_id"])), reverse=True)
-    return [_acs_system(item) for item in managers[:MOST_RECORDS]]
+        listing = credential_manager_listing_key(caller.workspace_id, "", "").pk
+        positions = newest_first(table, listing, limit=MOST_RECORDS)
+    load = _loader(
+        table,
+        lambda system_id: acs_system_key(caller.workspace_id, system_id),
+        lambda item: item["is_credential_manager"] is True,
+        _acs_system,
+    )
+    return read_page(positions, load, lambda _: True, MOST_RECORDS).records
 
 
 def systems_of_user_identity(table: Table, caller: Caller, user_identity_id: str) -> list[AcsSystem]:

@@ -147,6 +147,11 @@ def acs_system_listing_key(workspace_id: str, created_at: str, acs_system_id: st
     return Key(f"WORKSPACE#{workspace_id}#ACS_SYSTEMS", f"{created_at}#{acs_system_id}")
 
 
+def credential_manager_listing_key(workspace_id: str, created_at: str, acs_system_id: str) -> Key:
+    """Return the key of a credential manager's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#CREDENTIAL_MANAGERS", f"{created_at}#{acs_system_id}")
+
+
 def acs_credential_pool_listing_key(
     workspace_id: str, acs_system_id: str, created_at: str, acs_credential_pool_id: str
 ) -> Key:
