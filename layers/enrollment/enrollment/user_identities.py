@@ -253,7 +253,8 @@ def delete(
         item = table.get(key)
         if item is None:  # somebody else was quicker
             return
-        attached = [attachment for attachment in table.query(key.pk) if attachment["sk"] != key.sk]
+        # Backwards, automations come before the ACS users that they use.
+        attached = [attachment for attachment in table.walk(key.pk, backwards=True) if attachment["sk"] != key.sk]
         if not attached:
             where = {"being_deleted_at": item["being_deleted_at"]}
             entries = {
@@ -267,8 +268,8 @@ def delete(
         for some in batched(attached, _DETACHED_AT_ONCE, strict=False):
             if clock() >= deadline:
                 break
-            # What is refused, because somebody else has deleted it, is looked at again.
-            table.transact(_detach(item, some))
+            if table.transact(_detach(item, some)):  # somebody else has deleted some of it
+                break
     raise ServiceUnavailable
 
 
