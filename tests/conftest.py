@@ -1,19 +1,25 @@
 """Fixtures of every layer: an empty table in moto, and items to put into it."""
 
+import copy
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import batched
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table as MotoTable
 
 from enrollment.acs import stored_acs_credential_pool, stored_acs_system
 from enrollment.acs_users import stored_acs_user
 from enrollment.model import timestamp
-from enrollment.table import Item, Key, Table, Value, create_client, put_new
+from enrollment.table import Item, Key, Table, Value, create_client, put, put_new
 from enrollment.user_identities import stored_user_identity
 from enrollments.local.functions import environment
 from tests.invariants import violations
@@ -25,6 +31,33 @@ TABLE_NAME = "table"
 @pytest.fixture(scope="session")
 def project() -> Path:
     return PROJECT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_transactions() -> Iterator[None]:
+    """Let moto's transactions take milliseconds on a table of thousands of items.
+
+    moto copies the whole table for each action of a transaction.  Only an update changes an item in place; with a copy
+    of that one, all other copies can share their items.
+    """
+
+    def copy_table(table: Any, _: object) -> Any:
+        copied = copy.copy(table)
+        copied.items = defaultdict(dict, {pk: dict(items) for pk, items in table.items.items()})
+        return copied
+
+    def update_item(backend: Any, table_name: str, key: dict[str, Any], **more: Any) -> Any:
+        items = backend.tables[table_name].items[DynamoType(key["pk"])]
+        sk = DynamoType(key["sk"])
+        if sk in items:
+            items[sk] = copy.deepcopy(items[sk])
+        return update_item_in_place(backend, table_name, key, **more)
+
+    update_item_in_place = DynamoDBBackend.update_item
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MotoTable, "__deepcopy__", copy_table, raising=False)
+        patch.setattr(DynamoDBBackend, "update_item", update_item)
+        yield
 
 
 @dataclass(frozen=True)
@@ -97,6 +130,14 @@ def store(dynamodb: Any) -> Iterator[Store]:
     for event, handler in store.watched:
         dynamodb.meta.events.unregister(event, handler)
     dynamodb.delete_table(TableName=TABLE_NAME)
+
+
+def put_all(table: Table, items: Mapping[Key, Item]) -> None:
+    """Put any number of items, 25 with a request: moto copies the whole table for each transaction."""
+    requests = [{"PutRequest": put(key, item)["Put"]} for key, item in items.items()]
+    for some in batched(requests, 25, strict=False):
+        answer = table._client.batch_write_item(RequestItems={table._name: cast("Any", some)})
+        assert not answer["UnprocessedItems"]
 
 
 @dataclass(frozen=True)

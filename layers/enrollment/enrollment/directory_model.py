@@ -309,7 +309,8 @@ class CreateAcsUserRequest(Request):
     email_address: Annotated[OptionalEmailAddress, Field(description="Email address.")] = None
     email: Annotated[
         OptionalEmailAddress,
-        Field(description="The same as `email_address`.", deprecated="use email_address"),
+        # Not Pydantic's own mark, which warns when the code reads it.
+        Field(description="The same as `email_address`.", json_schema_extra={"deprecated": True}),
     ] = None
     phone_number: Annotated[OptionalPhoneNumber, Field(description="Phone number in E.164 format.")] = None
     user_identity_id: Annotated[OptionalUuid, Field(description="ID of the user identity to link it to.")] = None

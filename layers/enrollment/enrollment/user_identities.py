@@ -250,8 +250,8 @@ def delete(
     if refused and refused["user_identity"] is None:
         raise UserIdentityNotFound
     while clock() < deadline:
-        # The user identity itself sorts behind what is attached to it.
-        *attached, item = table.query(key.pk) or [{}]
+        # Backwards, the user identity itself is first, and automations are before the ACS users that they use.
+        item, *attached = list(table.walk(key.pk, backwards=True)) or [{}]
         if item.get("sk") != key.sk:  # somebody else was quicker
             return
         if not attached:
@@ -267,8 +267,8 @@ def delete(
         for some in batched(attached, _DETACHED_AT_ONCE, strict=False):
             if clock() >= deadline:
                 break
-            # What is refused, because somebody else has deleted it, is looked at again.
-            table.transact(_detach(item, some))
+            if table.transact(_detach(item, some)):  # somebody else has deleted some of it
+                break
     raise ServiceUnavailable
 
 

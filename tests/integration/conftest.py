@@ -1,0 +1,169 @@
+"""The use cases of the directory, called for one workspace."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from enrollment import acs, automations, user_identities
+from enrollment.directory_model import (
+    AcsSystem,
+    AcsSystemRequest,
+    AcsUser,
+    AcsUserRequest,
+    AddAcsUserRequest,
+    CreateAcsUserRequest,
+    CreateUserIdentityRequest,
+    GetUserIdentityRequest,
+    ListAcsCredentialPoolsRequest,
+    ListAcsSystemsRequest,
+    ListAcsUsersRequest,
+    ListUserIdentitiesRequest,
+    RemoveAcsUserRequest,
+    UpdateUserIdentityRequest,
+    UserIdentity,
+    UserIdentityRequest,
+)
+from enrollment.model import DeleteRequest, EnrollmentAutomation, LaunchRequest, ListRequest
+from enrollment.paging import Page
+from enrollment.table import Table
+from enrollment.tokens import Caller
+from tests.conftest import Store, Workspace
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass(frozen=True)
+class Directory:
+    """What a token can do in its workspace; parameters go through the routes' models."""
+
+    table: Table
+    caller: Caller
+
+    def session(self, *user_identity_ids: str) -> "Directory":
+        """Return what a client session of these user identities sees."""
+        return Directory(self.table, Caller(self.caller.workspace_id, frozenset(user_identity_ids)))
+
+    def create(self, **profile: Any) -> UserIdentity:
+        return user_identities.create(self.table, self.caller, CreateUserIdentityRequest(**profile))
+
+    def get(self, user_identity_id: str) -> UserIdentity:
+        request = GetUserIdentityRequest(user_identity_id=user_identity_id)
+        return user_identities.get(self.table, self.caller, request)
+
+    def get_by_key(self, key: str) -> UserIdentity:
+        return user_identities.get(self.table, self.caller, GetUserIdentityRequest(user_identity_key=key))
+
+    def update(self, user_identity_id: str, **changes: Any) -> None:
+        request = UpdateUserIdentityRequest(user_identity_id=user_identity_id, **changes)
+        user_identities.update(self.table, self.caller, request)
+
+    def delete(self, user_identity_id: str, **clock: Callable[[], float]) -> None:
+        request = UserIdentityRequest(user_identity_id=user_identity_id)
+        user_identities.delete(self.table, self.caller, request, **clock)
+
+    def add(self, acs_user_id: str, **to: str) -> None:
+        user_identities.add_acs_user(self.table, self.caller, AddAcsUserRequest(acs_user_id=acs_user_id, **to))
+
+    def remove(self, acs_user_id: str, user_identity_id: str) -> None:
+        request = RemoveAcsUserRequest(acs_user_id=acs_user_id, user_identity_id=user_identity_id)
+        user_identities.remove_acs_user(self.table, self.caller, request)
+
+    def page(self, after: str | None = None, **parameters: Any) -> Page[UserIdentity]:
+        request = ListUserIdentitiesRequest(**parameters)
+        return user_identities.list_page(self.table, self.caller, request, after)
+
+    def listed(self, **parameters: Any) -> list[str]:
+        """Return the ids of the user identities of a list's first page."""
+        return [record.user_identity_id for record in self.page(**parameters).records]
+
+    def acs_users_of(self, user_identity_id: str) -> list[AcsUser]:
+        request = UserIdentityRequest(user_identity_id=user_identity_id)
+        return user_identities.list_acs_users(self.table, self.caller, request)
+
+    def systems_of(self, user_identity_id: str) -> list[str]:
+        found = acs.systems_of_user_identity(self.table, self.caller, user_identity_id)
+        return [system.acs_system_id for system in found]
+
+    def system(self, acs_system_id: str) -> AcsSystem:
+        return acs.get_system(self.table, self.caller, AcsSystemRequest(acs_system_id=acs_system_id))
+
+    def systems(self, **parameters: Any) -> list[str]:
+        page = acs.list_systems(self.table, self.caller, ListAcsSystemsRequest(**parameters))
+        return [system.acs_system_id for system in page.records]
+
+    def credential_managers_for(self, acs_system_id: str) -> list[str]:
+        request = AcsSystemRequest(acs_system_id=acs_system_id)
+        found = acs.list_compatible_credential_managers(self.table, self.caller, request)
+        return [system.acs_system_id for system in found]
+
+    def pools(self, acs_system_id: str) -> list[str]:
+        request = ListAcsCredentialPoolsRequest(acs_system_id=acs_system_id)
+        page = acs.list_credential_pools(self.table, self.caller, request)
+        return [pool.acs_credential_pool_id for pool in page.records]
+
+    def create_acs_user(self, acs_system_id: str, **more: Any) -> AcsUser:
+        request = CreateAcsUserRequest(**{"full_name": "Jane Doe", "acs_system_id": acs_system_id} | more)
+        return acs.create_user(self.table, self.caller, request)
+
+    def acs_user(self, acs_user_id: str | None = None, **named: str) -> AcsUser:
+        request = AcsUserRequest(**_acs_user(acs_user_id, named))
+        return acs.get_user(self.table, self.caller, request)
+
+    def acs_users(self, **parameters: Any) -> list[str]:
+        page = acs.list_users(self.table, self.caller, ListAcsUsersRequest(**parameters))
+        return [acs_user.acs_user_id for acs_user in page.records]
+
+    def delete_acs_user(self, acs_user_id: str | None = None, **named: str) -> None:
+        acs.delete_user(self.table, self.caller, AcsUserRequest(**_acs_user(acs_user_id, named)))
+
+    def launch(self, user_identity_id: str, manager_id: str, **options: Any) -> EnrollmentAutomation:
+        pair = {"user_identity_id": user_identity_id, "credential_manager_acs_system_id": manager_id}
+        known = automations.known_items()
+        return automations.launch(self.table, known, self.caller, LaunchRequest(**pair | options)).automation
+
+    def delete_automation(self, enrollment_automation_id: str) -> None:
+        request = DeleteRequest(enrollment_automation_id=enrollment_automation_id)
+        automations.delete(self.table, self.caller, request)
+
+    def automations(self, user_identity_id: str) -> list[EnrollmentAutomation]:
+        request = ListRequest(user_identity_id=user_identity_id)
+        return automations.list_of_user_identity(self.table, self.caller, request)
+
+
+def _acs_user(acs_user_id: str | None, named: dict[str, str]) -> dict[str, Any]:
+    return named if acs_user_id is None else {"acs_user_id": acs_user_id} | named
+
+
+@pytest.fixture
+def directory(store: Store, workspace: Workspace) -> Directory:
+    return Directory(store.table, Caller(workspace.workspace_id))
+
+
+@dataclass
+class Outage:
+    """Lets a number of requests through to the database, and loses all others.
+
+    Attributes:
+        left: How many are let through yet; ``None`` is all.
+    """
+
+    left: int | None = None
+
+    def lose(self, **_: Any) -> None:
+        """Stand in the way of a request."""
+        if self.left is None:
+            return
+        if self.left == 0:
+            raise EndpointConnectionError(endpoint_url="http://x")
+        self.left -= 1
+
+
+@pytest.fixture
+def outage(store: Store, monkeypatch: pytest.MonkeyPatch) -> Outage:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    outage = Outage()
+    store.watch("before-send.dynamodb", outage.lose)
+    return outage
