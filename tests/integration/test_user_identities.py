@@ -760,15 +760,15 @@ def test_a_deletion_that_does_not_begin_changes_nothing(
     assert directory.get(large).warnings == []
 
 
-def test_a_large_deletion_takes_eleven_requests(store: Store, directory: Directory, large: str) -> None:
+def test_a_large_deletion_takes_nine_requests(store: Store, directory: Directory, large: str) -> None:
     requests = store.count_requests()
 
     directory.delete(large)
 
-    assert len(requests) == 11
+    assert len(requests) == 9
 
 
-@pytest.mark.parametrize("sent_before", range(1, 11))
+@pytest.mark.parametrize("sent_before", range(1, 9))
 def test_an_interrupted_deletion_shows_and_can_be_gone_on_with(
     store: Store, workspace: Workspace, directory: Directory, large: str, manager: str, outage: Outage, sent_before: int
 ) -> None:
