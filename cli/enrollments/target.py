@@ -21,6 +21,9 @@ _TABLE_OUTPUT = "TableName"
 
 type Command = Callable[..., None]
 
+# How a command finds out that AWS does not do what it asks.
+AWS_ERRORS = (ServiceUnavailable, BotoCoreError, ClientError, ResponseParserError)
+
 
 class Uuid(click.ParamType[str]):
     """A UUID, written as ids are stored."""
@@ -69,12 +72,15 @@ def in_table(command: Command) -> Command:
                 client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
                 table = Table(client, name)
             command(table=table, **options)
-        except ServiceUnavailable as error:
-            raise failed(error.__cause__ or error) from error
-        except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
-            raise failed(error) from error
+        except (*AWS_ERRORS, ValueError) as error:
+            raise failed(reason_of(error)) from error
 
     return with_table
+
+
+def reason_of(error: BaseException) -> object:
+    """Return what says best why AWS has failed."""
+    return error.__cause__ or error if isinstance(error, ServiceUnavailable) else error
 
 
 def _local_client(endpoint_url: str) -> "DynamoDBClient":

@@ -116,7 +116,7 @@ Text = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_TEXT)]
 _Key = Annotated[StrictStr, Field(min_length=1, max_length=_LONGEST_KEY)]
 _EmailAddress = Annotated[StrictStr, Field(max_length=_LONGEST_EMAIL_ADDRESS), _matching(_EMAIL_ADDRESS, "email")]
 _PhoneNumber = Annotated[StrictStr, _matching(_PHONE_NUMBER, "phone number")]
-_Moment = Annotated[datetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 _EMAIL_ADDRESS_SCHEMA: dict[str, Any] = {"pattern": f"^{_EMAIL_ADDRESS}$", "maxLength": _LONGEST_EMAIL_ADDRESS}
 _PHONE_NUMBER_SCHEMA: dict[str, Any] = {"pattern": f"^{_PHONE_NUMBER.replace('\\+', '[+]')}$"}
@@ -133,8 +133,8 @@ OptionalText = Annotated[Text | None, refuse_null("string"), _schema(**_TEXT_SCH
 OptionalKey = Annotated[_Key | None, refuse_null("string"), _schema(**_KEY_SCHEMA)]
 OptionalEmailAddress = Annotated[_EmailAddress | None, refuse_null("string"), _schema(**_EMAIL_ADDRESS_SCHEMA)]
 OptionalPhoneNumber = Annotated[_PhoneNumber | None, refuse_null("string"), _schema(**_PHONE_NUMBER_SCHEMA)]
-OptionalMoment = Annotated[_Moment | None, refuse_null("string"), _schema(format="date-time")]
-NullableMoment = Annotated[_Moment | None, _schema(nullable=True, format="date-time")]
+OptionalMoment = Annotated[Moment | None, refuse_null("string"), _schema(format="date-time")]
+NullableMoment = Annotated[Moment | None, _schema(nullable=True, format="date-time")]
 _UUIDS_SCHEMA: dict[str, Any] = {"items": {"type": "string", "format": "uuid"}}
 OptionalUuids = Annotated[
     Annotated[list[Uuid], Field(max_length=MOST_IDS)] | None,
