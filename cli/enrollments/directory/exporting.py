@@ -21,6 +21,9 @@ from enrollments.directory.rows import KINDS, POOL, SYSTEM, USER, Kind
 
 type _Resource = Mapping[str, Any]
 
+# Without a limit a request reads 1 MB of entries, which are 20 MB once they are objects.
+_ENTRIES_AT_ONCE = 1000
+
 
 def export_resources(table: Table, workspace_id: str, kinds: Sequence[Kind]) -> Iterator[tuple[Kind, _Resource]]:
     """Yield a workspace's systems, then their pools, then its ACS users, oldest first, reading on as they are taken.
@@ -57,7 +60,7 @@ def _systems(table: Table, workspace_id: str) -> Iterator[_Resource]:
 
 
 def _pools(table: Table, workspace_id: str) -> Iterator[_Resource]:
-    for entry in table.walk(acs_system_listing_key(workspace_id, "", "").pk):
+    for entry in table.walk(acs_system_listing_key(workspace_id, "", "").pk, at_once=_ENTRIES_AT_ONCE):
         listing = acs_credential_pool_listing_key(workspace_id, listed_id(str(entry["sk"])), "", "").pk
         for item in _listed(table, workspace_id, POOL, listing):
             yield AcsCredentialPool.model_validate(item).model_dump(mode="json")
@@ -73,7 +76,7 @@ def _users(table: Table, workspace_id: str) -> Iterator[_Resource]:
 
 
 def _listed(table: Table, workspace_id: str, kind: Kind, listing: str) -> Iterator[Item]:
-    for entries in batched(table.walk(listing), MOST_KEYS, strict=False):
+    for entries in batched(table.walk(listing, at_once=_ENTRIES_AT_ONCE), MOST_KEYS, strict=False):
         keys = [kind.key(workspace_id, listed_id(str(entry["sk"]))) for entry in entries]
         found = table.get_all(keys)
         yield from (found[key] for key in keys if key in found)
