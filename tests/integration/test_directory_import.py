@@ -1,5 +1,6 @@
 """Importing a directory: what is written, what stays, and what becomes of an import that is killed."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -316,6 +317,26 @@ def test_a_dry_run_tells_what_an_import_would_and_writes_nothing(store: Store, i
     assert store.items() == before
     assert import_(*rows) == told
     assert outcomes(told) == {"created": 122, "updated": 1, "bad": 3}
+
+
+def test_the_largest_rows_fit_into_transactions(store: Store, import_: Import) -> None:
+    texts = ("name", "external_type_display_name", "image_url", "image_alt_text", "customer_key")
+    sizes: list[int] = []
+
+    def largest(letter: str, systems: list[Row]) -> list[Row]:
+        ids = [str(uuid4()) for _ in range(1000)]
+        rest = {"location": {"time_zone": 1000 * letter}, "compatible_credential_manager_acs_system_ids": ids}
+        return [{**row, **dict.fromkeys(texts, 1000 * letter), **rest} for row in systems]
+
+    def measure(request: Any, **_: Any) -> None:
+        sizes.append(len(json.dumps(json.loads(request.body), ensure_ascii=False).encode()))
+
+    store.watch("before-send.dynamodb.TransactWriteItems", measure)
+    systems = [system() for _ in range(30)]
+
+    assert outcomes(import_(*largest("😀", systems))) == {"created": 30}
+    assert outcomes(import_(*largest("😁", systems))) == {"updated": 30}
+    assert 2_000_000 < max(sizes) < 4_000_000
 
 
 # ------------------------------------------------------------------------------------------------------ Meanwhile

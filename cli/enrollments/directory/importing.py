@@ -34,8 +34,8 @@ from enrollments.directory.rows import KINDS, POOL, SYSTEM, BadRow, Problem, Row
 
 # What a request reads at once is 100 items.
 _ROWS_AT_ONCE = 100
-# A transaction has 4 MB; the largest row that is right has 60 kB.
-_ROWS_TOGETHER = 50
+# A transaction has 4 MB; the largest row that is right has 60 kB, and its change names what was there, too.
+_ROWS_TOGETHER = 25
 # Each round but the first answers what somebody else has done to the record in between.
 _ROUNDS = 4
 
