@@ -95,7 +95,9 @@ def import_directory(  # noqa: PLR0913 - options
     "--kind", "kind_names", type=click.Choice(list(KINDS)), multiple=True, help="Only this kind; can be repeated."
 )
 @in_table
-def export(table: Table, workspace_id: str, output: str, format_name: str | None, kind_names: Sequence[str]) -> None:
+def export_directory(
+    table: Table, workspace_id: str, output: str, format_name: str | None, kind_names: Sequence[str]
+) -> None:
     """Export systems, then pools, then ACS users, so that the file can be imported as it is."""
     file_format = Format(format_name) if format_name else format_of(output) or Format.JSONL
     kinds = [KINDS[name] for name in KINDS if name in kind_names or not kind_names]
