@@ -229,6 +229,15 @@ def test_what_is_in_a_system_comes_after_it(import_: Import, make: Callable[...,
     assert outcomes(import_(early, manager, late)) == {"created": 1, "unchanged": 2}
 
 
+def test_a_system_may_change_behind_what_is_in_it(import_: Import) -> None:
+    manager = system()
+    import_(manager)
+
+    results = import_(pool(manager), manager | {"name": "Annex"}, pool(manager), user(manager))
+
+    assert outcomes(results) == {"created": 3, "updated": 1}
+
+
 def test_only_a_credential_manager_has_pools(import_: Import) -> None:
     garage = system(is_credential_manager=False)
 
