@@ -48,6 +48,11 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     places={
+        "directory": _Place(
+            "enrollments.directory.commands",
+            "directory",
+            "Import and export ACS systems, credential pools and ACS users.",
+        ),
         "local": _Place("enrollments.local.commands", "local", "Run the deployed system on this machine, without AWS."),
         "openapi": _Place("enrollments.openapi", "openapi", "Print the API document, made from the code."),
         "tokens": _Place("enrollments.tokens", "tokens", "Issue, list and revoke the tokens of clients."),

@@ -3,44 +3,22 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import wraps
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import Any
 
-import boto3
 import click
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
-from enrollment.errors import ServiceUnavailable
 from enrollment.model import timestamp
-from enrollment.table import CLIENT_CONFIG, Table
+from enrollment.table import Table
 from enrollment.tokens import NewToken, StoredToken, TokenKind, create_token, list_tokens, revoke_token
-from enrollments.failure import failed
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from enrollments.target import Uuid, in_table
 
 _KINDS = {kind.value.replace("_", "-"): kind for kind in TokenKind}
 _DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _TOKEN_ID = re.compile(r"[1-9A-HJ-NP-Za-km-z]{8,12}")
-_TABLE_OUTPUT = "TableName"
-
-type Command = Callable[..., None]
-
-
-class _Uuid(click.ParamType[str]):
-    name = "uuid"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return str(UUID(str(value)))
-        except ValueError:
-            self.fail(f"{value} is no UUID", param, ctx)
 
 
 class _Duration(click.ParamType[timedelta]):
@@ -51,68 +29,6 @@ class _Duration(click.ParamType[timedelta]):
         if match is None:
             self.fail(f"{value} is no duration; write 90m, 12h or 30d", param, ctx)
         return int(match["count"]) * _UNITS[match["unit"]]
-
-
-def _in_table(command: Command) -> Command:
-    """Give a command the options that name a table, and the table; an AWS error becomes a clear line."""
-
-    @click.option("--stack-name", help="The deployed stack; its table is read from its outputs.")
-    @click.option("--table-name", help="The table, instead of a stack.")
-    @click.option(
-        "--endpoint-url",
-        help="A DynamoDB server other than AWS, with --table-name; its region and credentials are those of `make run`.",
-    )
-    @click.option("--region", help="The AWS region; your AWS configuration's by default.")
-    @click.option("--profile", help="The AWS profile; your AWS configuration's by default.")
-    @wraps(command)
-    def with_table(
-        *,
-        stack_name: str | None,
-        table_name: str | None,
-        endpoint_url: str | None,
-        region: str | None,
-        profile: str | None,
-        **options: Any,
-    ) -> None:
-        if bool(stack_name) == bool(table_name):
-            raise click.UsageError("name the table: --stack-name STACK, or --table-name TABLE")
-        if stack_name and endpoint_url:
-            raise click.UsageError("--endpoint-url goes with --table-name: a stack's table is on AWS")
-        try:
-            if endpoint_url and not region and not profile:
-                table = Table(_local_client(endpoint_url), str(table_name))
-            else:
-                session = boto3.session.Session(region_name=region, profile_name=profile)
-                name = table_name or _table_of_stack(session, str(stack_name))
-                client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
-                table = Table(client, name)
-            command(table=table, **options)
-        except ServiceUnavailable as error:
-            raise failed(error.__cause__ or error) from error
-        except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
-            raise failed(error) from error
-
-    return with_table
-
-
-def _local_client(endpoint_url: str) -> "DynamoDBClient":
-    """Return a client of DynamoDB Local and its like as `make run` is: they keep a database for each access key."""
-    return boto3.client(
-        "dynamodb",
-        endpoint_url=endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - a word, no secret
-        config=CLIENT_CONFIG,
-    )
-
-
-def _table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
-    (stack,) = session.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
-    for output in stack.get("Outputs", []):
-        if output.get("OutputKey") == _TABLE_OUTPUT:
-            return str(output["OutputValue"])
-    raise click.ClickException(f"stack {stack_name} has no output {_TABLE_OUTPUT}")
 
 
 @click.group()
@@ -140,7 +56,7 @@ def tokens() -> None:
 @click.option(
     "--workspace-id",
     "workspace_ids",
-    type=_Uuid(),
+    type=Uuid(),
     required=True,
     multiple=True,
     help="The workspace; repeat it for a personal access token of several.",
@@ -148,7 +64,7 @@ def tokens() -> None:
 @click.option(
     "--user-identity-id",
     "user_identity_ids",
-    type=_Uuid(),
+    type=Uuid(),
     multiple=True,
     help="A user identity that a client session sees; can be repeated.",
 )
@@ -156,7 +72,7 @@ def tokens() -> None:
 @click.option("--expires-in", type=_Duration(), metavar="DURATION", help="90m, 12h or 30d; never by default.")
 @click.option("--sandbox", is_flag=True, help="An API key that says of itself that it is one of a sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@_in_table
+@in_table
 def create(  # noqa: PLR0913, PLR0917 - options
     table: Table,
     kind: str,
@@ -192,9 +108,9 @@ def create(  # noqa: PLR0913, PLR0917 - options
 
 
 @tokens.command("list")
-@click.option("--workspace-id", type=_Uuid(), help="Only tokens that may enter this workspace.")
+@click.option("--workspace-id", type=Uuid(), help="Only tokens that may enter this workspace.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@_in_table
+@in_table
 def list_(table: Table, workspace_id: str | None, *, as_json: bool) -> None:
     """List tokens, oldest first; their secrets are not known."""
     found = [token for token in list_tokens(table) if workspace_id is None or workspace_id in token.workspace_ids]
@@ -225,7 +141,7 @@ def list_(table: Table, workspace_id: str | None, *, as_json: bool) -> None:
 @tokens.command()
 @click.argument("token_id")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@_in_table
+@in_table
 def revoke(table: Table, token_id: str, *, as_json: bool) -> None:
     """Revoke the token TOKEN_ID, the ID of `tokens list`.
 

@@ -100,7 +100,7 @@ def get_system(table: Table, caller: Caller, request: AcsSystemRequest) -> AcsSy
         AcsSystemNotFound: There is none.
         ServiceUnavailable: The database stays out of reach.
     """
-    return _acs_system(_require_system(table, caller, request.acs_system_id))
+    return acs_system_of(_require_system(table, caller, request.acs_system_id))
 
 
 def list_systems(
@@ -131,7 +131,7 @@ def list_systems(
             and is_found(request.search, [item["name"], item["acs_system_id"]])
         )
 
-    load = _loader(table, lambda system_id: acs_system_key(caller.workspace_id, system_id), keep, _acs_system)
+    load = _loader(table, lambda system_id: acs_system_key(caller.workspace_id, system_id), keep, acs_system_of)
     return read_page(positions, load, lambda _: True, request.limit)
 
 
@@ -164,7 +164,7 @@ def list_compatible_credential_managers(table: Table, caller: Caller, request: A
         table,
         lambda system_id: acs_system_key(caller.workspace_id, system_id),
         lambda item: item["is_credential_manager"] is True,
-        _acs_system,
+        acs_system_of,
     )
     return read_page(positions, load, lambda _: True, MOST_RECORDS).records
 
@@ -182,7 +182,7 @@ def systems_of_user_identity(table: Table, caller: Caller, user_identity_id: str
         raise UserIdentityNotFound
     systems = _systems_of(table, caller.workspace_id, [user_identity_id])
     systems.sort(key=lambda item: (str(item["created_at"]), str(item["acs_system_id"])), reverse=True)
-    return [_acs_system(item) for item in systems]
+    return [acs_system_of(item) for item in systems]
 
 
 def list_credential_pools(
@@ -260,7 +260,7 @@ def create_user(table: Table, caller: Caller, request: CreateAcsUserRequest) -> 
         raise UserIdentityNotFound
     if refused:
         raise AcsUserAlreadyLinked
-    return _acs_user(acs_user, around)
+    return acs_user_of(acs_user, around)
 
 
 def get_user(table: Table, caller: Caller, request: AcsUserRequest) -> AcsUser:
@@ -390,7 +390,7 @@ def load_acs_users(table: Table, workspace_id: str, acs_user_ids: Sequence[str])
             ),
         ]
     )
-    return [None if key not in found else _acs_user(found[key], around) for key in keys]
+    return [None if key not in found else acs_user_of(found[key], around) for key in keys]
 
 
 def _loader[Record](
@@ -422,7 +422,8 @@ def _systems_of(table: Table, workspace_id: str, user_identity_ids: Iterable[str
     return list(systems.values())
 
 
-def _acs_system(item: Item) -> AcsSystem:
+def acs_system_of(item: Item) -> AcsSystem:
+    """Return the resource of an ACS system."""
     return AcsSystem.model_validate(
         {
             "default_credential_manager_acs_system_id": None,
@@ -449,7 +450,13 @@ def _acs_user_id(table: Table, caller: Caller, request: AcsUserRequest) -> str:
     return str(found[link_key]["acs_user_id"])
 
 
-def _acs_user(item: Item, around: Mapping[Key, Item]) -> AcsUser:
+def acs_user_of(item: Item, around: Mapping[Key, Item]) -> AcsUser:
+    """Return the resource of an ACS user.
+
+    Args:
+        item: The ACS user.
+        around: Its system, and the user identity that it is linked to, as far as there is one.
+    """
     workspace_id = str(item["workspace_id"])
     system = around[acs_system_key(workspace_id, str(item["acs_system_id"]))]
     person: Item = {}

@@ -30,6 +30,7 @@ from enrollment.errors import (
 )
 from enrollment.model import FromQuery, PagedRequest, Pagination
 from enrollment.tokens import NOT_FOR_CLIENT_SESSIONS, Caller, Principal
+from enrollment.wording import in_zods_words, json_type
 
 if TYPE_CHECKING:
     from enrollment.paging import Cursors
@@ -43,21 +44,6 @@ _CORS_REQUEST_HEADERS = ["seam-workspace", "seam-sdk-name", "seam-sdk-version", 
 _CORS_RESPONSE_HEADERS = ["seam-request-id", "Retry-After"]
 _CORS_METHODS = "DELETE,GET,PATCH,POST,PUT"
 _CORS_MAX_AGE_SECONDS = 7200  # browsers keep it no longer
-
-# Pydantic's types of errors in zod's words.
-_MESSAGES = {
-    "missing": "Required",
-    "string_type": "Expected string, received {received}",
-    "bool_type": "Expected boolean, received {received}",
-    "int_type": "Expected number, received {received}",
-    "list_type": "Expected array, received {received}",
-    "model_type": "Expected object, received {received}",
-    "model_attributes_type": "Expected object, received {received}",
-    "greater_than": "Number must be greater than {gt}",
-    "string_too_short": "String must contain at least {min_length} character(s)",
-    "string_too_long": "String must contain at most {max_length} character(s)",
-    "too_long": "Array must contain at most {max_length} element(s)",
-}
 
 type ProxyEvent = dict[str, Any]
 type ProxyResponse = dict[str, Any]
@@ -307,7 +293,7 @@ def _read_json(body: str) -> dict[str, Any]:
     if isinstance(document, list):  # an array counts as no parameters
         return {}
     if not isinstance(document, dict):
-        raise InvalidInput([(None, f"Expected object, received {_json_type(document)}")])
+        raise InvalidInput([(None, f"Expected object, received {json_type(document)}")])
     return document
 
 
@@ -323,22 +309,7 @@ def _problem(error: Mapping[str, Any]) -> tuple[str | None, str]:
     """Return one of Pydantic's errors as a field and zod's words for it."""
     # The location begins with where the parameters came from: ("body", "user_identity_id").
     field = str(error["loc"][1]) if len(error["loc"]) > 1 else None
-    if error["type"] not in _MESSAGES:  # the model's own rules speak zod's language already
-        return field, error["msg"]
-    message = _MESSAGES[error["type"]]
-    return field, message.format(received=_json_type(error["input"]), **error.get("ctx", {}))
-
-
-def _json_type(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, list):
-        return "array"
-    return "object" if isinstance(value, dict) else "number"
+    return field, in_zods_words(error)
 
 
 def _error_response(error: EnrollmentError) -> ProxyResponse:

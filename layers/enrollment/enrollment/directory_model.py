@@ -56,8 +56,8 @@ _LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 # An item of DynamoDB has 400 kB, a partition key 2 kB.
 _LONGEST_KEY = 400
 _LONGEST_EMAIL_ADDRESS = 254  # RFC 5321
-_LONGEST_TEXT = 1000
-_MOST_IDS = 1000
+LONGEST_TEXT = 1000
+MOST_IDS = 1000
 # Each takes six actions of the transaction of 100 that creates a user identity.
 _MOST_ACS_SYSTEMS = 15
 
@@ -112,35 +112,35 @@ def _schema(type_: str = "string", *, nullable: bool = False, **more: JsonDict |
     return WithJsonSchema({"type": [type_, "null"] if nullable else type_, **more})
 
 
-_Text = Annotated[StrictStr, Field(min_length=1, max_length=_LONGEST_TEXT)]
+Text = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_TEXT)]
 _Key = Annotated[StrictStr, Field(min_length=1, max_length=_LONGEST_KEY)]
 _EmailAddress = Annotated[StrictStr, Field(max_length=_LONGEST_EMAIL_ADDRESS), _matching(_EMAIL_ADDRESS, "email")]
 _PhoneNumber = Annotated[StrictStr, _matching(_PHONE_NUMBER, "phone number")]
-_Moment = Annotated[datetime, BeforeValidator(_moment)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 _EMAIL_ADDRESS_SCHEMA: dict[str, Any] = {"pattern": f"^{_EMAIL_ADDRESS}$", "maxLength": _LONGEST_EMAIL_ADDRESS}
 _PHONE_NUMBER_SCHEMA: dict[str, Any] = {"pattern": f"^{_PHONE_NUMBER.replace('\\+', '[+]')}$"}
-_TEXT_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": _LONGEST_TEXT}
+_TEXT_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": LONGEST_TEXT}
 _KEY_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": _LONGEST_KEY}
 
 # Nullable: ``None`` is null and absent alike, which ``model_fields_set`` tells apart where it matters.
-NullableText = Annotated[_Text | None, _schema(nullable=True, **_TEXT_SCHEMA)]
+NullableText = Annotated[Text | None, _schema(nullable=True, **_TEXT_SCHEMA)]
 NullableKey = Annotated[_Key | None, _schema(nullable=True, **_KEY_SCHEMA)]
 NullableEmailAddress = Annotated[_EmailAddress | None, _schema(nullable=True, **_EMAIL_ADDRESS_SCHEMA)]
 NullablePhoneNumber = Annotated[_PhoneNumber | None, _schema(nullable=True, **_PHONE_NUMBER_SCHEMA)]
 # Optional: ``None`` is how an absent parameter reads, null is refused.
-OptionalText = Annotated[_Text | None, refuse_null("string"), _schema(**_TEXT_SCHEMA)]
+OptionalText = Annotated[Text | None, refuse_null("string"), _schema(**_TEXT_SCHEMA)]
 OptionalKey = Annotated[_Key | None, refuse_null("string"), _schema(**_KEY_SCHEMA)]
 OptionalEmailAddress = Annotated[_EmailAddress | None, refuse_null("string"), _schema(**_EMAIL_ADDRESS_SCHEMA)]
 OptionalPhoneNumber = Annotated[_PhoneNumber | None, refuse_null("string"), _schema(**_PHONE_NUMBER_SCHEMA)]
-OptionalMoment = Annotated[_Moment | None, refuse_null("string"), _schema(format="date-time")]
-NullableMoment = Annotated[_Moment | None, _schema(nullable=True, format="date-time")]
+OptionalMoment = Annotated[Moment | None, refuse_null("string"), _schema(format="date-time")]
+NullableMoment = Annotated[Moment | None, _schema(nullable=True, format="date-time")]
 _UUIDS_SCHEMA: dict[str, Any] = {"items": {"type": "string", "format": "uuid"}}
 OptionalUuids = Annotated[
-    Annotated[list[Uuid], Field(max_length=_MOST_IDS)] | None,
+    Annotated[list[Uuid], Field(max_length=MOST_IDS)] | None,
     refuse_null("array"),
     _ARRAY_OF_QUERY,
-    _schema("array", maxItems=_MOST_IDS, **_UUIDS_SCHEMA),
+    _schema("array", maxItems=MOST_IDS, **_UUIDS_SCHEMA),
 ]
 Limit = Annotated[
     StrictInt,
@@ -304,7 +304,7 @@ class AccessScheduleRequest(Request):
 class CreateAcsUserRequest(Request):
     """The body of ``/acs/users/create``."""
 
-    full_name: Annotated[StrictStr, Field(max_length=_LONGEST_TEXT, description="Full name of the ACS user.")]
+    full_name: Annotated[StrictStr, Field(max_length=LONGEST_TEXT, description="Full name of the ACS user.")]
     acs_system_id: Annotated[Uuid, Field(description="ID of the access system to add it to.")]
     email_address: Annotated[OptionalEmailAddress, Field(description="Email address.")] = None
     email: Annotated[

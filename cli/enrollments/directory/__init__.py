@@ -1,0 +1,1 @@
+"""The directory from and to files: ACS systems, their credential pools and their users."""

@@ -1,0 +1,82 @@
+"""Export a workspace's directory as resources that can be imported as they are."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import batched
+from typing import Any
+
+from enrollment.acs import acs_system_of, acs_user_of
+from enrollment.directory_model import AcsCredentialPool
+from enrollment.table import (
+    MOST_KEYS,
+    Item,
+    Table,
+    acs_credential_pool_listing_key,
+    acs_system_key,
+    acs_system_listing_key,
+    acs_user_listing_key,
+    elements,
+    listed_id,
+)
+from enrollments.directory.rows import KINDS, POOL, SYSTEM, USER, Kind
+
+type _Resource = Mapping[str, Any]
+
+# Without a limit a request reads 1 MB of entries, which are 20 MB once they are objects.
+_ENTRIES_AT_ONCE = 1000
+
+
+def export_resources(table: Table, workspace_id: str, kinds: Sequence[Kind]) -> Iterator[tuple[Kind, _Resource]]:
+    """Yield a workspace's systems, then their pools, then its ACS users, oldest first, reading on as they are taken.
+
+    They are what the API answers, with two differences: a system has the properties that only an import knows, and an
+    ACS user does not name the user identity that it is linked to, because an import makes no links.
+
+    Args:
+        table: The table.
+        workspace_id: The workspace.
+        kinds: Only these.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    export: Mapping[str, Callable[[Table, str], Iterator[_Resource]]] = {
+        SYSTEM.name: _systems,
+        POOL.name: _pools,
+        USER.name: _users,
+    }
+    for kind in KINDS.values():
+        if kind in kinds:
+            yield from ((kind, resource) for resource in export[kind.name](table, workspace_id))
+
+
+def _systems(table: Table, workspace_id: str) -> Iterator[_Resource]:
+    for item in _listed(table, workspace_id, SYSTEM, acs_system_listing_key(workspace_id, "", "").pk):
+        resource = acs_system_of(item).model_dump(mode="json")
+        if compatible := elements(item.get("compatible_credential_manager_acs_system_ids")):
+            resource["compatible_credential_manager_acs_system_ids"] = compatible
+        if "customer_key" in item:
+            resource["customer_key"] = item["customer_key"]
+        yield resource
+
+
+def _pools(table: Table, workspace_id: str) -> Iterator[_Resource]:
+    for entry in table.walk(acs_system_listing_key(workspace_id, "", "").pk, at_once=_ENTRIES_AT_ONCE):
+        listing = acs_credential_pool_listing_key(workspace_id, listed_id(str(entry["sk"])), "", "").pk
+        for item in _listed(table, workspace_id, POOL, listing):
+            yield AcsCredentialPool.model_validate(item).model_dump(mode="json")
+
+
+def _users(table: Table, workspace_id: str) -> Iterator[_Resource]:
+    items = _listed(table, workspace_id, USER, acs_user_listing_key(workspace_id, "", "").pk)
+    for some in batched(items, MOST_KEYS, strict=False):
+        systems = table.get_all(acs_system_key(workspace_id, str(item["acs_system_id"])) for item in some)
+        for item in some:
+            unlinked = {name: value for name, value in item.items() if name != "user_identity_id"}
+            yield acs_user_of(unlinked, systems).model_dump(mode="json")
+
+
+def _listed(table: Table, workspace_id: str, kind: Kind, listing: str) -> Iterator[Item]:
+    for entries in batched(table.walk(listing, at_once=_ENTRIES_AT_ONCE), MOST_KEYS, strict=False):
+        keys = [kind.key(workspace_id, listed_id(str(entry["sk"]))) for entry in entries]
+        found = table.get_all(keys)
+        yield from (found[key] for key in keys if key in found)

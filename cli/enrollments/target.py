@@ -1,0 +1,103 @@
+"""Which table a command works on: a deployed stack's, or any other."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import boto3
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from enrollment.errors import ServiceUnavailable
+from enrollment.table import CLIENT_CONFIG, Table
+from enrollments.failure import failed
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_TABLE_OUTPUT = "TableName"
+
+type Command = Callable[..., None]
+
+# How a command finds out that AWS does not do what it asks.
+AWS_ERRORS = (ServiceUnavailable, BotoCoreError, ClientError, ResponseParserError)
+
+
+class Uuid(click.ParamType[str]):
+    """A UUID, written as ids are stored."""
+
+    name = "uuid"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it in lower case."""
+        try:
+            return str(UUID(str(value)))
+        except ValueError:
+            self.fail(f"{value} is no UUID", param, ctx)
+
+
+def in_table(command: Command) -> Command:
+    """Give a command the options that name a table, and the table; an AWS error becomes a clear line."""
+
+    @click.option("--stack-name", help="The deployed stack; its table is read from its outputs.")
+    @click.option("--table-name", help="The table, instead of a stack.")
+    @click.option(
+        "--endpoint-url",
+        help="A DynamoDB server other than AWS, with --table-name; its region and credentials are those of `make run`.",
+    )
+    @click.option("--region", help="The AWS region; your AWS configuration's by default.")
+    @click.option("--profile", help="The AWS profile; your AWS configuration's by default.")
+    @wraps(command)
+    def with_table(
+        *,
+        stack_name: str | None,
+        table_name: str | None,
+        endpoint_url: str | None,
+        region: str | None,
+        profile: str | None,
+        **options: Any,
+    ) -> None:
+        if bool(stack_name) == bool(table_name):
+            raise click.UsageError("name the table: --stack-name STACK, or --table-name TABLE")
+        if stack_name and endpoint_url:
+            raise click.UsageError("--endpoint-url goes with --table-name: a stack's table is on AWS")
+        try:
+            if endpoint_url and not region and not profile:
+                table = Table(_local_client(endpoint_url), str(table_name))
+            else:
+                session = boto3.session.Session(region_name=region, profile_name=profile)
+                name = table_name or _table_of_stack(session, str(stack_name))
+                client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
+                table = Table(client, name)
+            command(table=table, **options)
+        except (*AWS_ERRORS, ValueError) as error:
+            raise failed(reason_of(error)) from error
+
+    return with_table
+
+
+def reason_of(error: BaseException) -> object:
+    """Return what says best why AWS has failed."""
+    return error.__cause__ or error if isinstance(error, ServiceUnavailable) else error
+
+
+def _local_client(endpoint_url: str) -> "DynamoDBClient":
+    """Return a client of DynamoDB Local and its like as `make run` is: they keep a database for each access key."""
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - a word, no secret
+        config=CLIENT_CONFIG,
+    )
+
+
+def _table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
+    (stack,) = session.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+    for output in stack.get("Outputs", []):
+        if output.get("OutputKey") == _TABLE_OUTPUT:
+            return str(output["OutputValue"])
+    raise click.ClickException(f"stack {stack_name} has no output {_TABLE_OUTPUT}")
