@@ -3,15 +3,12 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from enrollment.table import create_client
-from enrollments.local.stack import Stack, open_stack
-from tests.conftest import PROJECT, Store
+from enrollments.local.stack import Stack
+from tests.conftest import PROJECT
 
 EVENTS = PROJECT / "events"
 
@@ -147,36 +144,6 @@ TOKENS = {
     "authorizer_revoked_api_key": ("Deny", "API Key has been revoked"),
     "authorizer_jwt": ("Deny", "A JWT was used instead of an API key"),
 }
-
-
-@pytest.fixture(scope="module")
-def whole_log() -> io.StringIO:
-    return io.StringIO()
-
-
-@pytest.fixture(scope="module")
-def started(project: Path, whole_log: io.StringIO) -> Iterator[Stack]:
-    with open_stack(project / "template.yaml", log=whole_log, terminal=io.StringIO()) as stack:
-        yield stack
-
-
-@pytest.fixture
-def log(whole_log: io.StringIO) -> io.StringIO:
-    whole_log.seek(0)
-    whole_log.truncate()
-    return whole_log
-
-
-@pytest.fixture(scope="module")
-def client(started: Stack) -> Any:  # noqa: ARG001 - the stack's environment leads to its table
-    return create_client()
-
-
-@pytest.fixture
-def stack(started: Stack, client: Any) -> Stack:
-    """The stack as it is after its start: with the demo workspaces and nothing launched."""
-    Store(started.table, client, "enrollments-Table").restore(started.demo.items)
-    return started
 
 
 def event(name: str) -> dict[str, Any]:
