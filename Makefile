@@ -40,7 +40,7 @@ test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chro
 	@$(BIN)/pytest -m browser -n 0 $(ARGS) tests/acceptance
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
-	@$(BIN)/pytest -m schemathesis --dist load $(ARGS) tests/acceptance
+	@$(BIN)/pytest -m schemathesis -n 3 --dist load $(ARGS) tests/acceptance
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
