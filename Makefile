@@ -22,7 +22,7 @@ NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-document test-javascript check format openapi build deploy lock lock-javascript clean node
+.PHONY: help run invoke test test-browser test-document test-javascript check format openapi published build deploy lock lock-javascript clean node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chro
 	@$(BIN)/pytest -m browser -n 0 $(ARGS) tests/acceptance
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
-	@$(BIN)/pytest -m schemathesis $(ARGS) tests/acceptance
+	@$(BIN)/pytest -m schemathesis -n 3 --dist load $(ARGS) tests/acceptance
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
@@ -49,7 +49,7 @@ check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy functions/enrollment_automations/app.py
+	$(foreach app,$(filter-out functions/authorizer/%,$(wildcard functions/*/app.py)),$(BIN)/mypy $(app) &&) true
 	$(BIN)/enrollments openapi --check openapi.json
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 
@@ -59,6 +59,9 @@ format: .venv/dev.stamp ## format and fix what can be fixed
 
 openapi: .venv/run.stamp ## renew openapi.json, the API document, from the code
 	@$(BIN)/enrollments openapi > openapi.json
+
+published: .venv/dev.stamp ## renew tests/acceptance/published_schemas.json, for who has Seam's OpenAPI document
+	@$(BIN)/python -m tests.acceptance.published
 
 build: .venv-sam/stamp ## both layers and the functions, as they are deployed
 	@SAM_CLI_TELEMETRY=0 $(SAM) build

@@ -62,9 +62,9 @@ def list_systems(request: Annotated[ListAcsSystemsRequest, Body()]) -> AcsSystem
 
 @api.route("/acs/systems/list_compatible_credential_manager_acs_systems", "GET", "POST", errors=[AcsSystemNotFound])
 def list_compatible_credential_managers(request: Annotated[AcsSystemRequest, Body()]) -> AcsSystemsResponse:
-    """List the credential managers that can issue credentials for an access system.
+    """List the credential managers that can issue credentials for an access system, newest first.
 
-    Those that the system names; if it names none, all of the workspace.
+    Those that the access system names; if it names none, all of the workspace.
     """
     found = acs.list_compatible_credential_managers(table, api.caller, request)
     return AcsSystemsResponse(acs_systems=found)
@@ -100,7 +100,10 @@ def get_user(request: Annotated[AcsUserRequest, Body()]) -> AcsUserResponse:
 
 @api.route("/acs/users/list", "GET", "POST", errors=[], for_client_sessions=True)
 def list_users(request: Annotated[ListAcsUsersRequest, Body()]) -> AcsUsersPageResponse:
-    """List ACS users, newest first."""
+    """List ACS users, newest first.
+
+    A client session sees those of its user identities.
+    """
     page = acs.list_users(table, api.caller, request, api.position(cursors, request))
     pagination = api.pagination(cursors, request, page.next_position)
     return AcsUsersPageResponse(acs_users=page.records, pagination=pagination)

@@ -61,7 +61,11 @@ known = automations.known_items()
     ],
 )
 def launch(request: Annotated[LaunchRequest, Body()]) -> AutomationResponse:
-    """Launch an enrollment automation."""
+    """Launch an enrollment automation.
+
+    One exists for each user identity and credential manager. The same launch again answers with the same automation, so
+    it can be repeated safely; one with other parameters is a 409.
+    """
     launched = automations.launch(table, known, api.caller, request)
     outcome = "Replayed" if launched.is_replay else "Launched"
     _count(outcome)

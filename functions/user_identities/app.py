@@ -59,9 +59,9 @@ def get(request: Annotated[GetUserIdentityRequest, Body()]) -> UserIdentityRespo
 
 @api.route(f"{_ROOT}/list", "GET", "POST", errors=[], for_client_sessions=True)
 def list_(request: Annotated[ListUserIdentitiesRequest, Body()]) -> UserIdentitiesResponse:
-    """List user identities.
+    """List user identities, newest first.
 
-    Newest first; with `credential_manager_acs_system_id` alone, in no such order.
+    In no such order with `credential_manager_acs_system_id` alone. A client session sees its own.
     """
     after = api.position(cursors, request)
     page = user_identities.list_page(table, api.caller, request, after)
@@ -79,7 +79,10 @@ def update(request: Annotated[UpdateUserIdentityRequest, Body()]) -> DoneRespons
 
 @api.route(f"{_ROOT}/delete", "DELETE", "POST", errors=[UserIdentityNotFound])
 def delete(request: Annotated[UserIdentityRequest, Body()]) -> DoneResponse:
-    """Delete a user identity with its enrollment automations, and unlink its ACS users."""
+    """Delete a user identity with its enrollment automations, and unlink its ACS users.
+
+    A deletion that was interrupted, or takes longer than a request may (503), is gone on with by the next one.
+    """
     user_identities.delete(table, api.caller, request)
     logger.info("deleted", user_identity_id=request.user_identity_id)
     return DoneResponse()
@@ -92,7 +95,10 @@ def delete(request: Annotated[UserIdentityRequest, Body()]) -> DoneResponse:
     errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserAlreadyLinked, UserIdentityAlreadyExists],
 )
 def add_acs_user(request: Annotated[AddAcsUserRequest, Body()]) -> DoneResponse:
-    """Link an ACS user to a user identity."""
+    """Link an ACS user to a user identity.
+
+    One that is linked to it already stays so. A user identity has at most one ACS user in each access system.
+    """
     user_identities.add_acs_user(table, api.caller, request)
     logger.info("linked", acs_user_id=request.acs_user_id)
     return DoneResponse()

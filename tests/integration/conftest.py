@@ -1,7 +1,9 @@
-"""The use cases of the directory, called for one workspace."""
+"""The use cases of the directory, called for one workspace; and the stack without HTTP, as it is after its start."""
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,8 +30,9 @@ from enrollment.directory_model import (
 )
 from enrollment.model import DeleteRequest, EnrollmentAutomation, LaunchRequest, ListRequest
 from enrollment.paging import Page
-from enrollment.table import Table
+from enrollment.table import Table, create_client
 from enrollment.tokens import Caller
+from enrollments.local.stack import Stack, open_stack
 from tests.conftest import Store, Workspace
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -167,3 +170,33 @@ def outage(store: Store, monkeypatch: pytest.MonkeyPatch) -> Outage:
     outage = Outage()
     store.watch("before-send.dynamodb", outage.lose)
     return outage
+
+
+@pytest.fixture(scope="module")
+def whole_log() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def started(project: Path, whole_log: io.StringIO) -> Iterator[Stack]:
+    with open_stack(project / "template.yaml", log=whole_log, terminal=io.StringIO()) as stack:
+        yield stack
+
+
+@pytest.fixture
+def log(whole_log: io.StringIO) -> io.StringIO:
+    whole_log.seek(0)
+    whole_log.truncate()
+    return whole_log
+
+
+@pytest.fixture(scope="module")
+def client(started: Stack) -> Any:  # noqa: ARG001 - the stack's environment leads to its table
+    return create_client()
+
+
+@pytest.fixture
+def stack(started: Stack, client: Any) -> Stack:
+    """The stack as it is after its start: with the demo workspaces and nothing launched."""
+    Store(started.table, client, "enrollments-Table").restore(started.demo.items)
+    return started

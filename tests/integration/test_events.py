@@ -3,15 +3,12 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from enrollment.table import create_client
-from enrollments.local.stack import Stack, open_stack
-from tests.conftest import PROJECT, Store
+from enrollments.local.stack import Stack
+from tests.conftest import PROJECT
 
 EVENTS = PROJECT / "events"
 
@@ -57,7 +54,87 @@ OTHERS = {
     "delete_with_client_session": (401, "unauthorized"),
     "launch_preflight": (404, "route_not_found"),
 }
-REQUESTS = LAUNCHES | OTHERS
+USER_IDENTITIES = {
+    "user_identities_create": (200, None),
+    "user_identities_create_no_parameters": (200, None),
+    "user_identities_create_taken_email_address": (409, "user_identity_already_exists"),
+    "user_identities_create_invalid_types": (400, "invalid_input"),
+    "user_identities_create_other_workspaces_acs_system": (404, "acs_system_not_found"),
+    "user_identities_create_with_client_session": (401, "unauthorized"),
+    "user_identities_get": (200, None),
+    "user_identities_get_by_get": (200, None),
+    "user_identities_get_of_key_by_get": (200, None),
+    "user_identities_get_no_parameters": (400, "invalid_input"),
+    "user_identities_get_other_workspaces_user_identity": (404, "user_identity_not_found"),
+    "user_identities_get_with_client_session": (401, "unauthorized"),
+    "user_identities_list": (200, None),
+    "user_identities_list_by_get": (200, None),
+    "user_identities_list_several_ids_by_get": (200, None),
+    "user_identities_list_next_page": (200, None),
+    "user_identities_list_next_page_by_get": (200, None),
+    "user_identities_list_tampered_page_cursor": (400, "invalid_input"),
+    "user_identities_list_page_cursor_of_other_parameters": (400, "invalid_input"),
+    "user_identities_list_with_client_session": (200, None),
+    "user_identities_update": (200, None),
+    "user_identities_update_by_patch": (200, None),
+    "user_identities_update_by_patch_no_content_type": (400, "invalid_content_type"),
+    "user_identities_update_taken_email_address": (409, "user_identity_already_exists"),
+    "user_identities_update_unknown": (404, "user_identity_not_found"),
+    "user_identities_delete": (200, None),
+    "user_identities_delete_by_delete": (200, None),
+    "user_identities_delete_other_workspaces_user_identity": (404, "user_identity_not_found"),
+    "user_identities_delete_with_client_session": (401, "unauthorized"),
+    "user_identities_add_acs_user": (200, None),
+    "user_identities_add_acs_user_by_put": (200, None),
+    "user_identities_add_acs_user_to_new_key_by_put": (200, None),
+    "user_identities_add_acs_user_of_other_user_identity": (409, "acs_user_already_linked"),
+    "user_identities_add_acs_user_other_workspaces_acs_user": (404, "acs_user_not_found"),
+    "user_identities_remove_acs_user": (200, None),
+    "user_identities_remove_acs_user_by_delete": (200, None),
+    "user_identities_remove_acs_user_in_use": (409, "acs_user_in_use"),
+    "user_identities_remove_acs_user_of_other_user_identity": (404, "acs_user_not_found"),
+    "user_identities_list_acs_users": (200, None),
+    "user_identities_list_acs_users_by_get": (200, None),
+    "user_identities_list_acs_systems": (200, None),
+    "user_identities_list_acs_systems_by_get": (200, None),
+    "user_identities_list_acs_systems_with_client_session": (200, None),
+    "user_identities_list_acs_systems_with_client_session_of_other_user_identity": (404, "user_identity_not_found"),
+}
+ACS = {
+    "acs_systems_get": (200, None),
+    "acs_systems_get_by_get": (200, None),
+    "acs_systems_get_other_workspaces_acs_system": (404, "acs_system_not_found"),
+    "acs_systems_get_with_client_session": (401, "unauthorized"),
+    "acs_systems_list": (200, None),
+    "acs_systems_list_by_get": (200, None),
+    "acs_systems_list_with_client_session": (200, None),
+    "acs_systems_list_compatible_credential_manager_acs_systems": (200, None),
+    "acs_systems_list_compatible_credential_manager_acs_systems_by_get": (200, None),
+    "acs_credential_pools_list": (200, None),
+    "acs_credential_pools_list_by_get": (200, None),
+    "acs_credential_pools_list_unknown_acs_system": (404, "acs_system_not_found"),
+    "acs_users_create": (200, None),
+    "acs_users_create_without_options": (200, None),
+    "acs_users_create_for_user_identity": (200, None),
+    "acs_users_create_second_for_user_identity": (409, "acs_user_already_linked"),
+    "acs_users_create_ended_access_schedule": (400, "invalid_input"),
+    "acs_users_create_unknown_access_group": (404, "acs_access_group_not_found"),
+    "acs_users_get": (200, None),
+    "acs_users_get_by_get": (200, None),
+    "acs_users_get_of_user_identity_by_get": (200, None),
+    "acs_users_get_of_other_acs_system": (400, "acs_user_not_in_acs_system"),
+    "acs_users_get_both": (400, "invalid_input"),
+    "acs_users_list": (200, None),
+    "acs_users_list_by_get": (200, None),
+    "acs_users_list_invalid_limit_by_get": (400, "invalid_input"),
+    "acs_users_list_with_client_session": (200, None),
+    "acs_users_delete": (200, None),
+    "acs_users_delete_by_delete": (200, None),
+    "acs_users_delete_in_use": (409, "acs_user_in_use"),
+    "acs_users_delete_other_workspaces_acs_user": (404, "acs_user_not_found"),
+    "acs_users_delete_with_client_session": (401, "unauthorized"),
+}
+REQUESTS = LAUNCHES | OTHERS | USER_IDENTITIES | ACS
 TOKENS = {
     "authorizer_api_key": ("Allow", None),
     "authorizer_personal_access_token": ("Allow", None),
@@ -67,36 +144,6 @@ TOKENS = {
     "authorizer_revoked_api_key": ("Deny", "API Key has been revoked"),
     "authorizer_jwt": ("Deny", "A JWT was used instead of an API key"),
 }
-
-
-@pytest.fixture(scope="module")
-def whole_log() -> io.StringIO:
-    return io.StringIO()
-
-
-@pytest.fixture(scope="module")
-def started(project: Path, whole_log: io.StringIO) -> Iterator[Stack]:
-    with open_stack(project / "template.yaml", log=whole_log, terminal=io.StringIO()) as stack:
-        yield stack
-
-
-@pytest.fixture
-def log(whole_log: io.StringIO) -> io.StringIO:
-    whole_log.seek(0)
-    whole_log.truncate()
-    return whole_log
-
-
-@pytest.fixture(scope="module")
-def client(started: Stack) -> Any:  # noqa: ARG001 - the stack's environment leads to its table
-    return create_client()
-
-
-@pytest.fixture
-def stack(started: Stack, client: Any) -> Stack:
-    """The stack as it is after its start: with the demo workspaces and nothing launched."""
-    Store(started.table, client, "enrollments-Table").restore(started.demo.items)
-    return started
 
 
 def event(name: str) -> dict[str, Any]:
@@ -140,7 +187,17 @@ def test_a_client_sessions_policy_names_what_it_may_read(stack: Stack) -> None:
     assert statement == {
         "Action": "execute-api:Invoke",
         "Effect": "Allow",
-        "Resource": [f"{stage}/*/user_identities/enrollment_automations/{name}" for name in ("get", "list")],
+        "Resource": [
+            f"{stage}/*/{route}"
+            for route in (
+                "acs/systems/list",
+                "acs/users/list",
+                "user_identities/enrollment_automations/get",
+                "user_identities/enrollment_automations/list",
+                "user_identities/list",
+                "user_identities/list_acs_systems",
+            )
+        ],
     }
 
 
@@ -209,6 +266,15 @@ def test_what_is_not_json_is_said_so(stack: Stack, body: str) -> None:
     response = stack.invoke(event("launch") | {"body": body})
 
     assert (response["statusCode"], json.loads(response["body"])["error"]["type"]) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize(("limit", "status"), [("9" * 20, 200), ("9" * 4300, 200), ("9" * 4301, 400), ("1.0", 400)])
+def test_a_limit_in_a_query_string_is_any_whole_number(stack: Stack, limit: str, status: int) -> None:
+    response = stack.invoke(
+        event("user_identities_list_by_get") | {"multiValueQueryStringParameters": {"limit": [limit]}}
+    )
+
+    assert response["statusCode"] == status
 
 
 def test_a_base64_body_is_read(stack: Stack) -> None:

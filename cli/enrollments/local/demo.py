@@ -12,12 +12,13 @@ from enrollment.acs import stored_acs_credential_pool, stored_acs_system
 from enrollment.acs_users import stored_acs_user
 from enrollment.automations import stored_automation
 from enrollment.model import EnrollmentAutomation, LaunchRequest, timestamp
-from enrollment.table import Item, Key, Table, put_new, token_key, token_listing_key
+from enrollment.table import Item, Key, Table, acs_user_link_key, page_cursor_key, put_new, token_key, token_listing_key
 from enrollment.tokens import NewToken, TokenKind
 from enrollment.user_identities import stored_user_identity
 
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
+_CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in events and examples stay good
 
 
 def _id(number: int) -> str:
@@ -58,6 +59,8 @@ def demo() -> Demo:
         "OTHER_CREDENTIAL_MANAGER_ACS_USER_ID": _id(0x42),
         "ENROLLED_USER_IDENTITY_ID": _id(0x14),
         "ENROLLMENT_AUTOMATION_ID": _id(0x51),
+        "ACS_USER_ID": _id(0x44),
+        "ENROLLED_ACS_USER_ID": _id(0x45),
         "EXPIRED_SEAM_API_KEY": _token("testDxpd"),
         "REVOKED_SEAM_API_KEY": _token("testDrev"),
         "OTHER_SEAM_API_KEY": _token("testDtwo"),
@@ -85,15 +88,16 @@ def demo() -> Demo:
     workspaces = (workspace_id, other_workspace_id)
     session = NewToken(TokenKind.CLIENT_SESSION, [workspace_id], [v["USER_IDENTITY_ID"]], "Demo session")
     items: dict[Key, Item] = {
+        page_cursor_key(): {"secret": _CURSOR_SECRET},
         **_token_items("testDemo", NewToken(TokenKind.API_KEY, [workspace_id], name="Demo")),
         **_token_items("testDtwo", NewToken(TokenKind.API_KEY, [other_workspace_id], name="Other workspace")),
         **_token_items("testDxpd", NewToken(TokenKind.API_KEY, [workspace_id], name="Expired", expires_at=past)),
         **_token_items("testDrev", NewToken(TokenKind.API_KEY, [workspace_id], name="Revoked"), revoked_at=past),
         **_token_items("at1testDemo", NewToken(TokenKind.PERSONAL_ACCESS_TOKEN, workspaces, name="Demo person")),
         **_token_items("cst1testDemo", session),
-        **_user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe"),
+        **_user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe", v["ACS_USER_ID"]),
         **_user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
-        **_user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe"),
+        **_user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe", v["ENROLLED_ACS_USER_ID"]),
         **stored_automation(automation, launched),
         **_user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
         **_acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
@@ -108,6 +112,14 @@ def demo() -> Demo:
         **_acs_user(workspace_id, v["CREDENTIAL_MANAGER_ACS_USER_ID"], v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]),
         **_acs_user(
             workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_USER_ID"], v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]
+        ),
+        **_linked_acs_user(workspace_id, v["ACS_USER_ID"], v["ACS_SYSTEM_ID"], v["USER_IDENTITY_ID"], "Jane Doe"),
+        **_linked_acs_user(
+            workspace_id,
+            v["ENROLLED_ACS_USER_ID"],
+            v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+            v["ENROLLED_USER_IDENTITY_ID"],
+            "Ann Loe",
         ),
         **_acs_user(other_workspace_id, v["OTHER_WORKSPACE_ACS_USER_ID"], v["OTHER_WORKSPACE_ACS_SYSTEM_ID"]),
     }
@@ -132,8 +144,11 @@ def _token_items(short: str, new: NewToken, *, revoked_at: datetime | None = Non
     return {token_key(short): {**record, **revocation}, token_listing_key(short): {}}
 
 
-def _user_identity(workspace_id: str, user_identity_id: str, full_name: str) -> dict[Key, Item]:
+def _user_identity(
+    workspace_id: str, user_identity_id: str, full_name: str, acs_user_id: str | None = None
+) -> dict[Key, Item]:
     name = full_name.lower().replace(" ", ".")
+    linked = {} if acs_user_id is None else {"acs_user_ids": frozenset({acs_user_id})}
     return stored_user_identity(
         {
             "user_identity_id": user_identity_id,
@@ -142,6 +157,7 @@ def _user_identity(workspace_id: str, user_identity_id: str, full_name: str) -> 
             "full_name": full_name,
             "email_address": f"{name}@example.com",
             "created_at": _CREATED_AT,
+            **linked,
         }
     )
 
@@ -191,3 +207,21 @@ def _acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str) -> dict[K
             "created_at": _CREATED_AT,
         }
     )
+
+
+def _linked_acs_user(
+    workspace_id: str, acs_user_id: str, acs_system_id: str, user_identity_id: str, full_name: str
+) -> dict[Key, Item]:
+    stored = stored_acs_user(
+        {
+            "acs_user_id": acs_user_id,
+            "acs_system_id": acs_system_id,
+            "workspace_id": workspace_id,
+            "user_identity_id": user_identity_id,
+            "full_name": full_name,
+            "email_address": f"{full_name.lower().replace(' ', '.')}@example.com",
+            "access_starts_at": _CREATED_AT,
+            "created_at": _CREATED_AT,
+        }
+    )
+    return {**stored, acs_user_link_key(workspace_id, user_identity_id, acs_system_id): {"acs_user_id": acs_user_id}}

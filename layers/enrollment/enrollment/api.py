@@ -73,6 +73,12 @@ class Route:
         model: type[BaseModel] = get_type_hints(self.handler)["request"]
         return model
 
+    @property
+    def response(self) -> type[BaseModel]:
+        """The model of its answer."""
+        model: type[BaseModel] = get_type_hints(self.handler)["return"]
+        return model
+
 
 class Api:
     """The API's side of a function.

@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     StrictInt,
     StrictStr,
@@ -22,7 +23,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic.config import JsonDict
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from enrollment.model import (
     NULL_OF_QUERY,
@@ -58,6 +60,7 @@ _LONGEST_KEY = 400
 _LONGEST_EMAIL_ADDRESS = 254  # RFC 5321
 LONGEST_TEXT = 1000
 MOST_IDS = 1000
+_MOST_DIGITS = 4300  # what Python reads of a number, in a body's JSON too
 # Each takes six actions of the transaction of 100 that creates a user identity.
 _MOST_ACS_SYSTEMS = 15
 
@@ -101,7 +104,8 @@ def _number(value: Any) -> Any:
 
 def _number_of_query(values: Sequence[str]) -> Any:
     (text, *others) = values
-    return int(text) if not others and re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else text
+    is_number = not others and re.fullmatch(r"-?\d+", text, re.ASCII) and len(text) <= _MOST_DIGITS
+    return int(text) if is_number else text
 
 
 # Newer SDKs write an array without elements as nothing.
@@ -153,8 +157,20 @@ Limit = Annotated[
 NullableFilter = Annotated[StrictStr | None, NULL_OF_QUERY, _schema(nullable=True)]
 
 
+class _NeverNull:
+    """Beside ``Model | None``: ``None`` is how something absent reads; neither JSON nor its schema has it."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        (described,) = (one for one in handler(schema)["anyOf"] if one != {"type": "null"})
+        return dict(described)
+
+
 def _limit(default: int) -> Any:
-    return Field(default=default, description="Maximum number of records to return per page; never more than 1,000.")
+    return Field(
+        default=default,
+        description="Maximum number of records per page; never more than 1,000. A page can have fewer, or none, and "
+        "yet not be the last: `pagination` tells.",
+    )
 
 
 def _exactly_one(names: Sequence[str], given: Sequence[object]) -> None:
@@ -206,11 +222,15 @@ class GetUserIdentityRequest(Request):
 class ListUserIdentitiesRequest(PagedRequest):
     """The parameters of ``/user_identities/list``."""
 
-    created_before: Annotated[OptionalMoment, Field(description="Only those created before this moment.")] = None
+    created_before: Annotated[
+        OptionalMoment, Field(description="Only those created before this moment (RFC 3339).")
+    ] = None
     credential_manager_acs_system_id: Annotated[
         OptionalUuid, Field(description="Only those enrolled with this credential manager.")
     ] = None
-    user_identity_ids: Annotated[OptionalUuids, Field(description="Only these.")] = None
+    user_identity_ids: Annotated[
+        OptionalUuids, Field(description="Only those with these IDs; unknown ones are ignored.")
+    ] = None
     search: Annotated[
         OptionalText,
         Field(
@@ -222,15 +242,17 @@ class ListUserIdentitiesRequest(PagedRequest):
 
 
 class UpdateUserIdentityRequest(Request):
-    """The body of ``/user_identities/update``: what is absent stays, what is null goes."""
+    """The body of ``/user_identities/update``: what is absent stays, what is ``null`` goes."""
 
     user_identity_id: Annotated[Uuid, Field(description="ID of the user identity to update.")]
-    user_identity_key: Annotated[NullableKey, Field(description="Unique key.")] = None
+    user_identity_key: Annotated[NullableKey, Field(description="Unique key; `null` takes it away.")] = None
     email_address: Annotated[
         NullableEmailAddress, Field(description="Unique email address, compared without regard to case.")
     ] = None
-    phone_number: Annotated[NullablePhoneNumber, Field(description="Unique phone number in E.164 format.")] = None
-    full_name: Annotated[NullableText, Field(description="Full name of the person.")] = None
+    phone_number: Annotated[
+        NullablePhoneNumber, Field(description="Unique phone number in E.164 format; `null` takes it away.")
+    ] = None
+    full_name: Annotated[NullableText, Field(description="Full name of the person; `null` takes it away.")] = None
 
 
 class UserIdentityRequest(Request):
@@ -295,10 +317,10 @@ class ListAcsCredentialPoolsRequest(PagedRequest):
 class AccessScheduleRequest(Request):
     """When an ACS user has access."""
 
-    starts_at: Annotated[OptionalMoment, Field(description="Now by default.")] = None
-    ends_at: Annotated[NullableMoment, Field(description="In the future, and after `starts_at`; never by default.")] = (
-        None
-    )
+    starts_at: Annotated[OptionalMoment, Field(description="When access starts; now by default.")] = None
+    ends_at: Annotated[
+        NullableMoment, Field(description="When access ends, in the future and after `starts_at`; never by default.")
+    ] = None
 
 
 class CreateAcsUserRequest(Request):
@@ -309,19 +331,22 @@ class CreateAcsUserRequest(Request):
     email_address: Annotated[OptionalEmailAddress, Field(description="Email address.")] = None
     email: Annotated[
         OptionalEmailAddress,
-        # Not Pydantic's own mark, which warns when the code reads it.
-        Field(description="The same as `email_address`.", json_schema_extra={"deprecated": True}),
+        # Not Pydantic's own `deprecated`, which warns of each read.
+        Field(
+            description="Older name of `email_address`.",
+            json_schema_extra={"deprecated": True},
+        ),
     ] = None
     phone_number: Annotated[OptionalPhoneNumber, Field(description="Phone number in E.164 format.")] = None
     user_identity_id: Annotated[OptionalUuid, Field(description="ID of the user identity to link it to.")] = None
     access_schedule: Annotated[
         AccessScheduleRequest | None,
         refuse_null("object"),
-        Field(description="When it has access; always by default."),
-        WithJsonSchema({"$ref": "#/components/schemas/AccessScheduleRequest"}),
+        _NeverNull(),
+        Field(description="When the ACS user has access; always by default."),
     ] = None
     acs_access_group_ids: Annotated[
-        OptionalUuids, Field(description="There are no access groups here, so any id is one that does not exist.")
+        OptionalUuids, Field(description="There are no access groups, so any ID is one that does not exist.")
     ] = None
 
 
@@ -356,7 +381,9 @@ class ListAcsUsersRequest(PagedRequest):
     """The parameters of ``/acs/users/list``."""
 
     acs_system_id: Annotated[OptionalUuid, Field(description="Only those of this access system.")] = None
-    created_before: Annotated[OptionalMoment, Field(description="Only those created before this moment.")] = None
+    created_before: Annotated[
+        OptionalMoment, Field(description="Only those created before this moment (RFC 3339).")
+    ] = None
     user_identity_id: Annotated[OptionalUuid, Field(description="Only those of this user identity.")] = None
     user_identity_email_address: Annotated[
         NullableFilter,
@@ -380,6 +407,7 @@ class ListAcsUsersRequest(PagedRequest):
 
 _CREATED_AT = Field(description="When it was created, in UTC.", json_schema_extra={"format": "date-time"})
 _Absent = Annotated[str | None, WithJsonSchema({"type": "string"})]
+_AbsentUuid = Annotated[str | None, WithJsonSchema({"type": "string", "format": "uuid"})]
 
 
 class _Resource(Response):
@@ -395,12 +423,20 @@ class _Resource(Response):
                 del properties[name]
         return properties
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        # The serializer above returns what the fields say, which its type does not.
+        described = handler({name: part for name, part in schema.items() if name != "serialization"})
+        properties = handler.resolve_ref_schema(described)
+        properties["required"] = [name for name in properties["required"] if name not in cls.ABSENT]
+        return described
+
 
 class UserIdentityWarning(Response):
-    """Something that is the matter with a user identity."""
+    """A warning about a user identity."""
 
-    warning_code: Literal["being_deleted"] = "being_deleted"
-    message: str
+    warning_code: Annotated[Literal["being_deleted"], Field(description="What it warns of.")] = "being_deleted"
+    message: Annotated[str, Field(description="The warning, for people.")]
     created_at: Annotated[str, _CREATED_AT]
 
 
@@ -408,54 +444,58 @@ class UserIdentity(Response):
     """A person who will open doors with a phone."""
 
     user_identity_id: Annotated[Uuid, Field(description="ID of the user identity.")]
-    user_identity_key: Annotated[str | None, Field(description="Unique key.")]
-    email_address: Annotated[str | None, Field(description="Unique email address.")]
-    phone_number: Annotated[str | None, Field(description="Unique phone number in E.164 format.")]
-    full_name: Annotated[str | None, Field(description="Full name of the person.")]
-    display_name: Annotated[str, Field(description="What to call the person: the first thing that is known.")]
-    acs_user_ids: Annotated[list[Uuid], Field(description="IDs of its ACS users.")]
+    user_identity_key: Annotated[str | None, Field(description="Unique key, if it has one.")]
+    email_address: Annotated[str | None, Field(description="Unique email address, if it is known.")]
+    phone_number: Annotated[str | None, Field(description="Unique phone number in E.164 format, if it is known.")]
+    full_name: Annotated[str | None, Field(description="Full name of the person, if it is known.")]
+    display_name: Annotated[
+        str, Field(description="The first that is known of full name, email address, phone number, key and ID.")
+    ]
+    acs_user_ids: Annotated[list[Uuid], Field(description="IDs of its ACS users, one in each access system at most.")]
     created_at: Annotated[str, _CREATED_AT]
     workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
-    errors: Annotated[
-        Sequence[dict[str, str]], Field(description="Nothing can be wrong with it here.", max_length=0)
+    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
+    warnings: Annotated[
+        Sequence[UserIdentityWarning], Field(description="`being_deleted` from the moment that its deletion begins.")
     ] = ()
-    warnings: Annotated[Sequence[UserIdentityWarning], Field(description="Whether it is being deleted.")] = ()
     merged_user_identity_ids: Annotated[
-        Sequence[str], Field(description="User identities are not merged here.", max_length=0)
+        Sequence[str], Field(description="Always empty: user identities are not merged.", max_length=0)
     ] = ()
     merged_user_identity_keys: Annotated[
-        Sequence[str], Field(description="User identities are not merged here.", max_length=0)
+        Sequence[str], Field(description="Always empty: user identities are not merged.", max_length=0)
     ] = ()
 
 
 class Location(Response):
     """Where an access system is."""
 
-    time_zone: Annotated[str | None, Field(description="Its time zone, by its IANA name.")]
+    time_zone: Annotated[str | None, Field(description="Its time zone by its IANA name, if it is known.")]
 
 
 class AcsSystem(_Resource):
-    """An access control system."""
+    """An access system: it opens doors, issues mobile credentials as a credential manager, or both."""
 
     ABSENT = frozenset({"external_type", "external_type_display_name"})
 
     acs_system_id: Annotated[Uuid, Field(description="ID of the access system.")]
-    name: Annotated[str, Field(description="Its name.")]
+    name: Annotated[str, Field(description="Name of the access system.")]
     is_credential_manager: Annotated[bool, Field(description="Whether it issues mobile credentials.")]
     connected_account_id: Annotated[Uuid, Field(description="ID of the connected account that it is part of.")]
-    connected_account_ids: Annotated[list[Uuid], Field(description="That id.")]
+    connected_account_ids: Annotated[
+        list[Uuid], Field(description="The same as `connected_account_id`.", json_schema_extra={"deprecated": True})
+    ]
     created_at: Annotated[str, _CREATED_AT]
     default_credential_manager_acs_system_id: Annotated[
-        str | None, Field(description="ID of the credential manager to choose if there is no reason for another.")
+        Uuid | None, Field(description="ID of the credential manager to choose if nothing speaks for another, if any.")
     ]
-    external_type: Annotated[_Absent, Field(description="The brand's word for it.")] = None
-    external_type_display_name: Annotated[_Absent, Field(description="That word, for people.")] = None
-    image_url: Annotated[str, Field(description="URL of its image; empty if there is none.")]
-    image_alt_text: Annotated[str, Field(description="The image in words.")]
-    location: Annotated[Location, Field(description="Where it is.")]
+    external_type: Annotated[_Absent, Field(description="Brand-specific type of the access system.")] = None
+    external_type_display_name: Annotated[_Absent, Field(description="That type, for people.")] = None
+    image_url: Annotated[str, Field(description="URL of an image of it; empty if there is none.")]
+    image_alt_text: Annotated[str, Field(description="That image in words; empty if there is none.")]
+    location: Annotated[Location, Field(description="Where the access system is.")]
     workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
-    errors: Annotated[Sequence[dict[str, str]], Field(description="None is known here.", max_length=0)] = ()
-    warnings: Annotated[Sequence[dict[str, str]], Field(description="None is known here.", max_length=0)] = ()
+    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
+    warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
 
 
 class AcsCredentialPool(Response):
@@ -463,9 +503,11 @@ class AcsCredentialPool(Response):
 
     acs_credential_pool_id: Annotated[Uuid, Field(description="ID of the credential pool.")]
     acs_system_id: Annotated[Uuid, Field(description="ID of the credential manager that it belongs to.")]
-    display_name: Annotated[str, Field(description="Its name.")]
-    external_type: Annotated[Literal["hid_part_number"], Field(description="The brand's word for it.")]
-    external_type_display_name: Annotated[str, Field(description="That word, for people.")]
+    display_name: Annotated[str, Field(description="Name of the credential pool.")]
+    external_type: Annotated[
+        Literal["hid_part_number"], Field(description="Brand-specific type of the credential pool.")
+    ]
+    external_type_display_name: Annotated[str, Field(description="That type, for people.")]
     created_at: Annotated[str, _CREATED_AT]
     workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
 
@@ -473,12 +515,17 @@ class AcsCredentialPool(Response):
 class AccessSchedule(Response):
     """When an ACS user has access."""
 
-    starts_at: Annotated[str, Field(description="From when.", json_schema_extra={"format": "date-time"})]
-    ends_at: Annotated[str | None, Field(description="Until when.", json_schema_extra={"format": "date-time"})]
+    starts_at: Annotated[
+        str, Field(description="When access starts, in UTC.", json_schema_extra={"format": "date-time"})
+    ]
+    ends_at: Annotated[
+        str | None,
+        Field(description="When access ends, in UTC; `null` if never.", json_schema_extra={"format": "date-time"}),
+    ]
 
 
 class AcsUser(_Resource):
-    """A person as an access system knows her."""
+    """A person in one access system.  What is not known of the person is absent."""
 
     ABSENT = frozenset(
         {"full_name", "email_address", "phone_number", "access_schedule", "user_identity_id"}
@@ -487,26 +534,30 @@ class AcsUser(_Resource):
 
     acs_user_id: Annotated[Uuid, Field(description="ID of the ACS user.")]
     acs_system_id: Annotated[Uuid, Field(description="ID of the access system that contains it.")]
-    display_name: Annotated[str, Field(description="What to call the person: the first thing that is known.")]
-    full_name: Annotated[_Absent, Field(description="Full name.")] = None
-    email_address: Annotated[_Absent, Field(description="Email address.")] = None
-    phone_number: Annotated[_Absent, Field(description="Phone number in E.164 format.")] = None
+    display_name: Annotated[
+        str, Field(description="The first that is known of full name, email address, phone number and ID.")
+    ]
+    full_name: Annotated[_Absent, Field(description="Full name of the person.")] = None
+    email_address: Annotated[_Absent, Field(description="Email address of the person.")] = None
+    phone_number: Annotated[_Absent, Field(description="Phone number of the person in E.164 format.")] = None
     access_schedule: Annotated[
         AccessSchedule | None,
-        WithJsonSchema({"$ref": "#/components/schemas/AccessSchedule"}),
-        Field(description="When it has access."),
+        _NeverNull(),
+        Field(description="When the ACS user has access; always if this is absent."),
     ] = None
-    user_identity_id: Annotated[_Absent, Field(description="ID of the user identity that it is linked to.")] = None
+    user_identity_id: Annotated[
+        _AbsentUuid, Field(description="ID of the user identity that it is linked to; absent if it is not.")
+    ] = None
     user_identity_full_name: Annotated[_Absent, Field(description="That user identity's full name.")] = None
     user_identity_email_address: Annotated[_Absent, Field(description="That user identity's email address.")] = None
     user_identity_phone_number: Annotated[_Absent, Field(description="That user identity's phone number.")] = None
     connected_account_id: Annotated[Uuid, Field(description="ID of its system's connected account.")]
     created_at: Annotated[str, _CREATED_AT]
     workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
-    is_managed: Literal[True] = True
-    last_successful_sync_at: Annotated[None, Field(description="Nothing is synchronised here.")] = None
-    errors: Annotated[Sequence[dict[str, str]], Field(description="None is known here.", max_length=0)] = ()
-    warnings: Annotated[Sequence[dict[str, str]], Field(description="None is known here.", max_length=0)] = ()
+    is_managed: Annotated[Literal[True], Field(description="Always `true`.")] = True
+    last_successful_sync_at: Annotated[None, Field(description="Always `null`: nothing is synchronised.")] = None
+    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
+    warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
 
 
 class UserIdentityResponse(Response):

@@ -77,7 +77,10 @@ class PagedRequest(Request):
         StrictStr | None,
         NULL_OF_QUERY,
         WithJsonSchema({"type": ["string", "null"]}),
-        Field(description="The previous page's `next_page_cursor`; good for the same parameters only."),
+        Field(
+            description="The previous page's `next_page_cursor`, which is good for the same parameters only (but for "
+            "`limit`); `null` is the first page."
+        ),
     ] = None
 
 
@@ -105,8 +108,9 @@ class LaunchRequest(Request):
     create_credential_manager_user: Annotated[
         OptionalBoolean,
         Field(
-            description="Whether to create an associated credential manager user; "
-            "not together with `credential_manager_acs_user_id`."
+            description="Whether to use the user identity's ACS user in that system, or link an unlinked one with its "
+            "email address or phone number, or create one, in this order; not together with "
+            "`credential_manager_acs_user_id`."
         ),
     ] = None
     credential_manager_acs_user_id: Annotated[
@@ -155,16 +159,23 @@ class Response(BaseModel):
 class Pagination(Response):
     """Where a page stands in its list."""
 
-    has_next_page: Annotated[bool, Field(description="Whether there is another page.")]
-    next_page_cursor: Annotated[str | None, Field(description="What `page_cursor` must be to get it.")]
+    has_next_page: Annotated[bool, Field(description="Whether there is a page after this one.")]
+    next_page_cursor: Annotated[
+        str | None, Field(description="What the next page's `page_cursor` is; `null` on the last page.")
+    ]
     next_page_url: Annotated[
         str | None,
-        Field(description="Its address, to be got with the same token.", json_schema_extra={"format": "uri"}),
+        Field(
+            description="URL of the next page, for the same token; `null` on the last page.",
+            json_schema_extra={"format": "uri"},
+        ),
     ]
 
 
 class EnrollmentAutomation(Response):
-    """An automation as clients see it: exactly the seven published properties."""
+    """The enrollment of a user identity with a credential manager."""
+
+    # Exactly the seven published properties.
 
     user_identity_id: Annotated[Uuid, Field(description="ID of the enrolled user identity.")]
     enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation.")]
@@ -196,7 +207,7 @@ class AutomationsResponse(Response):
 
 
 class DoneResponse(Response):
-    """The answer to ``delete``."""
+    """An answer that something is done."""
 
     ok: Literal[True] = True
 

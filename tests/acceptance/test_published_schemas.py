@@ -1,0 +1,352 @@
+"""What every route answers with, held against the schemas that Seam publishes: nothing missing, nothing more.
+
+The schemas are ``published_schemas.json``, cut from Seam's document by ``published.py``.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+
+from tests.acceptance.conftest import Service
+from tests.acceptance.published import CUT, ORIGINAL, our_cut
+from tests.conftest import PROJECT
+
+type Json = dict[str, Any]
+type Build = Callable[[Service], Json]
+
+PUBLISHED = json.loads(CUT.read_text())
+# Ours: these lists come in pages too, like the others.
+PAGED_HERE = {"/acs/systems/list", "/acs/credential_pools/list"}
+# What samples of Seam's answers have, and the schema has not.
+SAMPLED = {
+    "enrollment_automation": {
+        "acs_credential_provisioning_automation_id": {"type": "string", "format": "uuid"},
+        "is_running": {"type": "boolean"},
+    }
+}
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+OPTIONS_OF_AN_ACS_SYSTEM = {
+    "external_type": "salto_space_system",
+    "external_type_display_name": "Salto Space system",
+    "image_url": "https://example.com/garage.png",
+    "image_alt_text": "A garage",
+    "time_zone": "America/Los_Angeles",
+}
+
+
+def profile() -> dict[str, str]:
+    """Return everything that a user identity can be created with; each is another's."""
+    unique = uuid.uuid4()
+    name = unique.hex
+    return {
+        "user_identity_key": name,
+        "email_address": f"{name}@example.com",
+        "phone_number": f"+1{unique.int % 10**13}",
+        "full_name": "Jane Doe",
+    }
+
+
+def call(service: Service, method: str, path: str, parameters: Json) -> Json:
+    """Return what a route answers with when all is well."""
+    how: Json = {"params": parameters} if method in {"GET", "DELETE"} else {"json": parameters}
+    authorization = {"Authorization": f"Bearer {service['SEAM_API_KEY']}"}
+    response = httpx.request(method, service.base_url + path, headers=authorization, timeout=30, **how)
+    assert response.status_code == 200, response.text
+    answer: Json = response.json()
+    return answer
+
+
+def identity_with_everything(service: Service) -> str:
+    """Create a user identity with a profile and an ACS user, and return its id."""
+    parameters = profile() | {"acs_system_ids": [service.workspace.acs_system(**OPTIONS_OF_AN_ACS_SYSTEM)]}
+    created: str = call(service, "POST", "/user_identities/create", parameters)["user_identity"]["user_identity_id"]
+    return created
+
+
+def identity_being_deleted(service: Service) -> str:
+    return service.workspace.user_identity(being_deleted_at="2026-01-09T05:45:33.068Z")
+
+
+def acs_user(service: Service, **more: Any) -> str:
+    """Create an ACS user in a system of its own, and return its id."""
+    parameters = {"full_name": "", "acs_system_id": service.workspace.acs_system(), **more}
+    created: str = call(service, "POST", "/acs/users/create", parameters)["acs_user"]["acs_user_id"]
+    return created
+
+
+def acs_user_with_everything(service: Service) -> str:
+    addresses = {name: value for name, value in profile().items() if name != "user_identity_key"}
+    schedule = {"starts_at": "2026-01-09T08:00:00.000Z", "ends_at": "2099-12-31T18:00:00.000Z"}
+    identity = identity_with_everything(service)
+    return acs_user(service, **addresses, access_schedule=schedule, user_identity_id=identity)
+
+
+def linked(service: Service) -> Json:
+    """Return the ids of a user identity and of its ACS user."""
+    identity = service.workspace.user_identity()
+    return {"user_identity_id": identity, "acs_user_id": acs_user(service, user_identity_id=identity)}
+
+
+def automation(service: Service) -> Json:
+    launched: str = service.launch(service.pair()).json()["enrollment_automation"]["enrollment_automation_id"]
+    return {"enrollment_automation_id": launched}
+
+
+def enrolled_identity(service: Service) -> Json:
+    pair = service.pair()
+    service.launch(pair).raise_for_status()
+    return {"user_identity_id": pair["user_identity_id"]}
+
+
+def system_with_everything(service: Service) -> Json:
+    manager = service.workspace.credential_manager()
+    options = {**OPTIONS_OF_AN_ACS_SYSTEM, "default_credential_manager_acs_system_id": manager}
+    return {"acs_system_id": service.workspace.acs_system(**options)}
+
+
+def pools(service: Service, count: int) -> Json:
+    manager = service.workspace.credential_manager()
+    for _ in range(count):
+        service.workspace.acs_credential_pool(manager)
+    return {"acs_system_id": manager}
+
+
+READ, ADD, CHANGE, REMOVE = ("GET", "POST"), ("POST", "PUT"), ("PATCH", "POST"), ("DELETE", "POST")
+
+# Route → its verbs, and what is asked of it in which state of things.
+CASES: Mapping[str, tuple[tuple[str, ...], Mapping[str, Build]]] = {
+    "/user_identities/create": (
+        ("POST",),
+        {
+            "nothing": lambda _: {},
+            "everything": lambda s: profile() | {"acs_system_ids": [s["ACS_SYSTEM_ID"], s.workspace.acs_system()]},
+        },
+    ),
+    "/user_identities/get": (
+        READ,
+        {
+            "nothing": lambda s: {"user_identity_id": s.workspace.user_identity()},
+            "everything": lambda s: {"user_identity_id": identity_with_everything(s)},
+            "being deleted": lambda s: {"user_identity_id": identity_being_deleted(s)},
+            "by key": lambda _: {"user_identity_key": "jane.doe"},
+        },
+    ),
+    "/user_identities/list": (
+        READ,
+        {
+            "empty": lambda _: {"user_identity_ids": [UNKNOWN]},
+            "first page": lambda _: {"limit": 1},
+            "one of each": lambda s: {
+                "user_identity_ids": [
+                    s.workspace.user_identity(),
+                    identity_with_everything(s),
+                    identity_being_deleted(s),
+                ]
+            },
+        },
+    ),
+    "/user_identities/update": (
+        CHANGE,
+        {"everything": lambda s: {"user_identity_id": s.workspace.user_identity()} | profile()},
+    ),
+    "/user_identities/delete": (
+        REMOVE,
+        {
+            "nothing": lambda s: {"user_identity_id": s.workspace.user_identity()},
+            "everything": lambda s: {"user_identity_id": identity_with_everything(s)},
+            "being deleted": lambda s: {"user_identity_id": identity_being_deleted(s)},
+        },
+    ),
+    "/user_identities/add_acs_user": (
+        ADD,
+        {
+            "identity": lambda s: {"user_identity_id": s.workspace.user_identity(), "acs_user_id": acs_user(s)},
+            "new key": lambda s: {"user_identity_key": str(uuid.uuid4()), "acs_user_id": acs_user(s)},
+        },
+    ),
+    "/user_identities/remove_acs_user": (REMOVE, {"linked": linked}),
+    "/user_identities/list_acs_users": (
+        READ,
+        {
+            "empty": lambda s: {"user_identity_id": s.workspace.user_identity()},
+            "linked": lambda s: {"user_identity_id": linked(s)["user_identity_id"]},
+            "everything": lambda s: {"user_identity_id": identity_with_everything(s)},
+        },
+    ),
+    "/user_identities/list_acs_systems": (
+        READ,
+        {
+            "empty": lambda s: {"user_identity_id": s.workspace.user_identity()},
+            "without options": lambda s: {"user_identity_id": linked(s)["user_identity_id"]},
+            "with options": lambda s: {"user_identity_id": identity_with_everything(s)},
+        },
+    ),
+    "/user_identities/enrollment_automations/launch": (
+        ("POST",),
+        {
+            "alone": lambda s: s.pair(),
+            "with an ACS user": lambda s: s.pair() | {"create_credential_manager_user": True},
+        },
+    ),
+    "/user_identities/enrollment_automations/get": (READ, {"launched": automation}),
+    "/user_identities/enrollment_automations/list": (
+        READ,
+        {
+            "empty": lambda s: {"user_identity_id": s.workspace.user_identity()},
+            "enrolled": enrolled_identity,
+        },
+    ),
+    "/user_identities/enrollment_automations/delete": (REMOVE, {"launched": automation}),
+    "/acs/systems/get": (
+        READ,
+        {
+            "without options": lambda s: {"acs_system_id": s.workspace.acs_system()},
+            "with options": system_with_everything,
+        },
+    ),
+    "/acs/systems/list": (
+        READ,
+        {
+            "empty": lambda _: {"search": UNKNOWN},
+            "first page": lambda _: {"limit": 1},
+            "all": lambda _: {},
+        },
+    ),
+    "/acs/systems/list_compatible_credential_manager_acs_systems": (
+        READ,
+        {
+            "named": system_with_everything,
+            "not named": lambda s: {"acs_system_id": s.workspace.acs_system()},
+        },
+    ),
+    "/acs/credential_pools/list": (
+        READ,
+        {
+            "empty": lambda s: pools(s, 0),
+            "first page": lambda s: pools(s, 2) | {"limit": 1},
+            "all": lambda s: pools(s, 2),
+        },
+    ),
+    "/acs/users/create": (
+        ("POST",),
+        {
+            "nothing": lambda s: {"full_name": "", "acs_system_id": s.workspace.acs_system()},
+            "everything": lambda s: {
+                "full_name": "Jane Doe",
+                "acs_system_id": s.workspace.acs_system(),
+                "email_address": "jane@example.com",
+                "phone_number": "+15555550100",
+                "user_identity_id": identity_with_everything(s),
+                "access_schedule": {"ends_at": "2099-12-31T18:00:00+01:00"},
+            },
+        },
+    ),
+    "/acs/users/get": (
+        READ,
+        {
+            "nothing": lambda s: {"acs_user_id": acs_user(s)},
+            "everything": lambda s: {"acs_user_id": acs_user_with_everything(s)},
+            "without end": lambda s: {"acs_user_id": acs_user(s, access_schedule={})},
+            "identity with nothing": lambda s: {"acs_user_id": linked(s)["acs_user_id"]},
+        },
+    ),
+    "/acs/users/list": (
+        READ,
+        {
+            "empty": lambda _: {"search": UNKNOWN},
+            "first page": lambda s: {"acs_system_id": s["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "limit": 1},
+            "all": lambda _: {},
+        },
+    ),
+    "/acs/users/delete": (
+        REMOVE,
+        {
+            "unlinked": lambda s: {"acs_user_id": acs_user(s)},
+            "linked": lambda s: {"acs_user_id": linked(s)["acs_user_id"]},
+        },
+    ),
+}
+
+
+def strict(schema: Any) -> Any:
+    """Return a schema of OpenAPI 3.0 as JSON Schema, under which an object has no property that it does not name."""
+    if isinstance(schema, list):
+        return [strict(member) for member in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: strict(value) for key, value in schema.items()}
+    if schema.pop("nullable", False) is True:
+        schema["type"] = [schema["type"], "null"]
+    if schema.get("type") == "object":
+        schema["additionalProperties"] = False
+    return schema
+
+
+def validator(path: str) -> Draft202012Validator:
+    schema, components = strict(PUBLISHED["answers"][path]), strict(PUBLISHED["components"])
+    for name, properties in SAMPLED.items():
+        components["schemas"][name]["properties"] |= properties
+        components["schemas"][name]["required"] += properties
+    if path in PAGED_HERE:
+        schema["properties"]["pagination"] = {"$ref": "#/components/schemas/pagination"}
+        schema["required"].append("pagination")
+    document = schema | {"components": components}
+    return Draft202012Validator(document, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def test_every_route_and_verb_of_the_document_is_tried() -> None:
+    paths = json.loads((PROJECT / "openapi.json").read_text())["paths"]
+
+    tried = {path: set(verbs) for path, (verbs, _) in CASES.items()}
+    assert tried == {path: {verb.upper() for verb in operations} for path, operations in paths.items()}
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "state"),
+    [(path, verb, state) for path, (verbs, states) in CASES.items() for verb in verbs for state in states],
+)
+def test_an_answer_is_as_published(service: Service, path: str, method: str, state: str) -> None:
+    parameters = CASES[path][1][state](service)
+
+    answer = call(service, method, path, parameters)
+
+    validator(path).validate(answer)
+    assert answer["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("user_identity_id", "no uuid"),
+        ("created_at", "2026-01-09 05:45"),
+        ("acs_user_ids", None),
+        ("display_name", ""),
+        ("email_address", "no address"),
+        ("of_ours", "x"),
+    ],
+)
+def test_what_is_not_as_published_is_found(service: Service, name: str, wrong: object) -> None:
+    answer = call(service, "GET", "/user_identities/get", {"user_identity_key": "jane.doe"})
+
+    with pytest.raises(ValidationError):
+        validator("/user_identities/get").validate(
+            {**answer, "user_identity": {**answer["user_identity"], name: wrong}}
+        )
+
+
+@pytest.mark.parametrize("path", ["/user_identities/get", "/acs/users/get", "/acs/systems/get"])
+def test_a_missing_property_is_found(path: str) -> None:
+    (resource,) = {name for name in PUBLISHED["answers"][path]["properties"] if name != "ok"}
+
+    with pytest.raises(ValidationError, match="is a required property"):
+        validator(path).validate({resource: {}, "ok": True})
+
+
+@pytest.mark.skipif(not ORIGINAL.is_file(), reason="Seam's document is not part of this repository")
+def test_the_cut_is_up_to_date() -> None:
+    assert json.loads(CUT.read_text()) == our_cut()
