@@ -408,12 +408,11 @@ def test_a_record_that_is_created_meanwhile_is_left_as_the_row_says(
 
 
 def test_a_system_that_is_no_credential_manager_any_more_gets_no_pool(
-    store: Store, import_: Import, workspace: Workspace, meanwhile: Callable[..., None]
+    import_: Import, meanwhile: Callable[..., None]
 ) -> None:
     manager = system()
     import_(manager)
-    key = acs_system_key(workspace.workspace_id, manager["acs_system_id"])
-    meanwhile(lambda: store.table.transact({"a": change(key, assign={"is_credential_manager": False})}))
+    meanwhile(lambda: import_(manager | {"is_credential_manager": False}))
 
     results = import_(pool(manager))
 
