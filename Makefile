@@ -22,7 +22,7 @@ NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-document test-javascript check format openapi published build deploy lock lock-javascript clean node
+.PHONY: help run invoke test test-browser test-document test-races test-javascript check format openapi published build deploy lock lock-javascript clean node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chro
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis -n 3 --dist load $(ARGS) tests/acceptance
+
+test-races: .venv/dev.stamp ## requests at the same moment; ENROLLMENTS_DYNAMODB_ENDPOINT names a DynamoDB server
+	@$(BIN)/pytest -m races -n 0 -s $(ARGS) tests/races
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance

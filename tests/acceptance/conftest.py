@@ -43,15 +43,19 @@ class Service:
     def __getitem__(self, name: str) -> str:
         return self.variables[name]
 
-    def launch(self, body: object = None, *, token: str | None = None, **more: Any) -> httpx.Response:
-        """POST a launch with the demo workspace's key."""
+    def post(self, route: str, body: object = None, *, token: str | None = None, **more: Any) -> httpx.Response:
+        """POST to a route with the demo workspace's key or another token."""
         authorization = {"Authorization": f"Bearer {token or self['SEAM_API_KEY']}"}
         return httpx.post(
-            f"{self.base_url}/user_identities/enrollment_automations/launch",
+            f"{self.base_url}{route}",
             headers=authorization | more.pop("headers", {}),
             **({"json": body} | more if body is not None else more),
             timeout=30,
         )
+
+    def launch(self, body: object = None, *, token: str | None = None, **more: Any) -> httpx.Response:
+        """POST a launch with the demo workspace's key."""
+        return self.post("/user_identities/enrollment_automations/launch", body, token=token, **more)
 
     def pair(self) -> dict[str, str]:
         """Return the parameters of a launch that nobody has made."""

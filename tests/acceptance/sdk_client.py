@@ -2,40 +2,65 @@
 
 Reads one JSON document from standard input::
 
-    {"options": {…}, "calls": [[method, parameters, verb?], …], "fields": […]}
+    {"options": {…}, "calls": [{"route": …, "parameters": {…}, "verb"?: …, "pages"?: true}, …], "fields": […]}
 
-the options those of ``Seam``, the fields those whose messages an invalid input error is asked for.  Writes a list with
-``{"result": …}`` for each call, or ``{"error": …}`` with the exception's class and what it carries.  Anything but an
-error of the API ends the process.
+the options those of ``Seam``, the fields those whose messages an invalid input error is asked for.  A call is made by
+the SDK's method for the route; where it has none, or where a verb is given, by its HTTP client.  With ``pages``, the
+SDK's paginator makes it, for all pages.  Writes a list with ``{"result": …}`` for each call, or ``{"error": …}`` with
+the exception's class and what it carries.  Anything but an error of the API ends the process.
 """
 
+import inspect
 import json
 import sys
 
+import seam as sdk
 from seam import Seam, SeamHttpApiError, SeamHttpInvalidInputError
 
-# What the answer holds the result in.
-KEYS = {"launch": "enrollment_automation", "get": "enrollment_automation", "list": "enrollment_automations"}
+# None is an absent parameter; only newer SDKs can say null.
+NULL = getattr(sdk, "NULL", None)
 
 
-def call_method(seam, method, parameters):
-    """Call as seam 1.x is used, which has a method for each route and a class for the result."""
-    result = getattr(seam.user_identities.enrollment_automations, method)(**parameters)
-    if isinstance(result, list):
-        return [vars(automation) for automation in result]
-    return None if result is None else vars(result)
+def method_of(seam, route):
+    """Return the SDK's method for a route, if it has one."""
+    found = seam
+    for name in route.strip("/").split("/"):
+        found = getattr(found, name, None)
+    return found
 
 
-def call_route(seam, method, parameters, verb="POST"):
-    """Call as seam 3.x is used, which has only its HTTP client for these routes."""
-    send = {"POST": seam.client.post, "GET": seam.client.get, "DELETE": seam.client.delete}[verb]
-    body = send(
-        f"/user_identities/enrollment_automations/{method}", **{"json" if verb == "POST" else "params": parameters}
-    )
-    return body[KEYS[method]] if method in KEYS else None
+def client_method(seam, route, verb):
+    """Return a function that calls a route as a method would, by the SDK's HTTP client."""
+
+    def send(**parameters):
+        how = "json" if verb in {"PATCH", "POST", "PUT"} else "params"
+        body = getattr(seam.client, verb.lower())(route, **{how: parameters})
+        (result,) = [value for name, value in body.items() if name not in {"ok", "pagination"}] or [None]
+        return result
+
+    return send
+
+
+def make(seam, call):
+    """Make a call."""
+    verb = call.get("verb")
+    method = None if verb else method_of(seam, call["route"])
+    has_pages = method is not None and "page_cursor" in inspect.signature(method).parameters
+    if method is None or (call.get("pages") and not has_pages):
+        return with_method(seam, client_method(seam, call["route"], verb or "POST"), call, call["parameters"])
+    parameters = {name: NULL if value is None else value for name, value in call["parameters"].items()}
+    return with_method(seam, method, call, parameters)
+
+
+def with_method(seam, method, call, parameters):
+    """Make a call with a method, or by the SDK's paginator."""
+    if call.get("pages"):
+        return seam.create_paginator(method, parameters).flatten_to_list()
+    return method(**parameters)
 
 
 def describe(error, fields):
+    """Return what an error carries."""
     described = {
         "class": type(error).__name__,
         "code": error.code,
@@ -50,16 +75,16 @@ def describe(error, fields):
 
 
 def main():
+    """Do the task of standard input."""
     task = json.load(sys.stdin)
     seam = Seam(**task["options"])
-    call = call_method if hasattr(seam.user_identities, "enrollment_automations") else call_route
     outcomes = []
-    for arguments in task["calls"]:
+    for call in task["calls"]:
         try:
-            outcomes.append({"result": call(seam, *arguments)})
+            outcomes.append({"result": make(seam, call)})
         except SeamHttpApiError as error:
             outcomes.append({"error": describe(error, task["fields"])})
-    json.dump(outcomes, sys.stdout)
+    json.dump(outcomes, sys.stdout, default=vars)  # results are of the SDK's classes
 
 
 main()

@@ -1,102 +1,48 @@
-"""The published SDKs as clients: each launches, gets, lists and deletes, and raises its own errors."""
+"""The published SDKs launch, get, list and delete enrollment automations, and raise their own errors."""
 
-import json
-import os
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.acceptance.conftest import Service
-from tests.conftest import PROJECT
+from tests.acceptance.sdk import (
+    AUTOMATIONS,
+    SEAM_1,
+    UNKNOWN,
+    Call,
+    Outcome,
+    Sdk,
+    assert_unauthorized,
+    codes,
+    installed,
+    javascript,
+    param,
+    python,
+)
 
-CLIENTS = Path(__file__).parent
-UNKNOWN = "00000000-0000-4000-8000-000000000000"
+LAUNCH, GET, LIST, DELETE = (f"{AUTOMATIONS}/{name}" for name in ("launch", "get", "list", "delete"))
 FIELDS = ["user_identity_id", "acs_credential_pool_id", "create_credential_manager_user", "enrollment_automation_id"]
-SEMANTIC = {"launch": "POST", "get": "GET", "list": "GET", "delete": "DELETE"}
 
-type Call = tuple[str, dict[str, Any]]
-type Outcome = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Sdk:
-    """A major of an SDK, and what sets it apart.
-
-    Attributes:
-        command: Starts its driver.
-        verbs: The verb for each method; an SDK that has methods chooses itself.
-        drops: Properties of an automation that its classes do not have.
-        tells_fields: Whether an invalid input error has messages for each field.
-    """
-
-    command: list[Path | str]
-    verbs: dict[str, str] = field(default_factory=dict)
-    drops: frozenset[str] = frozenset()
-    tells_fields: bool = True
-
-    def call(self, service: Service, *calls: Call, **options: str) -> list[Outcome]:
-        """Make the calls in one process of the SDK, with the demo workspace's key unless the options say otherwise."""
-        task = {
-            "options": {"endpoint": service.base_url} | (options or {"api_key": service["SEAM_API_KEY"]}),
-            "calls": [[*call, *([self.verbs[call[0]]] if self.verbs else [])] for call in calls],
-            "fields": FIELDS,
-        }
-        # The SDKs take what the options leave out from variables that a person who tried `make run` has set.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SEAM_")}
-        done = subprocess.run(  # noqa: S603 - our own
-            self.command, input=json.dumps(task), capture_output=True, text=True, check=False, env=environment
-        )
-        assert done.returncode == 0, done.stderr
-        outcomes: list[Outcome] = json.loads(done.stdout)
-        assert len(outcomes) == len(calls)
-        return outcomes
+# Newer majors have no methods for these routes.
+POST_AND_VERBS = {"seam-3-semantic": Sdk(python(3), "verbs"), "http-2-semantic": Sdk(javascript(2), "verbs")}
+MAJORS = {"seam-1": SEAM_1, "seam-3": Sdk(python(3)), "http-1": Sdk(javascript(1)), "http-2": Sdk(javascript(2))}
+WAYS = [param(sdk, name) for name, sdk in (MAJORS | POST_AND_VERBS).items()]
 
 
-def python(major: int) -> list[Path | str]:
-    return [PROJECT / f".venv-seam-{major}/bin/python", CLIENTS / "sdk_client.py"]
-
-
-def javascript(major: int) -> list[Path | str]:
-    return ["node", CLIENTS / f"javascript/http-{major}/client.mjs"]
-
-
-DROPPED_BY_SEAM_1 = frozenset({"acs_credential_provisioning_automation_id", "is_running"})
-PYTHON = [
-    pytest.param(Sdk(python(1), drops=DROPPED_BY_SEAM_1, tells_fields=False), id="seam-1"),
-    pytest.param(Sdk(python(3)), id="seam-3"),
-    pytest.param(Sdk(python(3), SEMANTIC), id="seam-3-semantic"),
-]
-JAVASCRIPT = [
-    pytest.param(Sdk(javascript(1)), id="http-1", marks=pytest.mark.javascript),
-    pytest.param(Sdk(javascript(2)), id="http-2", marks=pytest.mark.javascript),
-    pytest.param(Sdk(javascript(2), SEMANTIC), id="http-2-semantic", marks=pytest.mark.javascript),
-]
-
-
-def installed(sdk: Sdk) -> Sdk:
-    """Return the SDK, or fail with what is missing."""
-    python_or_node, client = map(Path, sdk.command)
-    here = python_or_node.exists() if python_or_node.is_absolute() else (client.parent / "node_modules").exists()
-    assert here, f"the SDK of {client} is not installed; `make test` and `make test-javascript` do that"
-    return sdk
-
-
-@pytest.fixture(scope="module", params=PYTHON + JAVASCRIPT)
+@pytest.fixture(scope="module", params=WAYS)
 def sdk(request: pytest.FixtureRequest) -> Sdk:
     return installed(request.param)
 
 
-@pytest.fixture(params=[sdk for sdk in PYTHON + JAVASCRIPT if sdk.id not in {"seam-3", "http-2"}])
+@pytest.fixture(params=[way for way in WAYS if way.id not in {"seam-3", "http-2"}])
 def major(request: pytest.FixtureRequest) -> Sdk:
     """An SDK by one way of using it, for tests of what the ways share."""
     return installed(request.param)
 
 
-@pytest.fixture(params=JAVASCRIPT)
+@pytest.fixture(params=[way for way in WAYS if way.id.startswith("http")])
 def session_sdk(request: pytest.FixtureRequest) -> Sdk:
     """An SDK that takes client sessions."""
     return installed(request.param)
@@ -108,10 +54,6 @@ def named(automation: dict[str, Any]) -> dict[str, str]:
 
 def of_identity(automation: dict[str, Any]) -> dict[str, str]:
     return {"user_identity_id": automation["user_identity_id"]}
-
-
-def codes(outcomes: list[Outcome]) -> list[str | None]:
-    return [outcome["error"]["code"] if "error" in outcome else None for outcome in outcomes]
 
 
 @dataclass(frozen=True)
@@ -132,17 +74,17 @@ class Life:
 @pytest.fixture(scope="module")
 def life(service: Service, sdk: Sdk) -> Life:
     pair = service.pair()
-    launched, replayed = sdk.call(service, ("launch", pair), ("launch", pair))
+    launched, replayed = sdk.call(service, (LAUNCH, pair), (LAUNCH, pair))
     service_says = service.launch(pair).json()["enrollment_automation"]
     got, listed, deleted, *after_delete, launched_anew = sdk.call(
         service,
-        ("get", named(service_says)),
-        ("list", of_identity(service_says)),
-        ("delete", named(service_says)),
-        ("get", named(service_says)),
-        ("delete", named(service_says)),
-        ("list", of_identity(service_says)),
-        ("launch", pair),
+        (GET, named(service_says)),
+        (LIST, of_identity(service_says)),
+        (DELETE, named(service_says)),
+        (GET, named(service_says)),
+        (DELETE, named(service_says)),
+        (LIST, of_identity(service_says)),
+        (LAUNCH, pair),
     )
     return Life(pair, service_says, launched, replayed, got, listed, deleted, after_delete, launched_anew)
 
@@ -197,17 +139,18 @@ def refused(service: Service, sdk: Sdk) -> Refused:
     pair = service.pair()
     outcomes = sdk.call(
         service,
-        ("launch", pair | {"user_identity_id": "x", "create_credential_manager_user": "true"}),
-        ("get", {"enrollment_automation_id": "x"}),
-        ("list", {"user_identity_id": "x"}),
-        ("delete", {"enrollment_automation_id": "x"}),
-        ("launch", pair | {"user_identity_id": UNKNOWN}),
-        ("launch", pair | {"credential_manager_acs_system_id": UNKNOWN}),
-        ("get", {"enrollment_automation_id": UNKNOWN}),
-        ("list", {"user_identity_id": UNKNOWN}),
-        ("delete", {"enrollment_automation_id": UNKNOWN}),
-        ("launch", pair),
-        ("launch", pair | {"create_credential_manager_user": True}),
+        (LAUNCH, pair | {"user_identity_id": "x", "create_credential_manager_user": "true"}),
+        (GET, {"enrollment_automation_id": "x"}),
+        (LIST, {"user_identity_id": "x"}),
+        (DELETE, {"enrollment_automation_id": "x"}),
+        (LAUNCH, pair | {"user_identity_id": UNKNOWN}),
+        (LAUNCH, pair | {"credential_manager_acs_system_id": UNKNOWN}),
+        (GET, {"enrollment_automation_id": UNKNOWN}),
+        (LIST, {"user_identity_id": UNKNOWN}),
+        (DELETE, {"enrollment_automation_id": UNKNOWN}),
+        (LAUNCH, pair),
+        (LAUNCH, pair | {"create_credential_manager_user": True}),
+        fields=FIELDS,
     )
     return Refused(outcomes[:4], outcomes[4:9], *outcomes[9:])
 
@@ -259,17 +202,10 @@ def test_a_conflict_names_what_exists(refused: Refused) -> None:
 
 
 def every_method(service: Service) -> Iterator[Call]:
-    yield "launch", service.pair()
-    yield "get", {"enrollment_automation_id": UNKNOWN}
-    yield "list", {"user_identity_id": UNKNOWN}
-    yield "delete", {"enrollment_automation_id": UNKNOWN}
-
-
-def assert_unauthorized(outcomes: list[Outcome]) -> None:
-    for outcome in outcomes:
-        error = outcome["error"]
-        assert (error["class"], error["code"]) == ("SeamHttpUnauthorizedError", "unauthorized")
-        assert (error["status_code"], error["has_request_id"]) == (401, True)
+    yield LAUNCH, service.pair()
+    yield GET, {"enrollment_automation_id": UNKNOWN}
+    yield LIST, {"user_identity_id": UNKNOWN}
+    yield DELETE, {"enrollment_automation_id": UNKNOWN}
 
 
 @pytest.mark.parametrize("api_key", ["seam_testNone_PubLicDemoKeyForLocaLUse", "seam_junk"])
@@ -279,12 +215,12 @@ def test_a_bad_key_is_unauthorized(service: Service, major: Sdk, api_key: str) -
 
 def test_a_personal_access_token_sees_the_workspace_that_it_names(service: Service, major: Sdk) -> None:
     automation = service.launch(service.pair()).json()["enrollment_automation"]
-    calls: list[Call] = [("get", named(automation)), ("list", of_identity(automation)), ("delete", named(automation))]
+    calls: list[Call] = [(GET, named(automation)), (LIST, of_identity(automation)), (DELETE, named(automation))]
     token = {"personal_access_token": service["SEAM_PERSONAL_ACCESS_TOKEN"]}
 
     elsewhere = major.call(service, *calls, workspace_id=service["OTHER_SEAM_WORKSPACE_ID"], **token)
     launched, got, listed, deleted = major.call(
-        service, ("launch", service.pair()), *calls, workspace_id=service["SEAM_WORKSPACE_ID"], **token
+        service, (LAUNCH, service.pair()), *calls, workspace_id=service["SEAM_WORKSPACE_ID"], **token
     )
 
     assert codes(elsewhere) == [
@@ -306,12 +242,12 @@ def test_a_client_session_reads_its_own_identity(service: Service, session_sdk: 
 
     got, listed, *others, launched, deleted = session_sdk.call(
         service,
-        ("get", named(own)),
-        ("list", identity),
-        ("get", named(other)),
-        ("list", of_identity(other)),
-        ("launch", identity | manager),
-        ("delete", named(own)),
+        (GET, named(own)),
+        (LIST, identity),
+        (GET, named(other)),
+        (LIST, of_identity(other)),
+        (LAUNCH, identity | manager),
+        (DELETE, named(own)),
         client_session_token=service["SEAM_CLIENT_SESSION_TOKEN"],
     )
 

@@ -153,8 +153,12 @@ Limit = Annotated[
     FromQuery(_number_of_query),
     _schema("integer", minimum=1),
 ]
-# A filter that looks for null when it is null.
-NullableFilter = Annotated[StrictStr | None, NULL_OF_QUERY, _schema(nullable=True)]
+# A filter that looks for null when it is null; what it looks for is part of a partition key.
+NullableFilter = Annotated[
+    Annotated[StrictStr, Field(max_length=_LONGEST_KEY)] | None,
+    NULL_OF_QUERY,
+    _schema(nullable=True, maxLength=_LONGEST_KEY),
+]
 
 
 class _NeverNull:

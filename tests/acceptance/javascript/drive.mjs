@@ -16,16 +16,36 @@ const describe = (error, fields) => ({
   }),
 })
 
-// `connect` takes the options and returns the function that makes a call. Anything but an error of the API ends the
-// process.
+// A method uses `this`, so it is called where it is found.
+const callMethod = (seam, route, parameters) => {
+  const names = route.split('/').slice(1).map(camelCase)
+  const method = names.pop()
+  const owner = names.reduce((found, name) => found?.[name], seam)
+  return owner?.[method]?.(parameters)
+}
+
+const callRoute = async ({ client }, route, parameters, verb) => {
+  const how = ['PATCH', 'POST', 'PUT'].includes(verb) ? { data: parameters } : { params: parameters }
+  const { data } = await client.request({ url: route, method: verb, ...how })
+  const { ok, pagination, ...result } = data
+  return Object.values(result)[0]
+}
+
+const make = async (seam, { route, parameters, verb, pages }) => {
+  const request = verb == null ? callMethod(seam, route, parameters) : undefined
+  if (request === undefined) return await callRoute(seam, route, parameters, verb ?? 'POST')
+  return await (pages ? seam.createPaginator(request).flattenToArray() : request)
+}
+
+// `connect` takes the options and returns the SDK's client. Anything but an error of the API ends the process.
 export const drive = async (connect, isSeamHttpApiError) => {
   const task = JSON.parse(await text(process.stdin))
   const options = Object.entries(task.options).map(([name, value]) => [camelCase(name), value])
-  const call = connect(Object.fromEntries(options))
+  const seam = connect(Object.fromEntries(options))
   const outcomes = []
-  for (const [method, parameters, verb] of task.calls) {
+  for (const call of task.calls) {
     try {
-      outcomes.push({ result: (await call(method, parameters, verb)) ?? null })
+      outcomes.push({ result: (await make(seam, call)) ?? null })
     } catch (error) {
       if (!isSeamHttpApiError(error)) throw error
       outcomes.push({ error: describe(error, task.fields) })

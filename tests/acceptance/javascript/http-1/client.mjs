@@ -1,12 +1,7 @@
-// @seamapi/http 1.x has a method for each route.
+// @seamapi/http 1.x has a method for each route, some of them only if it is told so.
 
 import { isSeamHttpApiError, SeamHttp } from '@seamapi/http'
 
 import { drive } from '../drive.mjs'
 
-const connect = (options) => {
-  const { enrollmentAutomations } = new SeamHttp({ ...options, isUndocumentedApiEnabled: true }).userIdentities
-  return (method, parameters) => enrollmentAutomations[method](parameters)
-}
-
-await drive(connect, isSeamHttpApiError)
+await drive((options) => new SeamHttp({ ...options, isUndocumentedApiEnabled: true }), isSeamHttpApiError)

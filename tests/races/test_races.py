@@ -1,0 +1,291 @@
+"""Requests at the same moment, from several processes, against a DynamoDB server.
+
+``ENROLLMENTS_DYNAMODB_ENDPOINT`` is its address; AWS's DynamoDB Local is one.  moto will not do: its transactions are
+not isolated from each other.  ``ENROLLMENTS_RACE_ROUNDS`` is how often each scenario is tried.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+
+from enrollment.table import Table, create_client
+from enrollment.tokens import Caller
+from enrollments.local.functions import environment
+from tests.conftest import Store, Workspace
+from tests.integration.conftest import Directory
+from tests.invariants import violations
+from tests.races.processes import PROCESSES, Call, Outcome, all_at_once, call
+
+pytestmark = [pytest.mark.races, pytest.mark.timeout(0)]
+
+ROUNDS = int(os.environ.get("ENROLLMENTS_RACE_ROUNDS", "10"))
+ENDPOINT = "ENROLLMENTS_DYNAMODB_ENDPOINT"
+
+
+@dataclass(frozen=True)
+class Race:
+    """Tries scenarios in a table of its own."""
+
+    store: Store
+    workspace: Workspace
+    variables: dict[str, str]
+
+    @property
+    def directory(self) -> Directory:
+        return Directory(self.store.table, Caller(self.workspace.workspace_id))
+
+    def run(self, prepare: Callable[[], list[Call]], *codes: str) -> list[list[Outcome]]:
+        """Try a scenario, require that nothing is wrong with the table afterwards, and return the outcomes.
+
+        Args:
+            prepare: Puts a round's items and returns its calls.
+            codes: Errors that a call may be answered with, beside ``service_unavailable``, which is counted.
+        """
+        rounds = [prepare() for _ in range(ROUNDS)]
+        outcomes = all_at_once(self.variables, self.store.table_name, self.workspace.workspace_id, rounds)
+        counts = Counter(outcome.code for answers in outcomes for outcome in answers)
+        print(f"\n{ROUNDS} rounds: {dict(counts)}", end=" ")  # noqa: T201 - what a run by hand is for
+        assert counts.keys() <= {None, "service_unavailable", *codes}
+        assert violations(self.store.items()) == []
+        return outcomes
+
+
+@pytest.fixture
+def race() -> Iterator[Race]:
+    if ENDPOINT not in os.environ:
+        pytest.fail(f"{ENDPOINT} names no DynamoDB server")
+    variables = {
+        "AWS_ENDPOINT_URL_DYNAMODB": os.environ[ENDPOINT],
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+    with environment(variables, without=("AWS_",)):
+        client, name = create_client(), f"races-{uuid4()}"
+        client.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        table = Table(client, name)
+        yield Race(Store(table, client, name), Workspace(table, str(uuid4())), variables)
+        client.delete_table(TableName=name)
+
+
+def codes(outcomes: list[Outcome]) -> set[str | None]:
+    """Return what calls were answered with that reached the database."""
+    return {outcome.code for outcome in outcomes} - {"service_unavailable"}
+
+
+def winners(outcomes: list[Outcome]) -> list[Outcome]:
+    return [outcome for outcome in outcomes if outcome.code is None]
+
+
+@pytest.mark.parametrize("attribute", ["user_identity_key", "email_address", "phone_number"])
+def test_one_of_several_creations_with_a_value_wins_and_the_others_name_it(race: Race, attribute: str) -> None:
+    def prepare() -> list[Call]:
+        name, number = f"jane.{uuid4().hex}@example.com", f"+1{uuid4().int % 10**12}"
+        spellings = {
+            "user_identity_key": [name] * PROCESSES,
+            "email_address": [name, name.upper(), name.title(), name.swapcase()],
+            "phone_number": [number] * PROCESSES,
+        }
+        return [call("create", **{attribute: value}) for value in spellings[attribute]]
+
+    for outcomes in race.run(prepare, "user_identity_already_exists"):
+        (winner,) = winners(outcomes)
+        named = {"data": {"user_identity_id": winner.result["user_identity_id"]}}
+        assert all(outcome.details == named for outcome in outcomes if outcome.code == "user_identity_already_exists")
+
+
+def test_one_of_two_updates_to_a_value_wins(race: Race) -> None:
+    def prepare() -> list[Call]:
+        first, second = race.workspace.user_identity(), race.workspace.user_identity()
+        address = f"jane.{uuid4().hex}@example.com"
+        return [
+            call("update", identity, email_address=email)
+            for email in (address, address.upper())
+            for identity in (first, second)
+        ]
+
+    for outcomes in race.run(prepare, "user_identity_already_exists"):
+        assert codes(outcomes) == {None, "user_identity_already_exists"}
+
+
+def test_values_that_are_exchanged_stay_unique(race: Race) -> None:
+    def prepare() -> list[Call]:
+        addresses = [f"{name}.{uuid4().hex}@example.com" for name in ("a", "b")]
+        ids = [race.workspace.user_identity(email_address=address) for address in addresses]
+        return [
+            call("update", ids[0], email_address=addresses[1]),
+            call("update", ids[1], email_address=addresses[0]),
+            call("update", ids[0], email_address=None),
+            call("create", email_address=addresses[0]),
+        ]
+
+    race.run(prepare, "user_identity_already_exists")
+
+
+def test_two_identities_that_match_one_acs_user_get_one_each(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        address, number = f"jane.{uuid4().hex}@example.com", f"+1{uuid4().int % 10**12}"
+        race.workspace.acs_user(manager, email_address=address, phone_number=number)
+        by_email = race.workspace.user_identity(email_address=address)
+        by_phone = race.workspace.user_identity(phone_number=number)
+        return [
+            call("launch", identity, manager, create_credential_manager_user=True)
+            for identity in (by_email, by_phone, by_email, by_phone)
+        ]
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["enrollment_automation_id"] for outcome in winners(outcomes)}) == 2
+
+
+def test_a_new_identity_and_a_launch_that_match_one_acs_user_get_one_each(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        address, number = f"jane.{uuid4().hex}@example.com", f"+1{uuid4().int % 10**12}"
+        acs_user_id = race.workspace.acs_user(manager, email_address=address, phone_number=number)
+        identity = race.workspace.user_identity(phone_number=number)
+        return [
+            call("create", email_address=address, acs_system_ids=[manager]),
+            call("create", email_address=address.upper(), acs_system_ids=[manager]),
+            call("launch", identity, manager, create_credential_manager_user=True),
+            call("delete_acs_user", acs_user_id),
+        ]
+
+    race.run(prepare, "user_identity_already_exists", "acs_user_not_found", "acs_user_in_use")
+
+
+def test_a_launch_against_whatever_takes_its_parts_away(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id = linked(race, manager)
+        return [
+            call("launch", identity, manager, create_credential_manager_user=True),
+            call("delete_acs_user", acs_user_id),
+            call("remove", acs_user_id, identity),
+            call("delete", identity),
+        ]
+
+    race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
+
+
+@pytest.mark.parametrize("method", ["delete_acs_user", "remove", "delete"])
+@pytest.mark.parametrize("way", ["by name", "its own"])
+def test_launches_against_one_that_takes_a_part_away(race: Race, method: str, way: str) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id = linked(race, manager)
+        options: dict[str, dict[str, str | bool]] = {
+            "by name": {"credential_manager_acs_user_id": acs_user_id},
+            "its own": {"create_credential_manager_user": True},
+        }
+        arguments = {"delete_acs_user": [acs_user_id], "remove": [acs_user_id, identity], "delete": [identity]}
+        launch = call("launch", identity, manager, **options[way])
+        return [launch, call(method, *arguments[method]), launch, call(method, *arguments[method])]
+
+    race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
+
+
+def test_an_acs_user_is_linked_to_one_of_two_identities(race: Race) -> None:
+    system = race.workspace.acs_system()
+
+    def prepare() -> list[Call]:
+        acs_user_id = race.workspace.acs_user(system)
+        ids = [race.workspace.user_identity() for _ in range(2)]
+        return [call("add", acs_user_id, user_identity_id=identity) for identity in (*ids, *ids)]
+
+    for outcomes in race.run(prepare, "acs_user_already_linked"):
+        assert codes(outcomes) == {None, "acs_user_already_linked"}
+
+
+def test_an_identity_gets_one_of_several_acs_users_of_a_system(race: Race) -> None:
+    system = race.workspace.acs_system()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        ids = [race.workspace.acs_user(system) for _ in range(PROCESSES - 1)]
+        adds = [call("add", acs_user_id, user_identity_id=identity) for acs_user_id in ids]
+        return [*adds, call("create_acs_user", system, user_identity_id=identity)]
+
+    for outcomes in race.run(prepare, "acs_user_already_linked"):
+        assert len(winners(outcomes)) == 1
+
+
+def test_acs_users_that_are_added_by_one_new_key_get_one_identity(race: Race) -> None:
+    systems = [race.workspace.acs_system() for _ in range(PROCESSES)]
+
+    def prepare() -> list[Call]:
+        key = uuid4().hex
+        return [call("add", race.workspace.acs_user(system), user_identity_key=key) for system in systems]
+
+    race.run(prepare)
+
+    identities = [key for key in race.store.items() if key.sk == "USER_IDENTITY"]
+    assert len(identities) == ROUNDS
+
+
+def test_an_identity_is_deleted_by_one_or_all(race: Race) -> None:
+    systems = [race.workspace.acs_system() for _ in range(3)]
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity, _ = linked(race, *systems)
+        race.directory.launch(identity, manager, create_credential_manager_user=True)
+        return [call("delete", identity)] * PROCESSES
+
+    for outcomes in race.run(prepare, "user_identity_not_found"):
+        assert winners(outcomes)
+    assert [key for key in race.store.items() if key.sk == "USER_IDENTITY"] == []
+
+
+def test_an_identity_is_deleted_while_things_are_attached_to_it(race: Race) -> None:
+    systems = [race.workspace.acs_system() for _ in range(2)]
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        adds = [call("add", race.workspace.acs_user(system), user_identity_id=identity) for system in systems]
+        return [call("delete", identity), *adds, call("launch", identity, manager, create_credential_manager_user=True)]
+
+    race.run(prepare, "user_identity_not_found")
+
+    identities = [key for key in race.store.items() if key.sk == "USER_IDENTITY"]
+    assert identities == []
+
+
+def test_an_identity_is_deleted_while_it_is_changed(race: Race) -> None:
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity(email_address=f"a.{uuid4().hex}@example.com")
+        return [
+            call("delete", identity),
+            call("update", identity, email_address=f"b.{uuid4().hex}@example.com"),
+            call("update", identity, email_address=None, full_name="Jane"),
+            call("delete", identity),
+        ]
+
+    race.run(prepare, "user_identity_not_found")
+
+
+def linked(race: Race, *system_ids: str) -> tuple[str, str]:
+    """Return a user identity that is linked to a new ACS user in each system, and the last of them."""
+    identity = race.workspace.user_identity()
+    acs_user_id = ""
+    for system_id in system_ids:
+        acs_user_id = race.workspace.acs_user(system_id)
+        race.directory.add(acs_user_id, user_identity_id=identity)
+    return identity, acs_user_id
