@@ -1,7 +1,5 @@
 """Fixtures of every layer: an empty table in moto, and items to put into it."""
 
-import copy
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,9 +10,6 @@ from uuid import uuid4
 
 import pytest
 from moto import mock_aws
-from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.dynamo_type import DynamoType
-from moto.dynamodb.models.table import Table as MotoTable
 
 from enrollment.acs import stored_acs_credential_pool, stored_acs_system
 from enrollment.acs_users import stored_acs_user
@@ -22,6 +17,7 @@ from enrollment.model import timestamp
 from enrollment.table import Item, Key, Table, Value, create_client, put, put_new
 from enrollment.user_identities import stored_user_identity
 from enrollments.local.functions import environment
+from enrollments.local.quick_transactions import quick_transactions
 from tests.invariants import violations
 
 PROJECT = Path(__file__).parent.parent
@@ -34,29 +30,8 @@ def project() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_transactions() -> Iterator[None]:
-    """Let moto's transactions take milliseconds on a table of thousands of items.
-
-    moto copies the whole table for each action of a transaction.  Only an update changes an item in place; with a copy
-    of that one, all other copies can share their items.
-    """
-
-    def copy_table(table: Any, _: object) -> Any:
-        copied = copy.copy(table)
-        copied.items = defaultdict(dict, {pk: dict(items) for pk, items in table.items.items()})
-        return copied
-
-    def update_item(backend: Any, table_name: str, key: dict[str, Any], **more: Any) -> Any:
-        items = backend.tables[table_name].items[DynamoType(key["pk"])]
-        sk = DynamoType(key["sk"])
-        if sk in items:
-            items[sk] = copy.deepcopy(items[sk])
-        return update_item_in_place(backend, table_name, key, **more)
-
-    update_item_in_place = DynamoDBBackend.update_item
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MotoTable, "__deepcopy__", copy_table, raising=False)
-        patch.setattr(DynamoDBBackend, "update_item", update_item)
+def as_quick_as_locally() -> Iterator[None]:
+    with quick_transactions():
         yield
 
 

@@ -19,6 +19,7 @@ from enrollment.table import Table, create_client
 from enrollments.local.demo import Demo, seed
 from enrollments.local.functions import FunctionDefinition, Functions, check_permission, environment
 from enrollments.local.gateway import Gateway
+from enrollments.local.quick_transactions import quick_transactions
 from enrollments.local.rest_api import read_rest_api
 from enrollments.local.template import REGION, Resource, TemplateError, code_path, interpreting, load_template
 
@@ -101,6 +102,7 @@ def open_stack(
         exit_stack.enter_context(environment(variables, without=("AWS_", "POWERTOOLS_")))
         if dynamodb_endpoint is None:
             exit_stack.enter_context(mock_aws())
+            exit_stack.enter_context(quick_transactions())
         resources = load_template(template, parameters or {})
         functions, function_names = _functions(resources, template.parent, log, terminal)
         api = read_rest_api(
