@@ -58,16 +58,28 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 # How a resource's Ref and attributes read; a type that is not here cannot be interpreted.
 _NAME = "{stack}-{id}"
 _RESOURCES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "AWS::ApiGateway::Account": ("{id}", {}),
+    "AWS::ApiGateway::BasePathMapping": ("{id}", {}),
     "AWS::ApiGateway::Deployment": ("{id}", {}),
+    "AWS::ApiGateway::DomainName": ("{DomainName}", {"RegionalDomainName": "local"}),
     "AWS::ApiGateway::RestApi": ("local", {"RootResourceId": "root"}),
     "AWS::ApiGateway::Stage": ("{StageName}", {}),
+    "AWS::CloudWatch::Alarm": (_NAME, {}),
+    "AWS::CloudWatch::Dashboard": (_NAME, {}),
+    "AWS::CodeDeploy::Application": (_NAME, {}),
+    "AWS::CodeDeploy::DeploymentGroup": (_NAME, {}),
     "AWS::DynamoDB::Table": (_NAME, {"Arn": "arn:aws:dynamodb:{region}:{account}:table/{stack}-{id}"}),
     "AWS::IAM::Role": (_NAME, {"Arn": "arn:aws:iam::{account}:role/{stack}-{id}"}),
+    "AWS::Lambda::Alias": ("arn:aws:lambda:{region}:{account}:function:{FunctionName}:{Name}", {}),
     "AWS::Lambda::Function": (_NAME, {"Arn": "arn:aws:lambda:{region}:{account}:function:{stack}-{id}"}),
     "AWS::Lambda::LayerVersion": ("arn:aws:lambda:{region}:{account}:layer:{id}:1", {}),
     "AWS::Lambda::Permission": ("{id}", {}),
+    "AWS::Lambda::Version": ("arn:aws:lambda:{region}:{account}:function:{FunctionName}:1", {"Version": "1"}),
     "AWS::Logs::LogGroup": (_NAME, {"Arn": "arn:aws:logs:{region}:{account}:log-group:{stack}-{id}:*"}),
 }
+
+# Properties that are part of a reference.
+_NAMING = ("DomainName", "FunctionName", "Name", "StageName")
 
 _LOCAL_CODE = "s3://local/"
 _SUBSTITUTION = re.compile(r"\$\{(!?)([^}]+)\}")
@@ -358,13 +370,17 @@ class _Evaluation:
         return _RESOURCES[kind]
 
     def _name(self, pattern: str, logical_id: str) -> str:
-        stage = self._resources[logical_id].get("Properties", {}).get("StageName", "")
+        properties = self._resources[logical_id].get("Properties", {})
         return pattern.format(
             id=logical_id,
             stack=STACK_NAME,
             region=REGION,
             account=ACCOUNT_ID,
-            StageName=self.evaluate(stage, logical_id),
+            **{
+                name: self.evaluate(properties.get(name, ""), logical_id)
+                for name in _NAMING
+                if f"{{{name}}}" in pattern
+            },
         )
 
     def _substitute(self, text: str, variables: Mapping[str, Any], where: str) -> str:
