@@ -76,6 +76,7 @@ _RESOURCES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "AWS::Lambda::Permission": ("{id}", {}),
     "AWS::Lambda::Version": ("arn:aws:lambda:{region}:{account}:function:{FunctionName}:1", {"Version": "1"}),
     "AWS::Logs::LogGroup": (_NAME, {"Arn": "arn:aws:logs:{region}:{account}:log-group:{stack}-{id}:*"}),
+    "AWS::Logs::MetricFilter": (_NAME, {}),
 }
 
 # Properties that are part of a reference.
@@ -166,14 +167,7 @@ def load_template(path: Path, parameters: Mapping[str, str]) -> dict[str, Resour
         TemplateError: The template is not valid, or has a part that cannot be interpreted here.
     """
     with interpreting(path.name):
-        source = _read(path)
-        values = {
-            name: _parameter_value(name, declaration, parameters.get(name))
-            for name, declaration in source.get("Parameters", {}).items()
-        }
-        if unknown := parameters.keys() - values.keys():
-            raise TemplateError(f"no such parameter: {', '.join(sorted(unknown))}")
-        expanded = _expand(source, values, path.name)
+        expanded, values = _read_expanded(path, parameters)
         evaluation = _Evaluation(
             resources=expanded["Resources"], parameters=values, conditions=expanded.get("Conditions", {})
         )
@@ -183,6 +177,20 @@ def load_template(path: Path, parameters: Mapping[str, str]) -> dict[str, Resour
                 with interpreting(f"{section}.{name}"):
                     evaluation.evaluate(part, f"{section}.{name}")
         return evaluation.resources()
+
+
+def expand_template(path: Path) -> dict[str, Any]:
+    """Return the template without SAM, as CloudFormation is given it: with its parameters and intrinsics.
+
+    Args:
+        path: The template.
+
+    Raises:
+        TemplateError: The template is not valid.
+    """
+    with interpreting(path.name):
+        expanded, _ = _read_expanded(path, {})
+        return expanded
 
 
 def code_path(location: Mapping[str, Any]) -> Path:
@@ -197,6 +205,18 @@ def code_path(location: Mapping[str, Any]) -> Path:
     if location.get("S3Bucket") != "local":
         raise TemplateError("only code in a folder beside the template can be run here")
     return Path(location["S3Key"])
+
+
+def _read_expanded(path: Path, parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the expanded template, and the values of its parameters."""
+    source = _read(path)
+    values = {
+        name: _parameter_value(name, declaration, parameters.get(name))
+        for name, declaration in source.get("Parameters", {}).items()
+    }
+    if unknown := parameters.keys() - values.keys():
+        raise TemplateError(f"no such parameter: {', '.join(sorted(unknown))}")
+    return _expand(source, values, path.name), values
 
 
 def _read(path: Path) -> dict[str, Any]:
