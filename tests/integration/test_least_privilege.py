@@ -234,7 +234,7 @@ def test_every_route_is_tried(resources: dict[str, Resource]) -> None:
 @pytest.mark.parametrize("name", ACTIONS)
 def test_a_role_allows_this_and_nothing_else(resources: dict[str, Resource], name: str) -> None:
     assert statements(resources, name) == [
-        {"Effect": "Allow", "Action": ACTIONS[name], "Resource": TABLE_ARN},
+        {"Effect": "Allow", "Action": ACTIONS[name], "Resource": [TABLE_ARN]},
         {
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
