@@ -1,7 +1,7 @@
 """What an operator sees: alarms, the dashboard, logs and traces of the expanded template."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -75,11 +75,9 @@ def alarms(resources: dict[str, Resource]) -> dict[str, Mapping[str, Any]]:
     return {name: found.properties for name, found in resources.items() if found.type == "AWS::CloudWatch::Alarm"}
 
 
-def metrics_of(alarm: Mapping[str, Any]) -> Iterator[Metric]:
-    several = [query["MetricStat"]["Metric"] for query in alarm.get("Metrics", []) if "MetricStat" in query]
-    for metric in several or [alarm]:
-        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions", [])}
-        yield metric["Namespace"], metric["MetricName"], dimensions
+def metric_of(alarm: Mapping[str, Any]) -> Metric:
+    dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])}
+    return alarm["Namespace"], alarm["MetricName"], dimensions
 
 
 def widgets(resources: Mapping[str, Resource]) -> list[dict[str, Any]]:
@@ -102,9 +100,9 @@ def test_each_function_has_alarms_on_errors_throttles_and_latency(
 ) -> None:
     live = {"FunctionName": f"{STACK}-{name}Function", "Resource": f"{STACK}-{name}Function:live"}
 
-    assert ("AWS/Lambda", "Errors", live) in metrics_of(alarms[f"{name}ErrorsAlarm"])
-    assert ("AWS/Lambda", "Throttles", live) in metrics_of(alarms[f"{name}ThrottlesAlarm"])
-    assert ("AWS/Lambda", "Duration", live) in metrics_of(alarms[f"{name}LatencyAlarm"])
+    assert metric_of(alarms[f"{name}ErrorsAlarm"]) == ("AWS/Lambda", "Errors", live)
+    assert metric_of(alarms[f"{name}ThrottlesAlarm"]) == ("AWS/Lambda", "Throttles", live)
+    assert metric_of(alarms[f"{name}LatencyAlarm"]) == ("AWS/Lambda", "Duration", live)
     assert alarms[f"{name}LatencyAlarm"]["ExtendedStatistic"] == "p99"
 
 
@@ -116,14 +114,16 @@ def test_the_gateway_the_authorizer_and_the_table_have_alarms(alarms: dict[str, 
         "ApiLatencyAlarm",
         "ApiThrottlesAlarm",
         "AuthorizerFailuresAlarm",
-        "TableThrottlesAlarm",
+        "TableReadThrottlesAlarm",
+        "TableWriteThrottlesAlarm",
+        *(f"{name}DefectsAlarm" for name in FUNCTIONS if name != "Authorizer"),
     }
 
 
 def test_every_alarm_is_about_a_metric_that_exists(
     resources: dict[str, Resource], alarms: dict[str, Mapping[str, Any]]
 ) -> None:
-    found = [metric for alarm in alarms.values() for metric in metrics_of(alarm)]
+    found = [metric_of(alarm) for alarm in alarms.values()]
 
     assert not [
         (namespace, name, dimensions)
@@ -137,7 +137,7 @@ def test_every_alarm_is_about_a_metric_that_exists(
 def test_what_is_counted_from_logs_is_watched(
     resources: dict[str, Resource], alarms: dict[str, Mapping[str, Any]]
 ) -> None:
-    watched = {(namespace, name) for alarm in alarms.values() for namespace, name, _ in metrics_of(alarm)}
+    watched = {metric_of(alarm)[:2] for alarm in alarms.values()}
 
     assert counted_from_logs(resources) <= watched
 
@@ -189,14 +189,26 @@ def test_each_function_is_traced_and_logs_with_retention(resources: dict[str, Re
     assert group.properties["RetentionInDays"] == "30"
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_each_function_is_rolled_back_by_its_errors(expanded: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "alarms_of_it"),
+    [
+        # An authorizer that raises is an error to Lambda; the other functions answer with a 500.
+        ("Authorizer", ["AuthorizerErrorsAlarm", "AuthorizerFailuresAlarm"]),
+        *((name, [f"{name}ErrorsAlarm", f"{name}DefectsAlarm"]) for name in FUNCTIONS[1:]),
+    ],
+)
+def test_each_function_is_rolled_back_by_its_errors(
+    expanded: dict[str, Any], name: str, alarms_of_it: list[str]
+) -> None:
     found = expanded["Resources"]
     group = found[f"{name}FunctionDeploymentGroup"]["Properties"]
     policy = found[f"{name}FunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
 
     assert policy["DeploymentGroupName"] == {"Ref": f"{name}FunctionDeploymentGroup"}
-    assert {"Name": {"Ref": f"{name}ErrorsAlarm"}} in group["AlarmConfiguration"]["Alarms"]
+    assert group["AlarmConfiguration"] == {
+        "Enabled": True,
+        "Alarms": [{"Name": {"Ref": alarm}} for alarm in alarms_of_it],
+    }
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
 
 
@@ -241,9 +253,8 @@ def test_a_restored_table_is_used_instead_of_the_stacks_own(expanded: dict[str, 
             f"arn:aws:dynamodb:us-east-1:123456789012:table/{STACK}-Table",
             "arn:aws:dynamodb:us-east-1:123456789012:table/restored",
         ]
-    assert [metric[2] for metric in metrics_of(resources["TableThrottlesAlarm"].properties)] == [
-        {"TableName": "restored"}
-    ] * 2
+    for name in ("TableReadThrottlesAlarm", "TableWriteThrottlesAlarm"):
+        assert metric_of(resources[name].properties)[2] == {"TableName": "restored"}
     assert '"TableName", "restored"' in resources["Dashboard"].properties["DashboardBody"]
     assert expanded["Outputs"]["TableName"]["Value"]["Fn::If"][0] == "HasRestoredTable"
 
