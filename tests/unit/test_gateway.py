@@ -11,6 +11,7 @@ import pytest
 from enrollments.local.functions import FunctionError, NoTurnError
 from enrollments.local.gateway import Gateway, Request, Response
 from enrollments.local.rest_api import read_rest_api
+from enrollments.local.stack import function_names
 from enrollments.local.template import load_template
 
 LAUNCH = "/user_identities/enrollment_automations/launch"
@@ -70,12 +71,11 @@ type Send = Callable[..., Response]
 def open_gateway(project: Path, functions: Lambda, clock: Clock) -> Open:
     def open_(**parameters: str) -> Gateway:
         resources = load_template(project / "template.yaml", parameters)
-        names = {
-            f"arn:aws:lambda:us-east-1:123456789012:function:{resource.reference}": resource.reference
-            for resource in resources.values()
-            if resource.type == "AWS::Lambda::Function"
-        }
-        return Gateway(read_rest_api(resources["Api"], resources["ApiprodStage"], names), functions.invoke, clock)
+        return Gateway(
+            read_rest_api(resources["Api"], resources["ApiprodStage"], function_names(resources)),
+            functions.invoke,
+            clock,
+        )
 
     return open_
 

@@ -13,7 +13,7 @@ from enrollments.local import docs_page
 from enrollments.local.functions import FunctionError
 from enrollments.local.server import HOST, listen, make_server, port_of, serve
 from enrollments.local.stack import StackError, open_stack
-from enrollments.local.template import TemplateError
+from enrollments.local.template import TemplateError, expand_template
 
 _LOCAL_FOLDER = Path(".local")
 
@@ -109,6 +109,16 @@ def invoke(event: Path, template: Path, parameters: tuple[str, ...], dynamodb_en
     except (TemplateError, StackError, FunctionError) as error:
         raise failed(error) from error
     click.echo(json.dumps(response, indent=2))
+
+
+@local.command()
+@_template
+def expand(template: Path) -> None:
+    """Print the template without SAM, as CloudFormation is given it, in JSON."""
+    try:
+        click.echo(json.dumps(expand_template(template), indent=2))
+    except TemplateError as error:
+        raise failed(error) from error
 
 
 def _read_parameters(given: tuple[str, ...]) -> dict[str, str]:

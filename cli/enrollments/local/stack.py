@@ -21,7 +21,16 @@ from enrollments.local.functions import FunctionDefinition, Functions, check_per
 from enrollments.local.gateway import Gateway
 from enrollments.local.quick_transactions import quick_transactions
 from enrollments.local.rest_api import read_rest_api
-from enrollments.local.template import REGION, Resource, TemplateError, code_path, interpreting, load_template
+from enrollments.local.template import (
+    ACCOUNT_ID,
+    REGION,
+    Resource,
+    TemplateError,
+    code_path,
+    interpreting,
+    load_template,
+    plain_text,
+)
 
 _AWS = re.compile(r"amazonaws\.|\.aws\.?$")
 _NO_ADDRESS = re.compile(r"[^\x21-\x7e]")
@@ -104,11 +113,11 @@ def open_stack(
             exit_stack.enter_context(mock_aws())
             exit_stack.enter_context(quick_transactions())
         resources = load_template(template, parameters or {})
-        functions, function_names = _functions(resources, template.parent, log, terminal)
+        functions = _functions(resources, template.parent, log, terminal)
         api = read_rest_api(
             _only_one(resources, "AWS::ApiGateway::RestApi"),
             _only_one(resources, "AWS::ApiGateway::Stage"),
-            function_names,
+            function_names(resources),
         )
         gateway = Gateway(api, functions.invoke)
         try:
@@ -121,9 +130,7 @@ def open_stack(
         yield Stack(gateway, functions, table, demo)
 
 
-def _functions(
-    resources: Mapping[str, Resource], root: Path, log: TextIO, terminal: TextIO
-) -> tuple[Functions, dict[str, str]]:
+def _functions(resources: Mapping[str, Resource], root: Path, log: TextIO, terminal: TextIO) -> Functions:
     for permission in _of_type(resources, "AWS::Lambda::Permission"):
         check_permission(permission)
     layers = {}
@@ -134,14 +141,23 @@ def _functions(
         FunctionDefinition.from_resource(resource, root, layers)
         for resource in _of_type(resources, "AWS::Lambda::Function")
     ]
-    functions = Functions(
+    return Functions(
         definitions,
         # The layer of third-party code is this Python environment itself.
         [layer for layer in layers.values() if (layer / _OWN_LAYER_MARK).is_file()],
         log=FunctionLog(log, terminal),
         terminal=terminal,
     )
-    return functions, {definition.arn: definition.name for definition in definitions}
+
+
+def function_names(resources: Mapping[str, Resource]) -> dict[str, str]:
+    """Return the names of functions by their ARNs and by those of their aliases."""
+    names = {
+        f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function.reference}": function.reference
+        for function in _of_type(resources, "AWS::Lambda::Function")
+    }
+    aliases = {alias.reference: alias for alias in _of_type(resources, "AWS::Lambda::Alias")}
+    return names | {arn: plain_text(alias.properties["FunctionName"]) for arn, alias in aliases.items()}
 
 
 class FunctionLog(io.TextIOBase):

@@ -58,16 +58,29 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 # How a resource's Ref and attributes read; a type that is not here cannot be interpreted.
 _NAME = "{stack}-{id}"
 _RESOURCES: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "AWS::ApiGateway::Account": ("{id}", {}),
+    "AWS::ApiGateway::BasePathMapping": ("{id}", {}),
     "AWS::ApiGateway::Deployment": ("{id}", {}),
+    "AWS::ApiGateway::DomainName": ("{DomainName}", {"RegionalDomainName": "local"}),
     "AWS::ApiGateway::RestApi": ("local", {"RootResourceId": "root"}),
     "AWS::ApiGateway::Stage": ("{StageName}", {}),
+    "AWS::CloudWatch::Alarm": (_NAME, {}),
+    "AWS::CloudWatch::Dashboard": (_NAME, {}),
+    "AWS::CodeDeploy::Application": (_NAME, {}),
+    "AWS::CodeDeploy::DeploymentGroup": (_NAME, {}),
     "AWS::DynamoDB::Table": (_NAME, {"Arn": "arn:aws:dynamodb:{region}:{account}:table/{stack}-{id}"}),
     "AWS::IAM::Role": (_NAME, {"Arn": "arn:aws:iam::{account}:role/{stack}-{id}"}),
+    "AWS::Lambda::Alias": ("arn:aws:lambda:{region}:{account}:function:{FunctionName}:{Name}", {}),
     "AWS::Lambda::Function": (_NAME, {"Arn": "arn:aws:lambda:{region}:{account}:function:{stack}-{id}"}),
     "AWS::Lambda::LayerVersion": ("arn:aws:lambda:{region}:{account}:layer:{id}:1", {}),
     "AWS::Lambda::Permission": ("{id}", {}),
+    "AWS::Lambda::Version": ("arn:aws:lambda:{region}:{account}:function:{FunctionName}:1", {"Version": "1"}),
     "AWS::Logs::LogGroup": (_NAME, {"Arn": "arn:aws:logs:{region}:{account}:log-group:{stack}-{id}:*"}),
+    "AWS::Logs::MetricFilter": (_NAME, {}),
 }
+
+# Properties that are part of a reference.
+_NAMING = ("DomainName", "FunctionName", "Name", "StageName")
 
 _LOCAL_CODE = "s3://local/"
 _SUBSTITUTION = re.compile(r"\$\{(!?)([^}]+)\}")
@@ -154,14 +167,7 @@ def load_template(path: Path, parameters: Mapping[str, str]) -> dict[str, Resour
         TemplateError: The template is not valid, or has a part that cannot be interpreted here.
     """
     with interpreting(path.name):
-        source = _read(path)
-        values = {
-            name: _parameter_value(name, declaration, parameters.get(name))
-            for name, declaration in source.get("Parameters", {}).items()
-        }
-        if unknown := parameters.keys() - values.keys():
-            raise TemplateError(f"no such parameter: {', '.join(sorted(unknown))}")
-        expanded = _expand(source, values, path.name)
+        expanded, values = _read_expanded(path, parameters)
         evaluation = _Evaluation(
             resources=expanded["Resources"], parameters=values, conditions=expanded.get("Conditions", {})
         )
@@ -171,6 +177,20 @@ def load_template(path: Path, parameters: Mapping[str, str]) -> dict[str, Resour
                 with interpreting(f"{section}.{name}"):
                     evaluation.evaluate(part, f"{section}.{name}")
         return evaluation.resources()
+
+
+def expand_template(path: Path) -> dict[str, Any]:
+    """Return the template without SAM, as CloudFormation is given it: with its parameters and intrinsics.
+
+    Args:
+        path: The template.
+
+    Raises:
+        TemplateError: The template is not valid.
+    """
+    with interpreting(path.name):
+        expanded, _ = _read_expanded(path, {})
+        return expanded
 
 
 def code_path(location: Mapping[str, Any]) -> Path:
@@ -185,6 +205,18 @@ def code_path(location: Mapping[str, Any]) -> Path:
     if location.get("S3Bucket") != "local":
         raise TemplateError("only code in a folder beside the template can be run here")
     return Path(location["S3Key"])
+
+
+def _read_expanded(path: Path, parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the expanded template, and the values of its parameters."""
+    source = _read(path)
+    values = {
+        name: _parameter_value(name, declaration, parameters.get(name))
+        for name, declaration in source.get("Parameters", {}).items()
+    }
+    if unknown := parameters.keys() - values.keys():
+        raise TemplateError(f"no such parameter: {', '.join(sorted(unknown))}")
+    return _expand(source, values, path.name), values
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -358,13 +390,17 @@ class _Evaluation:
         return _RESOURCES[kind]
 
     def _name(self, pattern: str, logical_id: str) -> str:
-        stage = self._resources[logical_id].get("Properties", {}).get("StageName", "")
+        properties = self._resources[logical_id].get("Properties", {})
         return pattern.format(
             id=logical_id,
             stack=STACK_NAME,
             region=REGION,
             account=ACCOUNT_ID,
-            StageName=self.evaluate(stage, logical_id),
+            **{
+                name: self.evaluate(properties.get(name, ""), logical_id)
+                for name in _NAMING
+                if f"{{{name}}}" in pattern
+            },
         )
 
     def _substitute(self, text: str, variables: Mapping[str, Any], where: str) -> str:

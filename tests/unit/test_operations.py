@@ -1,0 +1,277 @@
+"""What an operator sees: alarms, the dashboard, logs and traces of the expanded template."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from enrollments.local.template import Resource, expand_template, load_template
+from tests.conftest import PROJECT
+
+# A namespace, a name, and dimensions with their values.
+type Metric = tuple[str, str, Mapping[str, str]]
+
+FUNCTIONS = ("Authorizer", "EnrollmentAutomations", "UserIdentities", "Acs")
+STACK = "enrollments"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
+
+# What AWS publishes, with which dimensions: the developer guides' "metrics and dimensions".
+OF_LAMBDA = ("ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles")
+OF_API_GATEWAY = ("4XXError", "5XXError", "Count", "Latency")
+OF_DYNAMODB = (
+    "ConsumedReadCapacityUnits",
+    "ConsumedWriteCapacityUnits",
+    "ReadThrottleEvents",
+    "TransactionConflict",
+    "WriteThrottleEvents",
+)
+PUBLISHED = {
+    *(("AWS/Lambda", name, ("FunctionName",)) for name in OF_LAMBDA),
+    *(("AWS/Lambda", name, ("FunctionName", "Resource")) for name in OF_LAMBDA),
+    *(("AWS/ApiGateway", name, ("ApiName", "Stage")) for name in OF_API_GATEWAY),
+    *(("AWS/DynamoDB", name, ("TableName",)) for name in OF_DYNAMODB),
+}
+VALUES = {
+    "ApiName": {STACK},
+    "FunctionName": {f"{STACK}-{name}Function" for name in FUNCTIONS},
+    "Resource": {f"{STACK}-{name}Function:live" for name in FUNCTIONS},
+    "Stage": {"prod"},
+    "TableName": {f"{STACK}-Table"},
+    "service": {"enrollment_automations"},
+}
+# Nothing that a client writes.  It can choose the request id, which is the one that it asks about.
+LOGGED = {
+    "$context.authorizer.latency",
+    "$context.authorizer.token_id",
+    "$context.authorizer.token_kind",
+    "$context.error.responseType",
+    "$context.extendedRequestId",
+    "$context.httpMethod",
+    "$context.identity.sourceIp",
+    "$context.integrationLatency",
+    "$context.requestId",
+    "$context.requestTimeEpoch",
+    "$context.resourcePath",
+    "$context.responseLatency",
+    "$context.responseLength",
+    "$context.status",
+    "$context.xrayTraceId",
+}
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, Resource]:
+    return load_template(PROJECT / "template.yaml", {"AlarmTopicArn": TOPIC})
+
+
+@pytest.fixture(scope="module")
+def expanded() -> dict[str, Any]:
+    return expand_template(PROJECT / "template.yaml")
+
+
+@pytest.fixture(scope="module")
+def alarms(resources: dict[str, Resource]) -> dict[str, Mapping[str, Any]]:
+    return {name: found.properties for name, found in resources.items() if found.type == "AWS::CloudWatch::Alarm"}
+
+
+def metric_of(alarm: Mapping[str, Any]) -> Metric:
+    dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])}
+    return alarm["Namespace"], alarm["MetricName"], dimensions
+
+
+def widgets(resources: Mapping[str, Resource]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(resources["Dashboard"].properties["DashboardBody"])["widgets"]
+    return found
+
+
+def counted_from_logs(resources: Mapping[str, Resource]) -> set[tuple[str, str]]:
+    return {
+        (transformation["MetricNamespace"], transformation["MetricName"])
+        for found in resources.values()
+        if found.type == "AWS::Logs::MetricFilter"
+        for transformation in found.properties["MetricTransformations"]
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_function_has_alarms_on_errors_throttles_and_latency(
+    alarms: dict[str, Mapping[str, Any]], name: str
+) -> None:
+    live = {"FunctionName": f"{STACK}-{name}Function", "Resource": f"{STACK}-{name}Function:live"}
+
+    assert metric_of(alarms[f"{name}ErrorsAlarm"]) == ("AWS/Lambda", "Errors", live)
+    assert metric_of(alarms[f"{name}ThrottlesAlarm"]) == ("AWS/Lambda", "Throttles", live)
+    assert metric_of(alarms[f"{name}LatencyAlarm"]) == ("AWS/Lambda", "Duration", live)
+    assert alarms[f"{name}LatencyAlarm"]["ExtendedStatistic"] == "p99"
+
+
+def test_the_gateway_the_authorizer_and_the_table_have_alarms(alarms: dict[str, Mapping[str, Any]]) -> None:
+    of_functions = {f"{name}{kind}Alarm" for name in FUNCTIONS for kind in ("Errors", "Throttles", "Latency")}
+
+    assert alarms.keys() - of_functions == {
+        "ApiErrorsAlarm",
+        "ApiLatencyAlarm",
+        "ApiThrottlesAlarm",
+        "AuthorizerFailuresAlarm",
+        "TableReadThrottlesAlarm",
+        "TableWriteThrottlesAlarm",
+        *(f"{name}DefectsAlarm" for name in FUNCTIONS if name != "Authorizer"),
+    }
+
+
+def test_every_alarm_is_about_a_metric_that_exists(
+    resources: dict[str, Resource], alarms: dict[str, Mapping[str, Any]]
+) -> None:
+    found = [metric_of(alarm) for alarm in alarms.values()]
+
+    assert not [
+        (namespace, name, dimensions)
+        for namespace, name, dimensions in found
+        if (namespace, name, tuple(dimensions)) not in PUBLISHED
+        and ((namespace, name) not in counted_from_logs(resources) or dimensions)
+    ]
+    assert not [value for *_, dimensions in found for key, value in dimensions.items() if value not in VALUES[key]]
+
+
+def test_what_is_counted_from_logs_is_watched(
+    resources: dict[str, Resource], alarms: dict[str, Mapping[str, Any]]
+) -> None:
+    watched = {metric_of(alarm)[:2] for alarm in alarms.values()}
+
+    assert counted_from_logs(resources) <= watched
+
+
+def test_alarms_are_sent_and_silence_is_no_alarm(alarms: dict[str, Mapping[str, Any]]) -> None:
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC]
+        assert alarm["TreatMissingData"] == "notBreaching"
+        assert alarm["AlarmDescription"]
+
+
+def test_every_alarm_is_explained(alarms: dict[str, Mapping[str, Any]]) -> None:
+    operations = (PROJECT / "docs" / "operations.md").read_text()
+
+    assert not [name for name in alarms if f"`{name}`" not in operations]
+
+
+def test_the_dashboard_shows_metrics_that_exist(resources: dict[str, Resource]) -> None:
+    rows = [row for widget in widgets(resources) for row in widget["properties"]["metrics"]]
+    plain = [[part for part in row if isinstance(part, str)] for row in rows]
+    ours = {("EnrollmentAutomations", name) for name in ("Launched", "Replayed", "Refused", "Failed")}
+
+    for namespace, name, *dimensions in plain:
+        found = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
+        is_published = (namespace, name, tuple(found)) in PUBLISHED
+        assert is_published or (namespace, name) in ours | counted_from_logs(resources), name
+        assert not [value for key, value in found.items() if value not in VALUES[key]]
+
+
+def test_the_dashboards_widgets_do_not_overlap(resources: dict[str, Resource]) -> None:
+    squares = [
+        (x, y)
+        for widget in widgets(resources)
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+
+    assert len(squares) == len(set(squares))
+    assert max(x for x, _ in squares) < 24
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_function_is_traced_and_logs_with_retention(resources: dict[str, Resource], name: str) -> None:
+    function = resources[f"{name}Function"].properties
+    group = resources[f"{name}LogGroup"]
+
+    assert function["TracingConfig"] == {"Mode": "Active"}
+    assert function["LoggingConfig"] == {"LogGroup": group.reference}
+    assert group.properties["RetentionInDays"] == "30"
+
+
+@pytest.mark.parametrize(
+    ("name", "alarms_of_it"),
+    [
+        # An authorizer that raises is an error to Lambda; the other functions answer with a 500.
+        ("Authorizer", ["AuthorizerErrorsAlarm", "AuthorizerFailuresAlarm"]),
+        *((name, [f"{name}ErrorsAlarm", f"{name}DefectsAlarm"]) for name in FUNCTIONS[1:]),
+    ],
+)
+def test_each_function_is_rolled_back_by_its_errors(
+    expanded: dict[str, Any], name: str, alarms_of_it: list[str]
+) -> None:
+    found = expanded["Resources"]
+    group = found[f"{name}FunctionDeploymentGroup"]["Properties"]
+    policy = found[f"{name}FunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+
+    assert policy["DeploymentGroupName"] == {"Ref": f"{name}FunctionDeploymentGroup"}
+    assert group["AlarmConfiguration"] == {
+        "Enabled": True,
+        "Alarms": [{"Name": {"Ref": alarm}} for alarm in alarms_of_it],
+    }
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+
+
+def test_the_stage_is_traced(resources: dict[str, Resource]) -> None:
+    assert resources["ApiprodStage"].properties["TracingEnabled"] is True
+
+
+def test_the_access_log_is_json_without_anything_that_a_client_wrote(resources: dict[str, Resource]) -> None:
+    setting = resources["ApiprodStage"].properties["AccessLogSetting"]
+
+    assert set(json.loads(setting["Format"]).values()) <= LOGGED
+    assert "\n" not in setting["Format"]  # API Gateway takes one line
+    assert resources["AccessLogGroup"].properties["RetentionInDays"] == "30"
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("ApiErrorsFilter", {"status"}),
+        ("ApiThrottlesFilter", {"response_type"}),
+        ("AuthorizerFailuresFilter", {"response_type"}),
+    ],
+)
+def test_what_is_counted_from_the_access_log_is_in_it(
+    resources: dict[str, Resource], name: str, fields: set[str]
+) -> None:
+    counted = resources[name].properties
+    logged = json.loads(resources["ApiprodStage"].properties["AccessLogSetting"]["Format"])
+
+    assert counted["LogGroupName"] == resources["AccessLogGroup"].reference
+    assert all(f"$.{field} = " in counted["FilterPattern"] for field in fields)
+    assert fields <= logged.keys()
+
+
+def test_a_restored_table_is_used_instead_of_the_stacks_own(expanded: dict[str, Any]) -> None:
+    resources = load_template(PROJECT / "template.yaml", {"RestoredTableName": "restored"})
+
+    for name in FUNCTIONS:
+        (policy,) = resources[f"{name}Role"].properties["Policies"]
+        assert resources[f"{name}Function"].properties["Environment"]["Variables"]["TABLE_NAME"] == "restored"
+        assert policy["PolicyDocument"]["Statement"][0]["Resource"] == [
+            f"arn:aws:dynamodb:us-east-1:123456789012:table/{STACK}-Table",
+            "arn:aws:dynamodb:us-east-1:123456789012:table/restored",
+        ]
+    for name in ("TableReadThrottlesAlarm", "TableWriteThrottlesAlarm"):
+        assert metric_of(resources[name].properties)[2] == {"TableName": "restored"}
+    assert '"TableName", "restored"' in resources["Dashboard"].properties["DashboardBody"]
+    assert expanded["Outputs"]["TableName"]["Value"]["Fn::If"][0] == "HasRestoredTable"
+
+
+def test_every_parameter_is_described_and_constrained(expanded: dict[str, Any]) -> None:
+    constraints = {"AllowedPattern", "AllowedValues", "MinValue"}
+
+    for name, parameter in expanded["Parameters"].items():
+        assert parameter["Description"].endswith("."), name
+        assert constraints & parameter.keys(), name
+
+
+def test_the_readme_has_every_parameter(expanded: dict[str, Any]) -> None:
+    rows = [row for row in (PROJECT / "README.md").read_text().splitlines() if row.startswith("| `")]
+
+    assert not [name for name in expanded["Parameters"] if not [row for row in rows if f"`{name}`" in row]]
+
+
+def test_the_outputs_say_what_a_client_and_an_operator_need(expanded: dict[str, Any]) -> None:
+    assert expanded["Outputs"].keys() >= {"DashboardUrl", "Document", "Endpoint", "TableName"}
