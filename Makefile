@@ -22,7 +22,7 @@ NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-document test-javascript check format openapi build deploy lock lock-javascript clean node
+.PHONY: help run invoke test test-browser test-build test-document test-javascript check format openapi build deploy lock lock-javascript clean node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## all tests, but fo
 
 test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chromium and chromium-driver
 	@$(BIN)/pytest -m browser -n 0 $(ARGS) tests/acceptance
+
+test-build: build .venv/dev.stamp ## what is shipped: built twice, started without compiling
+	@$(BIN)/pytest -m artefacts -n 0 $(ARGS) tests/artefacts
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis $(ARGS) tests/acceptance
