@@ -22,7 +22,7 @@ NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-document test-javascript check format openapi build deploy lock lock-javascript clean node
+.PHONY: help run invoke test test-browser test-build test-deploy test-document test-javascript check format openapi build deploy lock lock-javascript clean node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chro
 
 test-build: build .venv/dev.stamp ## what is shipped: built twice, started without compiling
 	@$(BIN)/pytest -m artefacts -n 0 $(ARGS) tests/artefacts
+
+test-deploy: .venv/dev.stamp .venv-sam/stamp ## make deploy to a stand-in for AWS, twice; needs ../shared/workbench
+	@$(BIN)/pytest -m deploy -n 0 $(ARGS) tests/deploy
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis $(ARGS) tests/acceptance
