@@ -22,7 +22,7 @@ NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-document test-javascript check format openapi build deploy lock lock-javascript clean node
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-javascript check format openapi build sam-local invoke-docker deploy lock lock-javascript clean node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ test-build: build .venv/dev.stamp ## what is shipped: built twice, started witho
 
 test-deploy: .venv/dev.stamp .venv-sam/stamp ## make deploy to a stand-in for AWS, twice; needs ../shared/workbench
 	@$(BIN)/pytest -m deploy -n 0 $(ARGS) tests/deploy
+
+test-sam-local: build .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## the acceptance tests and events/, in Lambda's containers; needs Docker
+	@ENROLLMENTS_SAM=$(SAM) $(BIN)/pytest -n 0 -m 'not artefacts and not browser and not deploy and not gateway \
+		and not javascript and not schemathesis' $(ARGS) tests/acceptance
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis $(ARGS) tests/acceptance
@@ -68,6 +72,12 @@ openapi: .venv/run.stamp ## renew openapi.json, the API document, from the code
 
 build: .venv-sam/stamp ## both layers and the functions, as they are deployed
 	@SAM_CLI_TELEMETRY=0 $(SAM) build
+
+sam-local: build .venv/run.stamp ## what is built, in Lambda's containers, on 127.0.0.1:$(PORT); needs Docker
+	@exec $(BIN)/enrollments local sam --sam $(SAM) --port $(PORT)
+
+invoke-docker: build .venv/run.stamp ## run one event in Lambda's container: make invoke-docker EVENT=events/launch.json
+	@exec $(BIN)/enrollments local sam-invoke --sam $(SAM) $(EVENT)
 
 deploy: build ## deploy to AWS; the first time asks for what it needs
 	@SAM_CLI_TELEMETRY=0 $(SAM) deploy $(ARGS)

@@ -229,9 +229,7 @@ def test_a_defect_in_a_route_shows_its_traceback(start: Start) -> None:
 
 def test_a_template_that_cannot_be_interpreted_is_one_clear_line(start: Start) -> None:
     edited = start("--template", "missing.yaml", wait=False).folder / "template.yaml"
-    edited.write_text(
-        edited.read_text().replace("Method: POST\n", "Method: POST\n            Auth: {Authorizer: NONE}\n", 1)
-    )
+    edited.write_text(edited.read_text().replace("Method: POST}}", "Method: POST, Auth: {Authorizer: NONE}}}", 1))
 
     run = start("--template", str(edited), wait=False)
 
