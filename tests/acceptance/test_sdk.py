@@ -272,6 +272,7 @@ def assert_unauthorized(outcomes: list[Outcome]) -> None:
         assert (error["status_code"], error["has_request_id"]) == (401, True)
 
 
+@pytest.mark.gateway
 @pytest.mark.parametrize("api_key", ["seam_testNone_PubLicDemoKeyForLocaLUse", "seam_junk"])
 def test_a_bad_key_is_unauthorized(service: Service, major: Sdk, api_key: str) -> None:
     assert_unauthorized(major.call(service, *every_method(service), api_key=api_key))
