@@ -45,9 +45,9 @@ test-build: build .venv/dev.stamp ## what is shipped: built twice, started witho
 test-deploy: .venv/dev.stamp .venv-sam/stamp ## make deploy to a stand-in for AWS, twice; needs ../shared/workbench
 	@$(BIN)/pytest -m deploy -n 0 $(ARGS) tests/deploy
 
-test-sam-local: build .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## the acceptance tests and events/, in Lambda's containers; needs Docker
-	@ENROLLMENTS_SAM=$(SAM) $(BIN)/pytest -n 0 -m 'not artefacts and not browser and not deploy and not gateway \
-		and not javascript and not schemathesis' $(ARGS) tests/acceptance
+test-sam-local: build .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## acceptance tests and events/ in Lambda's containers
+	@ENROLLMENTS_SAM=$(SAM) $(BIN)/pytest -n 0 $(ARGS) tests/acceptance \
+		-m "not browser and not gateway and not javascript and not schemathesis"
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis $(ARGS) tests/acceptance

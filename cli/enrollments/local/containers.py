@@ -164,12 +164,8 @@ def _without_preflights(template: dict[str, Any], folder: Path) -> dict[str, Any
 
 def _options(template: Path, variables: Path) -> tuple[str, ...]:
     architecture = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
-    image = f"public.ecr.aws/lambda/python:3.13-{architecture}"
-    try:
-        _docker("image", "inspect", image)
-        pull = ["--skip-pull-image"]
-    except StackError:
-        pull = []
+    image = f"*/lambda/python:3.13-{architecture}"
+    pull = ["--skip-pull-image"] if _docker("image", "ls", "--quiet", "--filter", f"reference={image}") else []
     return (
         *("--template", str(template), "--env-vars", str(variables), *pull),
         *("--parameter-overrides", f"Architecture={architecture}", "--add-host", f"{_HOST_NAME}:host-gateway"),
