@@ -119,9 +119,7 @@ def open_containers(
         os.environ["SAM_CLI_TELEMETRY"] = "0"
         folder = Path(exit_stack.enter_context(TemporaryDirectory()))
         derived = folder / "template.yaml"
-        derived.write_text(
-            yaml.safe_dump(_without_preflights(yaml.safe_load(built.read_text()), built.parent.absolute()))
-        )
+        derived.write_text(yaml.safe_dump(for_sam_local(yaml.safe_load(built.read_text()), built.parent.absolute())))
         variables = folder / "variables.json"
         inside = exit_stack.enter_context(_reachable(dynamodb_endpoint, bridge))
         values = {"TABLE_NAME": stack.table_name, "AWS_ENDPOINT_URL_DYNAMODB": inside}
@@ -144,8 +142,8 @@ def _bridge_address() -> str:
     return str(network.get("Gateway") or next(ipaddress.ip_network(network["Subnet"]).hosts()))
 
 
-def _without_preflights(template: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return a built template for ``sam local``, which takes routes of one path for one route.
+def for_sam_local(template: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a built template without preflights: ``sam local`` takes routes of one path for one route.
 
     Which of their authorizers it asks changes from start to start: none at all if that of the preflight comes last.
     """
