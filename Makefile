@@ -28,8 +28,8 @@ NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-document test-races test-javascript check gates audit format openapi \
-	published sbom build deploy lock lock-javascript clean node
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races test-javascript check \
+	gates audit format openapi published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,16 @@ test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## all tests, but fo
 
 test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chromium and chromium-driver
 	@$(BIN)/pytest -m browser -n 0 $(ARGS) tests/acceptance
+
+test-build: build .venv/dev.stamp ## what is shipped: built twice, started without compiling
+	@$(BIN)/pytest -m artefacts -n 0 $(ARGS) tests/artefacts
+
+test-deploy: .venv/dev.stamp .venv-sam/stamp ## make deploy to a stand-in for AWS, twice; needs ../shared/workbench
+	@$(BIN)/pytest -m deploy -n 0 $(ARGS) tests/deploy
+
+test-sam-local: build .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## acceptance tests and events/ in Lambda's containers
+	@ENROLLMENTS_SAM=$(SAM) $(BIN)/pytest -n 0 $(ARGS) tests/acceptance \
+		-m "not browser and not gateway and not javascript and not schemathesis"
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis -n 3 --dist load $(ARGS) tests/acceptance
@@ -102,6 +112,12 @@ sbom: .venv-gates/stamp ## what the functions are made of, as CycloneDX, validat
 
 build: .venv-sam/stamp sbom ## both layers and the functions, as they are deployed
 	@SAM_CLI_TELEMETRY=0 $(SAM) build
+
+sam-local: build .venv/run.stamp ## what is built, in Lambda's containers, on 127.0.0.1:$(PORT); needs Docker
+	@exec $(BIN)/enrollments local sam --sam $(SAM) --port $(PORT)
+
+invoke-docker: build .venv/run.stamp ## run one event in Lambda's container: make invoke-docker EVENT=events/launch.json
+	@exec $(BIN)/enrollments local sam-invoke --sam $(SAM) $(EVENT)
 
 deploy: build ## deploy to AWS; the first time asks for what it needs
 	@SAM_CLI_TELEMETRY=0 $(SAM) deploy $(ARGS)

@@ -89,10 +89,9 @@ def dynamodb() -> Iterator[Any]:
         yield create_client()
 
 
-@pytest.fixture
-def store(dynamodb: Any) -> Iterator[Store]:
-    dynamodb.create_table(
-        TableName=TABLE_NAME,
+def create_table(client: Any, name: str) -> Table:
+    client.create_table(
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[
             {"AttributeName": "pk", "AttributeType": "S"},
@@ -100,7 +99,13 @@ def store(dynamodb: Any) -> Iterator[Store]:
         ],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
     )
-    store = Store(Table(dynamodb, TABLE_NAME, sleep=lambda _: None), dynamodb)
+    return Table(client, name, sleep=lambda _: None)
+
+
+@pytest.fixture
+def store(dynamodb: Any) -> Iterator[Store]:
+    table = create_table(dynamodb, TABLE_NAME)
+    store = Store(table, dynamodb)
     yield store
     for event, handler in store.watched:
         dynamodb.meta.events.unregister(event, handler)

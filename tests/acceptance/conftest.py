@@ -1,27 +1,33 @@
-"""The service over HTTP: the local stack, or any other at a base URL.
+"""The service over HTTP: the local stack, the built functions in ``sam local``, or any other at a base URL.
 
-``ENROLLMENTS_BASE_URL`` names another target; its table must then be reachable (``AWS_ENDPOINT_URL_DYNAMODB`` and
-``ENROLLMENTS_TABLE_NAME``) and hold the demo workspaces.
+``ENROLLMENTS_SAM`` names the SAM CLI whose ``sam local start-api`` is to be the target.  ``ENROLLMENTS_BASE_URL`` names
+another target; its table must then be reachable (``AWS_ENDPOINT_URL_DYNAMODB`` and ``ENROLLMENTS_TABLE_NAME``) and hold
+the demo workspaces.
 """
 
 import io
 import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 import pytest
 
 from enrollment.table import Table, create_client
 from enrollments.local import docs_page
+from enrollments.local.containers import Containers, open_containers
 from enrollments.local.demo import demo
 from enrollments.local.server import make_server, port_of
 from enrollments.local.stack import open_stack
 from tests.conftest import Workspace
+
+# Whether the service is the local stack, in this process.
+IN_PROCESS = {"ENROLLMENTS_BASE_URL", "ENROLLMENTS_SAM"}.isdisjoint(os.environ)
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,41 @@ class Service:
         }
 
 
+@pytest.fixture(scope="session")
+def containers_log(project: Path) -> Iterator[TextIO]:
+    folder = project / ".local"
+    folder.mkdir(exist_ok=True)
+    with (folder / "test-sam-local.log").open("w") as log:
+        yield log
+
+
+@pytest.fixture(scope="session")
+def containers(project: Path, containers_log: TextIO) -> Iterator[Containers]:
+    sam = project / os.environ["ENROLLMENTS_SAM"]
+    with open_containers(project / "template.yaml", sam, log=containers_log) as containers:
+        yield containers
+
+
+@pytest.fixture(scope="session")
+def sam_local(containers: Containers, containers_log: TextIO) -> Iterator[Service]:
+    """What is built, in containers; they take a while to start, so all modules share them."""
+    variables = containers.stack.demo.variables
+    workspace = Workspace(containers.stack.table, variables["SEAM_WORKSPACE_ID"])
+    with containers.serve("start-api", port := free_port(), containers_log):
+        yield Service(f"http://127.0.0.1:{port}", variables, workspace, io.StringIO())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
 @pytest.fixture(scope="module")
-def service(project: Path) -> Iterator[Service]:
+def service(project: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
+    if "ENROLLMENTS_SAM" in os.environ:
+        yield request.getfixturevalue("sam_local")
+        return
     if base_url := os.environ.get("ENROLLMENTS_BASE_URL"):
         variables = demo().variables
         table = Table(create_client(), os.environ["ENROLLMENTS_TABLE_NAME"])

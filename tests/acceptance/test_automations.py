@@ -212,6 +212,7 @@ def test_a_client_session_does_not_see_another_identity(
     assert call(service, method, "list", of_identity(automation), token=token).status_code == 404
 
 
+@pytest.mark.gateway
 @pytest.mark.parametrize(("name", "method"), [("launch", "POST"), ("delete", "POST"), ("delete", "DELETE")])
 def test_a_client_session_writes_nothing_also_after_a_get_was_cached(
     service: Service, own: dict[str, Any], name: str, method: str

@@ -83,6 +83,7 @@ def test_an_answer_can_be_read_by_the_page(open_service: Service) -> None:
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, ORIGIN)
 
 
+@pytest.mark.gateway
 @pytest.mark.parametrize("path", ROUTES)
 def test_without_origins_there_is_no_cors_at_all(service: Service, path: str) -> None:
     answers = [

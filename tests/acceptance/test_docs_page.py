@@ -1,17 +1,14 @@
 """``/docs`` of the local server over HTTP."""
 
-import os
 import re
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.acceptance.conftest import Service
+from tests.acceptance.conftest import IN_PROCESS, Service
 
-pytestmark = pytest.mark.skipif(
-    "ENROLLMENTS_BASE_URL" in os.environ, reason="the page is the local server's, not the API's"
-)
+pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="the page is the local server's, not the API's")
 
 TYPES = {
     "/docs": "text/html; charset=utf-8",

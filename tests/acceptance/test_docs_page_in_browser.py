@@ -1,7 +1,6 @@
 """``/docs`` of the local server in Chromium, as a person uses it: ``make test-browser``."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +11,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.acceptance.conftest import Service
+from tests.acceptance.conftest import IN_PROCESS, Service
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif("ENROLLMENTS_BASE_URL" in os.environ, reason="the page is the local server's, not the API's"),
+    pytest.mark.skipif(not IN_PROCESS, reason="the page is the local server's, not the API's"),
 ]
 
 # Where Debian's packages chromium and chromium-driver put them; Selenium would download others.

@@ -1,6 +1,5 @@
 """``launch`` over HTTP: every row of the contract's error table that this route can give, with its exact body."""
 
-import os
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.conftest import Service
+from tests.acceptance.conftest import IN_PROCESS, Service
 
 LAUNCH = "/user_identities/enrollment_automations/launch"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -208,6 +207,7 @@ def test_what_an_id_does_not_refer_to_is_said(
     assert_answer(response, status, error(kind, message))
 
 
+@pytest.mark.gateway
 @pytest.mark.parametrize(
     ("token", "message"),
     [
@@ -227,12 +227,14 @@ def test_a_token_that_is_not_good_is_refused(service: Service, token: str, messa
     assert_answer(response, 401, error("unauthorized", message))
 
 
+@pytest.mark.gateway
 def test_a_request_without_a_token_is_refused(service: Service) -> None:
     response = httpx.post(service.base_url + LAUNCH, json={})
 
     assert_answer(response, 401, error("unauthorized", "No Authorization header, or no valid token in it"))
 
 
+@pytest.mark.gateway
 @pytest.mark.parametrize(("method", "path"), [("GET", LAUNCH), ("DELETE", LAUNCH), ("POST", "/launch"), ("GET", "/")])
 def test_an_unknown_route_is_said_so(service: Service, method: str, path: str) -> None:
     headers = {"Authorization": f"Bearer {service['SEAM_API_KEY']}"}
@@ -319,7 +321,7 @@ def test_the_content_type_is_looked_at_after_the_token(service: Service) -> None
     assert response.status_code == 401
 
 
-@pytest.mark.skipif("ENROLLMENTS_BASE_URL" in os.environ, reason="another service has its own terminal")
+@pytest.mark.skipif(not IN_PROCESS, reason="another service has its own terminal")
 def test_requests_are_logged_a_line_each_without_their_secrets(service: Service) -> None:
     before = len(service.terminal.getvalue())
 

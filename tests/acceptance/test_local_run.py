@@ -18,6 +18,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.acceptance.conftest import IN_PROCESS
+
+pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="the command is not the service that is tested")
+
 COMMAND = Path(sys.executable).parent / "enrollments"
 LAUNCH = "/user_identities/enrollment_automations/launch"
 DEAF = ("sh", "-c", 'trap \'\' INT; exec "$0" "$@"')  # what a script starts with & ignores SIGINT

@@ -208,6 +208,7 @@ def every_method(service: Service) -> Iterator[Call]:
     yield DELETE, {"enrollment_automation_id": UNKNOWN}
 
 
+@pytest.mark.gateway
 @pytest.mark.parametrize("api_key", ["seam_testNone_PubLicDemoKeyForLocaLUse", "seam_junk"])
 def test_a_bad_key_is_unauthorized(service: Service, major: Sdk, api_key: str) -> None:
     assert_unauthorized(major.call(service, *every_method(service), api_key=api_key))

@@ -5,11 +5,13 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from enrollments.failure import failed
 from enrollments.local import docs_page
+from enrollments.local.containers import open_containers
 from enrollments.local.functions import FunctionError
 from enrollments.local.server import HOST, listen, make_server, port_of, serve
 from enrollments.local.stack import StackError, open_stack
@@ -39,21 +41,31 @@ _dynamodb_endpoint = click.option(
 )
 
 
+_port = click.option(
+    "--port", type=click.IntRange(0, 65535), default=3000, show_default=True, help="Port on 127.0.0.1."
+)
+_sam = click.option(
+    "--sam",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=Path(".venv-sam/bin/sam"),
+    show_default=True,
+    help="The SAM CLI.",
+)
+
+
 @click.group()
 def local() -> None:
-    """The deployed system on this machine, without AWS and without Docker."""
+    """The deployed system on this machine, without AWS."""
 
 
 @local.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=3000, show_default=True, help="Port on 127.0.0.1.")
+@_port
 @_template
 @_parameters
 @_dynamodb_endpoint
 def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoint: str | None) -> None:
     """Serve the template's API over HTTP, with a demo workspace to launch in."""
-    # SIGTERM (make, a supervisor) ends it as Ctrl-C does; and what a script starts with & inherits a deaf SIGINT.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    _end_when_interrupted()
     log_path = _LOCAL_FOLDER / "functions.log"
     try:
         with listen(port) as listener:  # before the log is opened: it may be the log of who has the port
@@ -73,7 +85,8 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                 server = make_server(stack.gateway, listener, sys.stderr, {docs_page.PATH: page})
                 variables = {"SEAM_ENDPOINT": f"http://{HOST}:{port_of(server)}", **stack.demo.variables}
                 _write_variables(variables)
-                click.echo(_introduction(variables, stack.gateway.routes, log_path))
+                click.echo(_introduction(variables, stack.gateway.routes, log_path, page=docs_page.PATH))
+                click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C ends it. Requests:\n")
                 serve(server)
     except (TemplateError, StackError) as error:
         raise failed(error) from error
@@ -91,12 +104,7 @@ def invoke(event: Path, template: Path, parameters: tuple[str, ...], dynamodb_en
 
     What the function logs goes to standard error.
     """
-    try:
-        content = json.loads(event.read_text())
-    except ValueError as error:
-        raise failed(f"{event}: not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise failed(f"{event}: no event")
+    content = _read_event(event)
     try:
         with open_stack(
             template,
@@ -121,6 +129,67 @@ def expand(template: Path) -> None:
         raise failed(error) from error
 
 
+@local.command("sam")
+@_port
+@_template
+@_sam
+@_dynamodb_endpoint
+def run_in_containers(port: int, template: Path, sam: Path, dynamodb_endpoint: str | None) -> None:
+    """Serve what is built with ``sam local start-api``: in Lambda's containers, with the same demo workspace."""
+    _end_when_interrupted()
+    log_path = _LOCAL_FOLDER / "sam-local.log"
+    _LOCAL_FOLDER.mkdir(exist_ok=True)
+    try:
+        with (
+            log_path.open("w") as log,
+            open_containers(template, sam, dynamodb_endpoint=dynamodb_endpoint or None) as containers,
+            containers.serve("start-api", port, log) as process,
+        ):
+            stack = containers.stack
+            variables = {"SEAM_ENDPOINT": f"http://{HOST}:{port}", **stack.demo.variables}
+            _write_variables(variables)
+            click.echo(_introduction(variables, stack.gateway.routes, log_path))
+            click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C ends it.")
+            process.wait()
+            raise failed(f"sam local ended by itself; see {log_path}")
+    except (TemplateError, StackError) as error:
+        raise failed(error) from error
+    except KeyboardInterrupt:
+        click.echo(err=True)
+
+
+@local.command("sam-invoke")
+@click.argument("event", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@_template
+@_sam
+@_dynamodb_endpoint
+def invoke_in_container(event: Path, template: Path, sam: Path, dynamodb_endpoint: str | None) -> None:
+    """Run one EVENT (a JSON file) with ``sam local invoke``: in Lambda's container, on what is built."""
+    content = _read_event(event)
+    try:
+        with open_containers(template, sam, dynamodb_endpoint=dynamodb_endpoint or None) as containers:
+            status = containers.invoke(event, containers.function_for(content))
+    except (TemplateError, StackError) as error:
+        raise failed(error) from error
+    sys.exit(status)
+
+
+def _end_when_interrupted() -> None:
+    # SIGTERM (make, a supervisor) ends it as Ctrl-C does; and what a script starts with & inherits a deaf SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
+def _read_event(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise failed(f"{path}: not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise failed(f"{path}: no event")
+    return content
+
+
 def _read_parameters(given: tuple[str, ...]) -> dict[str, str]:
     parameters = {}
     for parameter in given:
@@ -139,7 +208,7 @@ def _write_variables(variables: Mapping[str, str]) -> None:
     unfinished.replace(_LOCAL_FOLDER / "demo.env")
 
 
-def _introduction(variables: Mapping[str, str], routes: list[tuple[str, str]], log_path: Path) -> str:
+def _introduction(variables: Mapping[str, str], routes: list[tuple[str, str]], log_path: Path, page: str = "") -> str:
     values = dict(variables)
     listed = "\n".join(f"{name}={value}" for name, value in values.items())
     methods: dict[str, list[str]] = {}
@@ -147,6 +216,7 @@ def _introduction(variables: Mapping[str, str], routes: list[tuple[str, str]], l
         if method != "OPTIONS":  # preflight requests are browsers' business
             methods.setdefault(path, []).append(method)
     served = "\n".join(f"  {path}  {', '.join(verbs)}" for path, verbs in sorted(methods.items()))
+    in_browser = f"Try them in a browser: {values['SEAM_ENDPOINT']}{page}\n\n" if page else ""
     return f"""\
 {listed}
 
@@ -155,9 +225,7 @@ The variables above are in .local/demo.env; what the functions log is in {log_pa
 Routes:
 {served}
 
-Try them in a browser: {values["SEAM_ENDPOINT"]}{docs_page.PATH}
-
-Launch with curl:
+{in_browser}Launch with curl:
 
 curl -sS {values["SEAM_ENDPOINT"]}/user_identities/enrollment_automations/launch -H 'Authorization: Bearer \
 {values["SEAM_API_KEY"]}' -H 'Content-Type: application/json' -d '{{"user_identity_id":"{values["USER_IDENTITY_ID"]}",\
@@ -171,6 +239,4 @@ user_identity, credential_manager = "{values["OTHER_USER_IDENTITY_ID"]}", "{valu
 automation = seam.user_identities.enrollment_automations.launch(user_identity_id=user_identity, \
 credential_manager_acs_system_id=credential_manager, create_credential_manager_user=True)
 print(automation)
-
-Listening on {values["SEAM_ENDPOINT"]}; Ctrl-C ends it. Requests:
 """

@@ -58,12 +58,14 @@ class Stack:
         gateway: Takes HTTP requests.
         functions: Takes events.
         table: The table, for seeding and looking.
+        table_name: Its name.
         demo: What was seeded.
     """
 
     gateway: Gateway
     functions: Functions
     table: Table
+    table_name: str
     demo: Demo
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
@@ -73,14 +75,22 @@ class Stack:
             StackError: No function takes such an event.
             FunctionError: The function raised.
         """
+        return self.functions.invoke(self.function_for(event), event)
+
+    def function_for(self, event: Mapping[str, Any]) -> str:
+        """Return the name of the function that an event is for.
+
+        Raises:
+            StackError: No function takes such an event.
+        """
         if "authorizationToken" in event:
             (name,) = self.gateway.authorizer_functions
-            return self.functions.invoke(name, event)
+            return name
         method, path = str(event.get("httpMethod")), str(event.get("resource"))
         function = self.gateway.function_of(method, path)
         if function is None:
             raise StackError(f"no route of the template is {method} {path}")
-        return self.functions.invoke(function, event)
+        return function
 
 
 @contextmanager
@@ -121,13 +131,14 @@ def open_stack(
         )
         gateway = Gateway(api, functions.invoke)
         try:
-            table = _create_table(_only_one(resources, "AWS::DynamoDB::Table"))
+            declared_table = _only_one(resources, "AWS::DynamoDB::Table")
+            table = _create_table(declared_table)
             demo = seed(table)
         except (BotoCoreError, ClientError, EnrollmentError) as error:
             where = "the table in moto" if dynamodb_endpoint is None else f"DynamoDB at {dynamodb_endpoint}"
             # A server that is no DynamoDB answers with a page.
             raise StackError(f"{where}: {str(error.__cause__ or error)[:_LONGEST_REASON]}") from error
-        yield Stack(gateway, functions, table, demo)
+        yield Stack(gateway, functions, table, declared_table.reference, demo)
 
 
 def _functions(resources: Mapping[str, Resource], root: Path, log: TextIO, terminal: TextIO) -> Functions:

@@ -1,0 +1,78 @@
+"""Every file in events/ through what is built, in Lambda's containers."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+import httpx
+import pytest
+
+from enrollment.table import create_client
+from enrollments.local.containers import Containers
+from tests.acceptance.conftest import free_port
+from tests.conftest import Store
+from tests.integration.test_events import EVENTS, REQUESTS, TOKENS, event
+
+pytestmark = [pytest.mark.sam_local, pytest.mark.timeout(300)]
+
+type Invoke = Callable[[str], Any]
+
+
+@pytest.fixture(scope="module")
+def store(containers: Containers) -> Store:
+    return Store(containers.stack.table, create_client(), containers.stack.table_name)
+
+
+@pytest.fixture(autouse=True)
+def demo_only(containers: Containers, store: Store) -> None:
+    """The table as it is after the start: with the demo workspaces and nothing launched."""
+    store.restore(containers.stack.demo.items)
+
+
+@pytest.fixture(scope="module")
+def started(containers: Containers, containers_log: TextIO) -> Iterator[Invoke]:
+    """``sam local start-lambda``, which keeps its containers from event to event."""
+
+    def invoke(name: str) -> Any:
+        content = event(name)
+        function = containers.function_for(content)
+        url = f"http://127.0.0.1:{port}/2015-03-31/functions/{function}/invocations"
+        return httpx.post(url, json=content, timeout=60).json()
+
+    with containers.serve("start-lambda", port := free_port(), containers_log):
+        yield invoke
+
+
+def invoke_once(containers: Containers, name: str) -> Any:
+    """Run one event as ``make invoke-docker`` does."""
+    command = containers.command(
+        "invoke", containers.function_for(event(name)), "--event", str(EVENTS / f"{name}.json")
+    )
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    return json.loads(finished.stdout)
+
+
+def outcome(answer: Any) -> tuple[Any, Any]:
+    """Return status and error's type, or effect and reason, as the table of events has them."""
+    if "policyDocument" in answer:
+        (statement,) = answer["policyDocument"]["Statement"]
+        return statement["Effect"], answer["context"]["message"] if statement["Effect"] == "Deny" else None
+    return answer["statusCode"], json.loads(answer["body"]).get("error", {}).get("type")
+
+
+@pytest.mark.parametrize("name", [*REQUESTS, *TOKENS])
+def test_an_event_gives_its_answer(started: Invoke, name: str) -> None:
+    assert outcome(started(name)) == (REQUESTS | TOKENS)[name]
+
+
+def test_a_client_sessions_token_event_gives_the_routes_that_it_may_read(started: Invoke) -> None:
+    (statement,) = started("authorizer_client_session")["policyDocument"]["Statement"]
+
+    assert statement["Effect"] == "Allow"
+    assert {resource.rpartition("/")[2].split("_")[0] for resource in statement["Resource"]} == {"get", "list"}
+
+
+@pytest.mark.parametrize("name", ["launch", "get_unknown", "authorizer_api_key"])
+def test_sam_local_invoke_gives_the_same(containers: Containers, name: str) -> None:
+    assert outcome(invoke_once(containers, name)) == (REQUESTS | TOKENS)[name]

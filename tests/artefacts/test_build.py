@@ -1,0 +1,236 @@
+"""What ``sam build`` makes is what Lambda can start from, and nothing else."""
+
+import json
+import marshal
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from enrollment.table import create_client
+from enrollments.local.demo import demo, seed
+from enrollments.local.dynamodb_server import serve_dynamodb
+from enrollments.local.functions import environment
+from tests.artefacts.conftest import FUNCTIONS, PLACES, files_of
+from tests.conftest import PROJECT, create_table
+
+pytestmark = pytest.mark.artefacts
+
+MAGIC_NUMBER_OF_3_13 = (3571).to_bytes(2, "little") + b"\r\n"
+UNCHECKED_HASH = (0b01).to_bytes(4, "little")  # PEP 552
+LARGEST_FUNCTION_BYTES = 250 * 2**20  # with its layers, unzipped: a quota of Lambda
+START = Path(__file__).with_name("start.py")
+
+
+def bytecode_of(source: Path) -> Path:
+    return source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"
+
+
+@pytest.fixture(params=sorted(PLACES))
+def part(build: Path, request: pytest.FixtureRequest) -> Path:
+    folder: Path = build / request.param
+    return folder
+
+
+def test_the_build_has_the_parts_that_are_deployed(build: Path) -> None:
+    assert {path.name for path in build.iterdir()} == {*PLACES, "template.yaml"}
+
+
+def test_every_source_has_its_bytecode_and_none_is_left_over(part: Path) -> None:
+    sources = list(part.rglob("*.py"))
+
+    assert sources
+    assert {bytecode_of(source) for source in sources} == set(part.rglob("*.pyc"))
+
+
+def test_bytecode_is_python_3_13s_and_taken_without_a_look_at_its_source(part: Path) -> None:
+    headers = {path.read_bytes()[:8] for path in part.rglob("*.pyc")}
+
+    assert headers == {MAGIC_NUMBER_OF_3_13 + UNCHECKED_HASH}
+
+
+def test_bytecode_names_files_as_they_are_called_in_lambda(part: Path) -> None:
+    place = PLACES[part.name]
+
+    for source in part.rglob("*.py"):
+        code = marshal.loads(bytecode_of(source).read_bytes()[16:])  # noqa: S302 - we have just built it
+        assert file_names(code) == {f"{place}/{source.relative_to(part)}"}
+
+
+def file_names(code: CodeType) -> set[str]:
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return {code.co_filename}.union(*map(file_names, inner))
+
+
+def test_what_nobody_runs_is_not_shipped(build: Path) -> None:
+    unwanted = re.compile(
+        r"(^|/)(tests?|testing|docs?|examples?|bin|[^/]*\.(dist-info|egg-info)|\.[^/]*|test_[^/]*|conftest\.py)(/|$)"
+        r"|\.(pyi|md|rst|c|h|orig)$"
+    )
+    # A module that botocore imports, and code.
+    wanted = "DependenciesLayer/python/botocore/docs/"
+
+    shipped = [path for path in sorted(files_of(build)) if not path.startswith(wanted)]
+
+    assert not [path for path in shipped if unwanted.search(path.replace("__pycache__/", ""))]
+
+
+def test_our_layer_has_our_package_only(build: Path, project: Path) -> None:
+    own = {f"python/enrollment/{path.name}" for path in (project / "layers/enrollment/enrollment").glob("*.py")}
+
+    assert {path for path in files_of(build / "EnrollmentLayer") if path.endswith(".py")} == own
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_one_file(build: Path, name: str) -> None:
+    assert files_of(build / name) == {"app.py", "__pycache__/app.cpython-313.pyc"}
+
+
+def test_botocore_knows_dynamodb_only(build: Path, project: Path) -> None:
+    data = build / "DependenciesLayer/python/botocore/data"
+    makefile = (project / "layers/dependencies/Makefile").read_text()
+    named = re.search(r"^BOTOCORE_DATA := (.+)$", makefile, re.MULTILINE)
+    endpoints = json.loads((data / "endpoints.json").read_text())
+
+    assert named
+    assert {path.name for path in data.iterdir()} == set(named[1].split())
+    assert {path.name for path in (data / "dynamodb").iterdir()} == {"2012-08-10"}
+    assert {name for partition in endpoints["partitions"] for name in partition["services"]} == {"dynamodb"}
+
+
+def test_compiled_code_is_there_for_both_processors(build: Path) -> None:
+    machines = {"x86_64": 0x3E, "aarch64": 0xB7}  # e_machine of an ELF file
+
+    objects = sorted((build / "DependenciesLayer").rglob("*.so"))
+
+    assert [path.name for path in objects] == [
+        f"_pydantic_core.cpython-313-{name}-linux-gnu.so" for name in sorted(machines)
+    ]
+    for path, name in zip(objects, sorted(machines), strict=True):
+        assert int.from_bytes(path.read_bytes()[18:20], "little") == machines[name]
+
+
+def test_each_locked_package_brings_its_licence_and_none_is_missing(build: Path, project: Path) -> None:
+    lock = (project / "requirements/functions.txt").read_text()
+    locked = {name.replace("-", "_") for name in re.findall(r"^([a-z0-9-]+==[^ ]+)", lock, re.MULTILINE)}
+
+    licences = build / "DependenciesLayer/licenses"
+
+    assert {folder.name.replace("-", "==") for folder in licences.iterdir()} == locked
+    assert all(list(folder.iterdir()) for folder in licences.iterdir())
+
+
+def test_a_function_with_its_layers_is_far_below_lambdas_quota(build: Path) -> None:
+    size = sum((build / name).stat().st_size for name in files_of(build))
+
+    assert size < LARGEST_FUNCTION_BYTES / 5
+
+
+@pytest.fixture
+def read_only(build: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the artefacts that cannot be written to, and was not."""
+    copy = tmp_path / "artefacts"
+    shutil.copytree(build, copy)
+    before = files_of(copy)
+    folders = [copy, *(path for path in copy.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    yield copy
+    assert files_of(copy) == before  # root writes where it likes
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+@pytest.fixture
+def variables() -> Iterator[dict[str, str]]:
+    """The environment of a function, with a DynamoDB that holds the demo workspaces."""
+    credentials = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    with serve_dynamodb("127.0.0.1") as port, environment({"AWS_DEFAULT_REGION": "us-east-1"}):
+        table = create_table(create_client(), "table")
+        seed(table)
+        yield credentials | {
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{port}",
+            "AWS_LAMBDA_FUNCTION_NAME": "function",
+            "POWERTOOLS_METRICS_NAMESPACE": "EnrollmentAutomations",
+            "POWERTOOLS_SERVICE_NAME": "service",
+            "TABLE_NAME": "table",
+        }
+
+
+def start(artefacts: Path, variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-S", str(START), str(artefacts), *arguments]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+
+
+def event_for(name: str, folder: Path) -> str:
+    """Write an event that makes a function ask DynamoDB, and return its path."""
+    v = demo().variables
+    events = {
+        "AuthorizerFunction": "authorizer_api_key",
+        "EnrollmentAutomationsFunction": "launch_with_every_option",
+        "UserIdentitiesFunction": "get",
+        "AcsFunction": "get",
+    }
+    event: dict[str, Any] = json.loads((PROJECT / f"events/{events[name]}.json").read_text())
+    other = {
+        "UserIdentitiesFunction": ("/user_identities/list", {"limit": 1}),
+        "AcsFunction": ("/acs/systems/get", {"acs_system_id": v["ACS_SYSTEM_ID"]}),
+    }
+    if name in other:
+        path, body = other[name]
+        event |= {"path": path, "resource": path, "body": json.dumps(body)}
+    file = folder / "event.json"
+    file.write_text(json.dumps(event))
+    return str(file)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_starts_and_answers_without_compiling_anything(
+    read_only: Path, variables: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    finished = start(read_only, variables, name, event_for(name, tmp_path))
+
+    assert (finished.returncode, finished.stderr) == (0, "")
+    answer = json.loads(finished.stdout.splitlines()[-1])
+    if name == "AuthorizerFunction":
+        assert answer["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+    else:
+        assert answer["statusCode"] == 200
+        assert json.loads(answer["body"])["ok"] is True
+
+
+def test_a_module_without_bytecode_is_noticed(build: Path, variables: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(build, tmp_path / "artefacts")
+    bytecode_of(tmp_path / "artefacts/EnrollmentLayer/python/enrollment/table.py").unlink()
+
+    finished = start(tmp_path / "artefacts", variables, "AuthorizerFunction")
+
+    assert finished.returncode == 1
+    assert "compiled from source: " in finished.stderr
+
+
+def test_two_builds_in_different_folders_give_the_same_bytes(build: Path, project: Path, tmp_path: Path) -> None:
+    other = tmp_path / "another" / "checkout"
+    shutil.copytree(
+        project,
+        other,
+        ignore=shutil.ignore_patterns(".git", ".venv*", ".aws-sam", ".local", "node_modules", ".*_cache"),
+    )
+    sam = project / ".venv-sam/bin/sam"
+
+    subprocess.run([sam, "build"], cwd=other, env=os.environ | {"SAM_CLI_TELEMETRY": "0"}, check=True)  # noqa: S603
+
+    again = other / ".aws-sam/build"
+    assert files_of(again) == files_of(build)
+    assert not [name for name in sorted(files_of(build)) if (again / name).read_bytes() != (build / name).read_bytes()]
+    assert not [
+        name for name in sorted(files_of(build)) if (again / name).stat().st_mode != (build / name).stat().st_mode
+    ]

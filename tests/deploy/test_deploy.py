@@ -1,0 +1,153 @@
+"""The README's ``make deploy``, to a stand-in for AWS: packaging, the transform, the change set, what refers to what.
+
+What only AWS checks is left out: who may do what, quotas, and what properties may be.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import boto3
+import pytest
+
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
+
+STACK = "enrollment-automations"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_DEFAULT_REGION": "us-east-1"}
+# What a person answers to --guided, and what samconfig.toml says for AWS.
+ANSWERS = "--no-confirm-changeset --no-resolve-s3 --s3-bucket artefacts"
+
+
+class Aws:
+    """Clients of the stand-in, and commands that take it for AWS."""
+
+    def __init__(self, endpoint: str, project: Path) -> None:
+        self.endpoint = endpoint
+        self.project = project
+
+    def client(self, service: str) -> Any:
+        make: Any = boto3.client  # boto3-stubs has types for DynamoDB only
+        return make(
+            service,
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="made-up",
+            aws_secret_access_key="made-up",
+        )
+
+    def run(self, *command: str) -> str:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        more = {"AWS_ENDPOINT_URL": self.endpoint, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "1"}
+        finished = subprocess.run(  # noqa: S603
+            command, cwd=self.project, env=kept | CREDENTIALS | more, capture_output=True, text=True, check=False
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stdout
+
+    def stack(self) -> dict[str, Any]:
+        (stack,) = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+        return {**stack, "Outputs": outputs, "Parameters": parameters}
+
+    def functions(self) -> list[dict[str, Any]]:
+        functions: list[dict[str, Any]] = self.client("lambda").list_functions()["Functions"]
+        return functions
+
+
+@contextmanager
+def served(*command: str | Path) -> Iterator[str]:
+    """Run a command that takes a port as its last argument, and yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with TemporaryFile("w+") as log, subprocess.Popen([*command, str(port)], stdout=log, stderr=log) as process:  # noqa: S603
+        try:
+            while not listens(port):
+                assert process.poll() is None, log.seek(0) or log.read()
+                time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def aws(project: Path) -> Iterator[Aws]:
+    workbench = Path(os.environ.get("WORKBENCH", project / "../shared/workbench"))
+    assert workbench.is_dir(), f"the stand-in for AWS is not in {workbench}"
+    python = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "workbench-cloudformation/bin/python"
+    if not python.exists():
+        with served(workbench / "cloudformation"):  # installs what it needs before it listens
+            pass
+    with served(python, project / "tests/deploy/stand_in.py", workbench / "cloudformation.py") as endpoint:
+        aws = Aws(endpoint, project)
+        aws.client("s3").create_bucket(Bucket="artefacts")
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def created(aws: Aws) -> dict[str, Any]:
+    """The stack as the first deployment left it."""
+    aws.run("make", "deploy", f"ARGS={ANSWERS}")
+    return aws.stack() | {"functions": aws.functions()}
+
+
+@pytest.fixture(scope="module")
+def updated(aws: Aws, created: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - what there is to update
+    """The stack after a second deployment with other parameters; it is built already."""
+    sam = str(aws.project / ".venv-sam/bin/sam")
+    aws.run(sam, "deploy", *ANSWERS.split(), "--parameter-overrides", "MemorySize=512 LogRetentionDays=60")
+    return aws.stack() | {"functions": aws.functions()}
+
+
+def test_the_first_deployment_creates_the_stack(aws: Aws, created: dict[str, Any]) -> None:
+    assert created["StackStatus"] == "CREATE_COMPLETE"
+    assert created["Outputs"].keys() == {"Endpoint", "DashboardUrl", "TableName"}
+    assert re.fullmatch(r"https://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod", created["Outputs"]["Endpoint"])
+    assert aws.client("dynamodb").list_tables()["TableNames"] == [created["Outputs"]["TableName"]]
+
+
+def test_the_functions_have_their_code_and_the_tables_name(created: dict[str, Any]) -> None:
+    functions = created["functions"]
+
+    names = {re.fullmatch(rf"{STACK}-(\w+)-\w+", function["FunctionName"])[1] for function in functions}  # type: ignore[index]
+    assert names == {"AuthorizerFunction", "EnrollmentAutomationsFunction", "UserIdentitiesFunction", "AcsFunction"}
+    for function in functions:
+        assert (function["Runtime"], function["Handler"]) == ("python3.13", "app.lambda_handler")
+        assert function["MemorySize"] == 1024
+        assert function["CodeSize"] > 1000
+        assert function["Environment"]["Variables"]["TABLE_NAME"] == created["Outputs"]["TableName"]
+        assert "AWS_ENDPOINT_URL_DYNAMODB" not in function["Environment"]["Variables"]
+
+
+def test_every_route_is_at_the_api(aws: Aws, project: Path, created: dict[str, Any]) -> None:
+    api_id = created["Outputs"]["Endpoint"].removeprefix("https://").split(".")[0]
+    documented = json.loads((project / "openapi.json").read_text())["paths"].keys()
+
+    resources = aws.client("apigateway").get_resources(restApiId=api_id, limit=500)["items"]
+
+    assert documented <= {resource["path"] for resource in resources}
+
+
+def test_a_deployment_with_other_parameters_updates_the_stack(created: dict[str, Any], updated: dict[str, Any]) -> None:
+    assert updated["StackStatus"] == "UPDATE_COMPLETE"
+    assert updated["StackId"] == created["StackId"]
+    assert updated["Outputs"]["TableName"] == created["Outputs"]["TableName"]
+    assert (updated["Parameters"]["MemorySize"], updated["Parameters"]["LogRetentionDays"]) == ("512", "60")
+    assert {function["MemorySize"] for function in updated["functions"]} == {512}
+    assert {len(function["Layers"]) for function in updated["functions"]} == {2}  # moto reads them in updates only
+    assert {each["FunctionArn"] for each in updated["functions"]} == {
+        each["FunctionArn"] for each in created["functions"]
+    }
