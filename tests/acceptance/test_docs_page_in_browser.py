@@ -116,13 +116,15 @@ def test_a_launch_can_be_executed_as_it_is_filled_in(page: Chrome, service: Serv
 
 
 def test_nothing_is_asked_of_another_host_and_nothing_is_refused(page: Chrome, service: Service) -> None:
-    # With the parts open that are drawn only then.
-    for schema in page.find_elements(By.CSS_SELECTOR, ".json-schema-2020-12-expand-deep-button"):
+    # With parts open that are drawn only then: some schemas, and a route of each family.
+    for schema in page.find_elements(By.CSS_SELECTOR, ".json-schema-2020-12-expand-deep-button")[:5]:
         schema.click()
-    for route in routes(page).values():
+    shown = routes(page)
+    launch = shown["POST", LAUNCH]
+    families = {path.rpartition("/")[0]: route for (_, path), route in shown.items()}
+    for route in (families | {LAUNCH.rpartition("/")[0]: launch}).values():
         route.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
         wait_for(route, ".execute")
-    launch = routes(page)["POST", LAUNCH]
     launch.find_element(By.CSS_SELECTOR, ".execute").click()
     wait_for(launch, ".live-responses-table")
     page.find_element(By.CSS_SELECTOR, ".btn.authorize").click()
