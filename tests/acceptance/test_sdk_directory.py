@@ -436,6 +436,9 @@ def test_a_client_session_lists_its_own_identity_only(service: Service, session_
     )
 
     assert ids(identities["result"], "user_identity_id") == [service["USER_IDENTITY_ID"]]
-    assert [outcome["result"] for outcome in (automations, acs_users, systems, of_identity)] == [[]] * 4
+    assert automations["result"] == []
+    assert ids(acs_users["result"], "acs_user_id") == [service["ACS_USER_ID"]]
+    assert ids(systems["result"], "acs_system_id") == [service["ACS_SYSTEM_ID"]]
+    assert of_identity["result"] == systems["result"]
     assert codes([of_another]) == ["user_identity_not_found"]
     assert_unauthorized(refused)
