@@ -18,7 +18,7 @@ _MISPLACED = {
     "acs_user_not_in_acs_system",
 }
 
-_FUTURE = "9999-12-31T23:59:59.999Z"
+_PAST, _FUTURE = "2026-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"
 # How a query string names one thing: (this, or these together). A body's schema says it.
 _WAYS_TO_NAME = {
     "/user_identities/get": (("user_identity_id",), ("user_identity_key",)),
@@ -50,12 +50,14 @@ def positive_data_acceptance(ctx, response, case):
 
 
 def _make_plausible(parameters):
-    """Take out a page cursor that no answer has given, and move the end of an access schedule into the future."""
+    """Take out a page cursor that no answer has given, and have an access schedule end in the future, after it starts."""
     if isinstance(parameters.get("page_cursor"), str):
         del parameters["page_cursor"]
     schedule = parameters.get("access_schedule") or {}
     if schedule.get("ends_at") is not None:
         schedule["ends_at"] = _FUTURE
+        if "starts_at" in schedule:
+            schedule["starts_at"] = _PAST
 
 
 def _name_one(query, ways):
