@@ -56,6 +56,7 @@ OWN: dict[str, Any] = {"user_identity_id": V["USER_IDENTITY_ID"]}
 SYSTEM: dict[str, Any] = {"acs_system_id": V["ACS_SYSTEM_ID"]}
 LAUNCH: dict[str, Any] = {**OWN, "credential_manager_acs_system_id": V["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]}
 AUTOMATION = {"enrollment_automation_id": V["ENROLLMENT_AUTOMATION_ID"]}
+OTHER: dict[str, Any] = {"user_identity_id": V["OTHER_USER_IDENTITY_ID"]}
 ACS_USER = {"acs_user_id": V["CREDENTIAL_MANAGER_ACS_USER_ID"]}
 # Every route once at least.
 REQUESTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
@@ -82,10 +83,10 @@ REQUESTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("/acs/systems/list", {"limit": 1}),
         ("/acs/systems/list_compatible_credential_manager_acs_systems", SYSTEM),
         ("/acs/credential_pools/list", {"acs_system_id": V["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]}),
-        ("/acs/users/create", OWN | SYSTEM | {"full_name": "Jane Doe", "email_address": "jane@example.com"}),
+        ("/acs/users/create", OTHER | SYSTEM | {"full_name": "Jane Doe", "email_address": "jane@example.com"}),
         ("/acs/users/get", ACS_USER),
         ("/acs/users/list", {}),
-        ("/acs/users/delete", OWN | SYSTEM),
+        ("/acs/users/delete", OTHER | SYSTEM),
     ],
 }
 
