@@ -50,7 +50,7 @@ def positive_data_acceptance(ctx, response, case):
 
 
 def _make_plausible(parameters):
-    """Take out a page cursor that no answer has given, and have an access schedule end in the future, after it starts."""
+    """Take out a page cursor that no answer gave; have an access schedule end in the future, after it starts."""
     if isinstance(parameters.get("page_cursor"), str):
         del parameters["page_cursor"]
     schedule = parameters.get("access_schedule") or {}
