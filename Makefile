@@ -21,10 +21,10 @@ NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --
 	--ignore-scripts --no-audit --no-fund --loglevel=error
 CHECKOV := BC_SKIP_MAPPING=TRUE .venv-checkov/bin/checkov --framework cloudformation --skip-download --compact --quiet
 NO_FINDINGS := 'Failed checks: 0, Skipped checks: [0-9]*$$'
-# What looks like a secret and is none: the demo workspace's tokens, which only a local table holds (demo.py); an id of an API
+# What looks like a secret and is none: the demo workspace's tokens and page cursors, which only a local table holds (demo.py); an id of an API
 # and a JWT without a signature, made up for events; the alphabet of base58; words.
 NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b2c3d4e5$$' --exclude-secrets '^eyJhbGciOiJub25lIn0\.' \
-	--exclude-secrets '^123456789ABC.*xyz$$' --exclude-secrets '^(local|seam_secret|api_key|API Key( not found)?)$$'
+	--exclude-secrets '^123456789ABC.*xyz$$' --exclude-secrets WiNkZTMwMDAwMC0wMDAwLTQw --exclude-secrets '^(de30|local|made-up|seam_secret|api_key|API Key( not found)?)$$'
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
