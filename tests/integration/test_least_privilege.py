@@ -32,6 +32,16 @@ type Statement = dict[str, Any]
 
 TABLE_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/enrollments-Table"
 KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/of-the-table"
+# What DynamoDB's developer guide ("Customer managed key policy") names for who uses a table, but for CreateGrant.
+KEY_ACTIONS_TO_READ = ["kms:Decrypt", "kms:DescribeKey"]
+KEY_ACTIONS = [
+    *KEY_ACTIONS_TO_READ,
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+]
 
 # These are all that the class Table asks for, so no branch of a function can need another.
 READS_AND_WRITES = [
@@ -248,7 +258,7 @@ def test_a_role_allows_this_and_nothing_else(resources: dict[str, Resource], nam
         },
         {
             "Effect": "Allow",
-            "Action": ["kms:Decrypt"],
+            "Action": KEY_ACTIONS_TO_READ if name == "Authorizer" else KEY_ACTIONS,
             "Resource": KEY_ARN,
             "Condition": {"StringEquals": {"kms:ViaService": "dynamodb.us-east-1.amazonaws.com"}},
         },
