@@ -114,7 +114,7 @@ def updated(aws: Aws, created: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG00
 
 def test_the_first_deployment_creates_the_stack(aws: Aws, created: dict[str, Any]) -> None:
     assert created["StackStatus"] == "CREATE_COMPLETE"
-    assert created["Outputs"].keys() == {"Endpoint", "DashboardUrl", "TableName"}
+    assert created["Outputs"].keys() == {"DashboardUrl", "Document", "Endpoint", "TableName"}
     assert re.fullmatch(r"https://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod", created["Outputs"]["Endpoint"])
     assert aws.client("dynamodb").list_tables()["TableNames"] == [created["Outputs"]["TableName"]]
 
