@@ -352,6 +352,7 @@ def test_ctrl_c_in_a_terminal_shows_how_far_it_got_and_no_traceback(
         os.close(stderr)
         database.signal_at_second_transaction(process, signal.SIGINT)
     shown = read_all(terminal)
+    database.shutdown()  # when it has done what it was asked
 
     assert process.returncode == 1
     assert "Traceback" not in shown

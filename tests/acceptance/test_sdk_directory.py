@@ -186,11 +186,11 @@ def test_an_identity_is_created_with_its_profile(service: Service, story: Story)
 
 
 def test_the_workspaces_systems_are_listed(service: Service, story: Story) -> None:
-    assert [
+    assert all(
         told(system).items() <= says.items()
         for system, says in zip(story.systems, story.service_says["acs_systems"], strict=True)
-    ] == [True] * 3
-    assert set(ids(story.systems, "acs_system_id")) == {
+    )
+    assert set(ids(story.systems, "acs_system_id")) >= {  # a service that is not started for these tests has others too
         service["ACS_SYSTEM_ID"],
         service["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
         service["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
