@@ -84,6 +84,20 @@ def test_a_page_ends_before_it_is_too_large_to_be_answered_with() -> None:
     assert sizes == [15, 100]
 
 
+def test_a_short_page_of_few_among_many_is_not_read_one_by_one() -> None:
+    loads: list[int] = []
+
+    def load(positions: Sequence[str]) -> list[Record | None]:
+        loads.append(len(positions))
+        return [Record(position=position) for position in positions]
+
+    names = [f"{number:05}" for number in range(1000)]
+    found = read_page(iter(names), load, lambda record: record.position == "00777", 1)
+
+    assert (positions(found.records), found.next_position) == ([777], "00777")
+    assert loads == [1, *[100] * 8]
+
+
 def item(identifier: str, moment: datetime) -> dict[str, str]:
     return {"id": identifier, "created_at": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
 

@@ -61,7 +61,12 @@ def read_page[Record: BaseModel](
     limit = min(limit, MOST_RECORDS)
     records: list[Record] = []
     examined = size = 0
-    while chunk := list(islice(positions, min(MOST_KEYS, limit - len(records)))):
+    while len(records) < limit:
+        # Where some do not belong to the list, how many it takes to fill the page is not known.
+        is_filtered = len(records) < examined
+        chunk = list(islice(positions, MOST_KEYS if is_filtered else min(MOST_KEYS, limit - len(records))))
+        if not chunk:
+            break
         for position, record in zip(chunk, load(chunk), strict=True):
             examined += 1
             if record is not None and keep(record):
@@ -86,8 +91,13 @@ def newest_first(
         limit: How many are wanted, about.
     """
     last = _LAST_SK if before is None else _written(before)
-    entries = table.walk(listing, last_sk=last, after=after, backwards=True, at_once=min(limit, MOST_RECORDS) + 1)
+    entries = table.walk(listing, last_sk=last, after=after, backwards=True, at_once=entries_at_once(limit))
     return (str(entry["sk"]) for entry in entries)
+
+
+def entries_at_once(limit: int) -> int:
+    """Return how many entries of a listing to read with a request for a page of so many records."""
+    return max(MOST_KEYS, min(limit, MOST_RECORDS)) + 1
 
 
 def positions_of(

@@ -45,7 +45,7 @@ from enrollment.errors import (
     UserIdentityNotFound,
 )
 from enrollment.model import timestamp
-from enrollment.paging import MOST_RECORDS, Page, is_found, newest_first, positions_of, read_page
+from enrollment.paging import Page, entries_at_once, is_found, newest_first, positions_of, read_page
 from enrollment.table import (
     MOST_ACTIONS,
     Action,
@@ -168,7 +168,7 @@ def list_page(
         positions = positions_of(items, "user_identity_id", before=request.created_before, after=after)
     elif manager_id is not None:
         listing = enrolled_listing_key(workspace_id, manager_id, "").pk
-        entries = table.walk(listing, after=after, at_once=min(request.limit, MOST_RECORDS) + 1)
+        entries = table.walk(listing, after=after, at_once=entries_at_once(request.limit))
         positions = (str(entry["sk"]) for entry in entries)
     else:
         listing = user_identity_listing_key(workspace_id, "", "").pk
