@@ -165,7 +165,7 @@ def test_a_signal_ends_it_at_once_though_a_client_is_connected(
     port = int(run.variables["SEAM_ENDPOINT"].rpartition(":")[2])
 
     with closing(socket.create_connection(("127.0.0.1", port))):
-        assert run.stop(number) < 2
+        assert run.stop(number) < 5  # where a connected client was waited for, it would be its 29 s
 
     assert "Traceback" not in run.output
 
