@@ -118,7 +118,8 @@ def list_systems(
         ServiceUnavailable: The database stays out of reach.
     """
     if caller.user_identity_ids is not None:
-        systems = _systems_of(table, caller.workspace_id, caller.user_identity_ids)
+        identities = _user_identities(table, caller.workspace_id, caller.user_identity_ids)
+        systems = _systems_of(table, caller.workspace_id, identities)
         positions = positions_of(systems, "acs_system_id", after=after)
     else:
         listing = acs_system_listing_key(caller.workspace_id, "", "").pk
@@ -178,9 +179,10 @@ def systems_of_user_identity(table: Table, caller: Caller, user_identity_id: str
     """
     if not caller.sees(user_identity_id):
         raise UserIdentityNotFound
-    if table.get(user_identity_key(caller.workspace_id, user_identity_id)) is None:
+    identity = table.get(user_identity_key(caller.workspace_id, user_identity_id))
+    if identity is None:
         raise UserIdentityNotFound
-    systems = _systems_of(table, caller.workspace_id, [user_identity_id])
+    systems = _systems_of(table, caller.workspace_id, [identity])
     systems.sort(key=lambda item: (str(item["created_at"]), str(item["acs_system_id"])), reverse=True)
     return [acs_system_of(item) for item in systems]
 
@@ -300,11 +302,7 @@ def list_users(table: Table, caller: Caller, request: ListAcsUsersRequest, after
     workspace_id = caller.workspace_id
     identity_ids = _named_user_identities(table, caller, request)
     if identity_ids is not None:
-        identities = table.get_all(user_identity_key(workspace_id, identity_id) for identity_id in identity_ids)
-        ids = [
-            acs_user_id for identity in identities.values() for acs_user_id in elements(identity.get("acs_user_ids"))
-        ]
-        items = table.get_all(acs_user_key(workspace_id, acs_user_id) for acs_user_id in ids).values()
+        items = _users_of(table, workspace_id, _user_identities(table, workspace_id, identity_ids))
         positions = positions_of(items, "acs_user_id", before=request.created_before, after=after)
     else:
         listing = acs_user_listing_key(workspace_id, "", "").pk
@@ -411,14 +409,21 @@ def _require_system(table: Table, caller: Caller, acs_system_id: str) -> Item:
     return system
 
 
-def _systems_of(table: Table, workspace_id: str, user_identity_ids: Iterable[str]) -> list[Item]:
-    identities = table.get_all(user_identity_key(workspace_id, identity_id) for identity_id in user_identity_ids)
-    users = table.get_all(
+def _user_identities(table: Table, workspace_id: str, user_identity_ids: Iterable[str]) -> Iterable[Item]:
+    return table.get_all(user_identity_key(workspace_id, identity_id) for identity_id in user_identity_ids).values()
+
+
+def _users_of(table: Table, workspace_id: str, user_identities: Iterable[Item]) -> Iterable[Item]:
+    return table.get_all(
         acs_user_key(workspace_id, acs_user_id)
-        for identity in identities.values()
+        for identity in user_identities
         for acs_user_id in elements(identity.get("acs_user_ids"))
-    )
-    systems = table.get_all(acs_system_key(workspace_id, str(user["acs_system_id"])) for user in users.values())
+    ).values()
+
+
+def _systems_of(table: Table, workspace_id: str, user_identities: Iterable[Item]) -> list[Item]:
+    users = _users_of(table, workspace_id, user_identities)
+    systems = table.get_all(acs_system_key(workspace_id, str(user["acs_system_id"])) for user in users)
     return list(systems.values())
 
 

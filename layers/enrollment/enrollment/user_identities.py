@@ -176,8 +176,9 @@ def list_page(
 
     def load(some: Sequence[str]) -> list[UserIdentity | None]:
         ids = [listed_id(position) for position in some]
-        found = table.get_all(user_identity_key(workspace_id, identity_id) for identity_id in ids)
-        items = [found.get(user_identity_key(workspace_id, identity_id)) for identity_id in ids]
+        keys = [user_identity_key(workspace_id, identity_id) for identity_id in ids]
+        found = table.get_all(keys)
+        items = [found.get(key) for key in keys]
         if named is not None and manager_id is not None:
             automations = [automation_key(workspace_id, identity_id, manager_id) for identity_id in ids]
             enrolled = table.get_all(automations)
