@@ -59,8 +59,8 @@ test-sam-local: build .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## a
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis -n 3 --dist load $(ARGS) tests/acceptance
 
-test-races: .venv/dev.stamp ## requests at the same moment; ENROLLMENTS_DYNAMODB_ENDPOINT names a DynamoDB server
-	@$(BIN)/pytest -m races -n 0 -s $(ARGS) tests/races
+test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB server, as ../shared/workbench has one
+	@$(BIN)/pytest -m races -n 0 -s $(ARGS) tests/reliability
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance

@@ -1,7 +1,7 @@
 """Requests at the same moment, from several processes, against a DynamoDB server.
 
-``ENROLLMENTS_DYNAMODB_ENDPOINT`` is its address; AWS's DynamoDB Local is one.  moto will not do: its transactions are
-not isolated from each other.  ``ENROLLMENTS_RACE_ROUNDS`` is how often each scenario is tried.
+moto will not do: its transactions are not isolated from each other.  ``ENROLLMENTS_RACE_ROUNDS`` is how often each
+scenario is tried.
 """
 
 import os
@@ -18,12 +18,11 @@ from enrollments.local.functions import environment
 from tests.conftest import Store, Workspace
 from tests.integration.conftest import Directory
 from tests.invariants import violations
-from tests.races.processes import PROCESSES, Call, Outcome, all_at_once, call
+from tests.reliability.processes import PROCESSES, Call, Outcome, all_at_once, call
 
 pytestmark = [pytest.mark.races, pytest.mark.timeout(0)]
 
 ROUNDS = int(os.environ.get("ENROLLMENTS_RACE_ROUNDS", "10"))
-ENDPOINT = "ENROLLMENTS_DYNAMODB_ENDPOINT"
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,9 @@ class Race:
 
 
 @pytest.fixture
-def race() -> Iterator[Race]:
-    if ENDPOINT not in os.environ:
-        pytest.fail(f"{ENDPOINT} names no DynamoDB server")
+def race(dynamodb_local: str) -> Iterator[Race]:
     variables = {
-        "AWS_ENDPOINT_URL_DYNAMODB": os.environ[ENDPOINT],
+        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_local,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
