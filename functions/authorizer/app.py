@@ -12,6 +12,7 @@ from typing import Any
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from enrollment.deadline import ending_before
 from enrollment.errors import Unauthorized
 from enrollment.settings import Settings
 from enrollment.table import Table, create_client
@@ -36,7 +37,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     logger.append_keys(function_request_id=context.aws_request_id)
     stage = _stage(event["methodArn"])
     try:
-        principal = authenticate(table, event["authorizationToken"], datetime.now(UTC))
+        with ending_before(context.get_remaining_time_in_millis()):
+            principal = authenticate(table, event["authorizationToken"], datetime.now(UTC))
     except Unauthorized as refusal:
         logger.info("denied", reason=refusal.message)
         return _policy("Deny", [f"{stage}/*"], "unknown", {"message": refusal.message})

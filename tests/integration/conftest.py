@@ -1,7 +1,7 @@
 """The use cases of the directory, called for one workspace; and the stack without HTTP, as it is after its start."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,9 @@ class Directory:
         request = UpdateUserIdentityRequest(user_identity_id=user_identity_id, **changes)
         user_identities.update(self.table, self.caller, request)
 
-    def delete(self, user_identity_id: str, **clock: Callable[[], float]) -> None:
+    def delete(self, user_identity_id: str) -> None:
         request = UserIdentityRequest(user_identity_id=user_identity_id)
-        user_identities.delete(self.table, self.caller, request, **clock)
+        user_identities.delete(self.table, self.caller, request)
 
     def add(self, acs_user_id: str, **to: str) -> None:
         user_identities.add_acs_user(self.table, self.caller, AddAcsUserRequest(acs_user_id=acs_user_id, **to))

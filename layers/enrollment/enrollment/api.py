@@ -19,6 +19,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 from pydantic_core import from_json
 
+from enrollment.deadline import ending_before
 from enrollment.errors import (
     EnrollmentError,
     InternalServerError,
@@ -182,7 +183,8 @@ class Api:
             request_id=request_id, function_request_id=context.aws_request_id, route=event.get("resource")
         )
         try:
-            response = self._answer(event, context)
+            with ending_before(context.get_remaining_time_in_millis()):
+                response = self._answer(event, context)
             self._logger.info("answered", status=response["statusCode"])
         except EnrollmentError as error:
             cause = repr(error.__cause__) if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None

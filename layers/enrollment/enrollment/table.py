@@ -20,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, IncompleteReadError  # noqa: A004
 from botocore.parsers import ResponseParserError
 
+from enrollment.deadline import seconds_left
 from enrollment.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -313,9 +314,11 @@ def _conditions(where: Mapping[str, Value | None]) -> dict[str, Any]:
     }
 
 
+_CONNECT_SECONDS = 0.5
+_READ_SECONDS = 2
 CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
+    connect_timeout=_CONNECT_SECONDS,
+    read_timeout=_READ_SECONDS,
     retries={"mode": "legacy", "total_max_attempts": 3},
     tcp_keepalive=True,
 )
@@ -330,14 +333,26 @@ def create_client() -> "DynamoDBClient":
     A botocore session starts faster than ``boto3.client``, which imports S3 transfers too.
     """
     session = botocore.session.get_session()
-    return cast("DynamoDBClient", session.create_client("dynamodb", config=CLIENT_CONFIG))
+    client = cast("DynamoDBClient", session.create_client("dynamodb", config=CLIENT_CONFIG))
+    client.meta.events.register_first("before-send.dynamodb", _send_in_time)
+    return client
+
+
+def _send_in_time(request: Any, **_: object) -> None:
+    """Bound an attempt, whether the first or one that botocore makes by itself, by the invocation's time."""
+    # At its worst it waits for a connection, and then for the answer.
+    left = seconds_left() - _CONNECT_SECONDS
+    if left <= 0:
+        raise ServiceUnavailable
+    if left < _READ_SECONDS:
+        request.context["read_timeout"] = left
 
 
 class Table:
     """Reads and transactions.
 
-    Every method raises ``ServiceUnavailable`` when the database stays out of reach or throttled after the retries,
-    and lets any other ``ClientError`` pass: it is a defect.
+    Every method raises ``ServiceUnavailable`` when the database stays out of reach or throttled after the retries, or
+    when the invocation's time has no room for another request, and lets any other ``ClientError`` pass: it is a defect.
 
     Args:
         client: From ``create_client``.
@@ -473,7 +488,10 @@ class Table:
         delay = _FIRST_DELAY_SECONDS
         for attempt in range(_ATTEMPTS):
             if attempt:
-                self._sleep(random.uniform(0, delay))  # noqa: S311 - jitter
+                wait = random.uniform(0, delay)  # noqa: S311 - jitter
+                if wait >= seconds_left():
+                    return
+                self._sleep(wait)
                 delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
             yield
 

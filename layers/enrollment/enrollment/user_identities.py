@@ -4,9 +4,8 @@ What must be unique in a workspace (key, email address, phone number) has an ite
 the user identity: two creations at once want the same item, and one of them is refused.
 """
 
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import batched
 
@@ -73,8 +72,6 @@ _PROFILE = (*_UNIQUE, "full_name")
 
 # Each round but the first answers what somebody else has done in between.
 _ROUNDS = 4
-# Deleting goes on for as long; API Gateway waits for 29 s.
-_DELETE_SECONDS = 20
 # Each takes three actions at most, and the user identity one.
 _DETACHED_AT_ONCE = (MOST_ACTIONS - 1) // 3
 
@@ -225,9 +222,7 @@ def update(table: Table, caller: Caller, request: UpdateUserIdentityRequest) -> 
     raise ServiceUnavailable
 
 
-def delete(
-    table: Table, caller: Caller, request: UserIdentityRequest, clock: Callable[[], float] = time.monotonic
-) -> None:
+def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
     """Delete a user identity with its automations, and unlink its ACS users, however many.
 
     It is marked first: from then on nothing can be attached to it, and it can only be deleted.  So an interrupted
@@ -237,20 +232,18 @@ def delete(
         table: The table.
         caller: Who asks.
         request: The validated parameters.
-        clock: Tells seconds.
 
     Raises:
         UserIdentityNotFound: There is none.
         ServiceUnavailable: The database stays out of reach, or there is so much to do that it takes another request.
     """
-    deadline = clock() + _DELETE_SECONDS
     workspace_id = caller.workspace_id
     key = user_identity_key(workspace_id, request.user_identity_id)
     mark = change(key, assign={"being_deleted_at": timestamp(datetime.now(UTC))}, where=NOT_BEING_DELETED)
     refused = table.transact({"user_identity": mark})
     if refused and refused["user_identity"] is None:
         raise UserIdentityNotFound
-    while clock() < deadline:
+    while True:
         # Backwards, the user identity itself is first, and automations are before the ACS users that they use.
         item, *attached = list(table.walk(key.pk, backwards=True)) or [{}]
         if item.get("sk") != key.sk:  # somebody else was quicker
@@ -266,11 +259,8 @@ def delete(
                 return
             continue
         for some in batched(attached, _DETACHED_AT_ONCE, strict=False):
-            if clock() >= deadline:
-                break
             if table.transact(_detach(item, some)):  # somebody else has deleted some of it
                 break
-    raise ServiceUnavailable
 
 
 def add_acs_user(table: Table, caller: Caller, request: AddAcsUserRequest) -> None:
