@@ -29,7 +29,7 @@ JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript
 
 .DEFAULT_GOAL := help
 .PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races test-javascript check \
-	gates audit format openapi published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
+	gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ format: .venv/dev.stamp ## format and fix what can be fixed
 
 openapi: .venv/run.stamp ## renew openapi.json, the API document, from the code
 	@$(BIN)/enrollments openapi > openapi.json
+
+answers: .venv/dev.stamp ## renew tests/integration/answers.json, what events/ are answered with
+	@$(BIN)/python -m tests.integration.answers
 
 published: .venv/dev.stamp ## renew tests/acceptance/published_schemas.json, for who has Seam's OpenAPI document
 	@$(BIN)/python -m tests.acceptance.published

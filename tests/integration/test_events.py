@@ -9,8 +9,7 @@ import pytest
 
 from enrollments.local.stack import Stack
 from tests.conftest import PROJECT
-
-EVENTS = PROJECT / "events"
+from tests.integration.answers import ANSWERS, EVENTS, answer
 
 # File → status and the error's type, or the effect and the reason of the authorizer.
 LAUNCHES = {
@@ -166,6 +165,11 @@ def test_a_request_gives_its_answer(stack: Stack, name: str) -> None:
     assert body["ok"] is (response["statusCode"] == 200)
     assert response["multiValueHeaders"]["Content-Type"] == ["application/json"]
     assert response["multiValueHeaders"]["seam-request-id"] == [event(name)["requestContext"]["requestId"]]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("*.json")))
+def test_an_event_is_answered_and_logged_to_the_letter(stack: Stack, log: io.StringIO, name: str) -> None:
+    assert answer(stack, log, event(name)) == json.loads(ANSWERS.read_text())[name]
 
 
 @pytest.mark.parametrize("name", TOKENS)
