@@ -62,7 +62,7 @@ test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemat
 test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB server, as ../shared/workbench has one
 	@$(BIN)/pytest -m races -n 0 -s $(ARGS) tests/reliability
 
-soak: .venv/dev.stamp ## made-up sequences of requests for ENROLLMENTS_SOAK_SECONDS on moto and on a DynamoDB server, as ../shared/workbench has one
+soak: .venv/dev.stamp ## made-up sequences of requests, for as long as ENROLLMENTS_SOAK_SECONDS; needs a DynamoDB server, as above
 	@$(BIN)/pytest -m soak -n 0 -s $(ARGS) tests/reliability
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs

@@ -743,8 +743,8 @@ class Machine(RuleBasedStateMachine):
             records += body[name]
         else:
             raise AssertionError("the list does not end")
-        by_id = sorted(map(_sort_key, wanted))
-        assert sorted(map(_sort_key, records)) == by_id, f"{records} instead of {list(wanted)}"
+        in_any_order = sorted(map(_sort_key, wanted))
+        assert sorted(map(_sort_key, records)) == in_any_order, f"{records} instead of {list(wanted)}"
         if expected.is_ordered:
             ages = [one["created_at"] for one in records]
             assert ages == sorted(ages, reverse=True), f"not newest first: {ages}"
