@@ -65,6 +65,7 @@ def failing_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", 45)
 
 
+@pytest.mark.timeout(300)  # a failure, too, is to be told on a busy machine
 def test_every_answer_is_the_contracts_and_the_table_what_it_says(project: Path) -> None:
     with on_moto(project) as service:
         run(service, Tally(), _BOUNDED)
