@@ -200,6 +200,17 @@ def test_there_are_no_access_groups(store: Store, directory: Directory, system: 
     assert directory.create_acs_user(system, acs_access_group_ids=[]).full_name == "Jane Doe"
 
 
+@pytest.mark.parametrize("also_missing", ["system", "access group"])
+def test_of_what_a_new_acs_user_refers_to_the_user_identity_is_missed_first(
+    directory: Directory, system: str, also_missing: str
+) -> None:
+    system_id = UNKNOWN if also_missing == "system" else system
+    groups = [UNKNOWN] if also_missing == "access group" else []
+
+    with pytest.raises(UserIdentityNotFound):
+        directory.create_acs_user(system_id, user_identity_id=UNKNOWN, acs_access_group_ids=groups)
+
+
 @pytest.mark.parametrize(
     ("schedule", "starts_at", "ends_at"),
     [

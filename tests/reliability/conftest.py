@@ -18,6 +18,9 @@ PROJECT = Path(__file__).parent.parent.parent
 ENDPOINT = "ENROLLMENTS_DYNAMODB_ENDPOINT"
 _LONGEST_START_SECONDS = 90
 
+# What they require is explained as it is in tests.
+pytest.register_assert_rewrite("tests.reliability.machine", "tests.reliability.model")
+
 
 @pytest.fixture(scope="session")
 def dynamodb_local() -> Iterator[str]:

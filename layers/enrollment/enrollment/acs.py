@@ -234,11 +234,15 @@ def create_user(table: Table, caller: Caller, request: CreateAcsUserRequest) -> 
         ServiceUnavailable: The database stays out of reach.
     """
     schedule = _access_schedule(request.access_schedule, datetime.now(UTC))
-    if request.acs_access_group_ids:
-        raise AcsAccessGroupNotFound
     workspace_id, identity_id = caller.workspace_id, request.user_identity_id
     system_key = acs_system_key(workspace_id, request.acs_system_id)
-    around = table.batch_get([system_key, *([user_identity_key(workspace_id, identity_id)] if identity_id else [])])
+    identity_key = user_identity_key(workspace_id, identity_id) if identity_id else None
+    around = table.batch_get([system_key, *([identity_key] if identity_key else [])])
+    identity = None if identity_key is None else around.get(identity_key)
+    if identity_key and (identity is None or "being_deleted_at" in identity):
+        raise UserIdentityNotFound
+    if request.acs_access_group_ids:
+        raise AcsAccessGroupNotFound
     if system_key not in around:
         raise AcsSystemNotFound
 
