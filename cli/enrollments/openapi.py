@@ -29,6 +29,8 @@ from enrollments.local.functions import environment
 
 _REFERENCE = "#/components/schemas/{model}"
 _UUID = {"type": "string", "format": "uuid"}
+# A function makes its client when it is imported, and without credentials asks the machine that it runs on for some.
+_NOWHERE = {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
 _BODY_VERBS = {"PATCH", "POST", "PUT"}
 # In the order in which they are read.
 _TAGS = {
@@ -114,7 +116,7 @@ def _apis(functions: Path) -> Iterable[Api]:
         if spec is None or spec.loader is None:
             continue
         module = importlib.util.module_from_spec(spec)
-        with environment({"TABLE_NAME": "none", "AWS_DEFAULT_REGION": "us-east-1"}, without=("AWS_", "POWERTOOLS_")):
+        with environment(_NOWHERE, without=("AWS_", "POWERTOOLS_")):
             spec.loader.exec_module(module)
         if isinstance(api := getattr(module, "api", None), Api):
             yield api

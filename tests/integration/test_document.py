@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from enrollments.local.gateway import Request
 from enrollments.local.stack import Stack
+from enrollments.openapi import api_document
 from tests.conftest import PROJECT
 
 type Json = dict[str, Any]
@@ -22,6 +23,10 @@ OPERATIONS = {
 }
 # What these answer with is new each time.
 NEW = {"/acs/users/create", "/user_identities/create", "/user_identities/enrollment_automations/launch"}
+
+
+def test_the_document_is_what_the_code_says() -> None:
+    assert api_document(PROJECT) == DOCUMENT
 
 
 def resolved(part: Json) -> Json:

@@ -50,7 +50,8 @@ def main() -> None:
     subprocess.run(  # noqa: S603
         [Path(sys.executable).parent / "mutmut", "run", *sys.argv[1:]],
         cwd=TREE,
-        env=os.environ | {"PYTHONPATH": str(TREE / "cli"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        env=os.environ
+        | {"PYTHONPATH": str(TREE / "cli"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         check=True,
     )
     report()
@@ -101,7 +102,17 @@ def report() -> None:
 def _prepare() -> None:
     """Copy what the tests need; mutmut keeps its results beside it, and knows what has changed since."""
     TREE.mkdir(parents=True, exist_ok=True)
-    for name in ("cli", "docs", "enrollment", "events", "functions", "layers", "requirements", "tests", "mutants/tests"):
+    for name in (
+        "cli",
+        "docs",
+        "enrollment",
+        "events",
+        "functions",
+        "layers",
+        "requirements",
+        "tests",
+        "mutants/tests",
+    ):
         shutil.rmtree(TREE / name, ignore_errors=True)
     tracked = subprocess.check_output(["git", "ls-files", "-z"], cwd=PROJECT, text=True).split("\0")  # noqa: S607
     for name in filter(None, tracked):
