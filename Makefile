@@ -1,4 +1,7 @@
-# Every target sets itself up: python3.13 and a package index are all that a machine needs (test-javascript: node too).
+# Every target sets itself up: python3.13 and a package index are all that a machine needs (test-mutation: .venv/dev.stamp .venv-mutation/stamp ## mutants of the package; an hour and more the first time, then what has changed
+	@.venv-mutation/bin/python -m tests.reliability.mutation $(ARGS)
+
+test-javascript: node too).
 # Locked dependencies (with hashes) are in requirements/; `make lock` renews them.
 
 PYTHON ?= python3.13
@@ -28,8 +31,9 @@ NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak test-javascript \
-	check gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak test-mutation \
+	test-javascript check gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock \
+	lock-javascript clean node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +68,9 @@ test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB ser
 
 soak: .venv/dev.stamp ## made-up sequences of requests, for as long as ENROLLMENTS_SOAK_SECONDS; needs a DynamoDB server, as above
 	@$(BIN)/pytest -m soak -n 0 -s $(ARGS) tests/reliability
+
+test-mutation: .venv/dev.stamp .venv-mutation/stamp ## mutants of the package; an hour and more the first time, then what has changed
+	@.venv-mutation/bin/python -m tests.reliability.mutation $(ARGS)
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
@@ -138,6 +145,7 @@ lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) --group schemathesis -o requirements/schemathesis.txt
 	$(COMPILE) --group checkov -o requirements/checkov.txt
 	$(COMPILE) --group gates -o requirements/gates.txt
+	$(COMPILE) pyproject.toml --extra run --group mutation -c requirements/dev.txt -o requirements/mutation.txt
 
 lock-javascript: node ## renew those of the JavaScript SDKs
 	$(foreach folder,$(JAVASCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK) && $(NO_ADDRESSES)) &&) true
