@@ -1,7 +1,4 @@
-# Every target sets itself up: python3.13 and a package index are all that a machine needs (test-mutation: .venv/dev.stamp .venv-mutation/stamp ## mutants of the package; an hour and more the first time, then what has changed
-	@.venv-mutation/bin/python -m tests.reliability.mutation $(ARGS)
-
-test-javascript: node too).
+# Every target sets itself up: python3.13 and a package index are all that a machine needs (test-javascript: node too).
 # Locked dependencies (with hashes) are in requirements/; `make lock` renews them.
 
 PYTHON ?= python3.13

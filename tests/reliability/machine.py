@@ -632,7 +632,8 @@ class Machine(RuleBasedStateMachine):
     def table_is_sound_and_the_models(self) -> None:
         self.tally.steps += 1
         items = self.service.items()
-        assert violations(items) == []
+        wrong = violations(items)
+        assert not wrong, wrong[0]
         model = self.model
         assert _stored(items, "ENROLLMENT_AUTOMATION") == {
             one.id: (one.workspace, one.identity.id, one.system.id, one.created_at) for one in model.automations

@@ -32,7 +32,7 @@ _SETTINGS = settings(
     stateful_step_count=50,
     print_blob=False,
 )
-_BOUNDED = settings(_SETTINGS, derandomize=True, max_examples=25)
+BOUNDED = settings(_SETTINGS, derandomize=True, max_examples=25)
 # Hypothesis begins with the simplest sequence and grows from there, so that a round must not be too short.
 _ROUND = settings(_SETTINGS, max_examples=40)
 _SECONDS_BETWEEN_LINES = 10
@@ -68,7 +68,7 @@ def failing_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(300)  # a failure, too, is to be told on a busy machine
 def test_every_answer_is_the_contracts_and_the_table_what_it_says(project: Path) -> None:
     with on_moto(project) as service:
-        run(service, Tally(), _BOUNDED)
+        run(service, Tally(), BOUNDED)
 
 
 @pytest.fixture(scope="module")
