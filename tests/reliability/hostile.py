@@ -246,19 +246,20 @@ def _value(random: Random, depth: int = 3) -> Any:
     kind = random.choice(["text", "number", "constant", "array", "object", "characters", "many"])
     match kind:
         case "text":
-            return random.choice(_TEXTS)
+            value: Any = random.choice(_TEXTS)
         case "number":
-            return random.choice(_NUMBERS)
+            value = random.choice(_NUMBERS)
         case "constant":
-            return random.choice([None, True, False])
+            value = random.choice([None, True, False])
         case "array" if depth:
-            return [_value(random, depth - 1) for _ in range(random.randrange(4))]
+            value = [_value(random, depth - 1) for _ in range(random.randrange(4))]
         case "object" if depth:
-            return {random.choice(_MEMBERS): _value(random, depth - 1) for _ in range(random.randrange(4))}
+            value = {random.choice(_MEMBERS): _value(random, depth - 1) for _ in range(random.randrange(4))}
         case "many":
-            return [random.choice(_TEXTS)] * random.choice([1, 15, 16, 101, 1000, 1001])
+            value = [random.choice(_TEXTS)] * random.choice([1, 15, 16, 101, 1000, 1001])
         case _:
-            return "".join(chr(random.choice([*range(0x300), 0xD800, 0xFFFE, 0x10FFFF])) for _ in range(8))
+            value = "".join(chr(random.choice([*range(0x300), 0xD800, 0xFFFE, 0x10FFFF])) for _ in range(8))
+    return value
 
 
 _OTHER_DIGITS = {ord(digit): 0x660 + int(digit) for digit in string.digits}
@@ -292,7 +293,7 @@ def _changed_text(random: Random, text: str) -> str:
 
 
 def _changed_token(random: Random, token: str) -> str:
-    prefix, short, secret = (token.split("_") + ["", ""])[:3]
+    prefix, short, secret = [*token.split("_"), "", ""][:3]
     return random.choice(
         [
             _changed_text(random, token),
