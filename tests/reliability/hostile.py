@@ -28,6 +28,12 @@ _EVENTS: list[Event] = [json.loads(path.read_text()) for path in sorted((PROJECT
 _PROXY_EVENTS = [event for event in _EVENTS if "authorizer" in event.get("requestContext", {})]
 _TOKEN_EVENTS = [event for event in _EVENTS if "authorizationToken" in event]
 _GOOD_TOKENS = [event for event in _TOKEN_EVENTS if event["authorizationToken"].endswith(f"Demo_{SECRET}")]
+_API_KEY = {
+    "token_kind": "api_key",
+    "token_id": "testDemo",
+    "workspace_ids": "de300000-0000-4000-8000-000000000001",
+    "user_identity_ids": "",
+}
 _CALLERS = list({str(event["requestContext"]["authorizer"]): event for event in _PROXY_EVENTS}.values())
 
 
@@ -168,7 +174,41 @@ def token_event(random: Random) -> Event:
             *(f"Bearer ey{MARKER}.{token}.", "Bearer ey" + "a" * 10_000, "Bearer" + " " * 10_000, f"Token={token}"),
         ]
     )
-    return {**example, "authorizationToken": header}
+    return token_event_of(header)
+
+
+def token_event_of(header: str) -> Event:
+    """Return the authorizer's event of a header."""
+    return {**_TOKEN_EVENTS[0], "authorizationToken": header}
+
+
+def plain(resource: str, method: str, **parts: Any) -> Event:
+    """Return a request of an API key in which nothing is hostile but what is given.
+
+    Args:
+        resource: The route's path.
+        method: Its verb.
+        parts: Parts of the event.
+    """
+    example = _EXAMPLES[resource][0][0]
+    return {
+        **example,
+        "resource": resource,
+        "httpMethod": method,
+        "headers": None,
+        "multiValueHeaders": {"Content-Type": ["application/json"]},
+        "multiValueQueryStringParameters": None,
+        "requestContext": {**example["requestContext"], "authorizer": _API_KEY},
+        "body": None,
+        "isBase64Encoded": False,
+        **parts,
+    }
+
+
+def seeds() -> list[tuple[str | None, str]]:
+    """Return good bodies, each with its route, and good headers with ``None``."""
+    bodies = [(event["resource"], event["body"]) for event in _PROXY_EVENTS if event["body"]]
+    return [*bodies, *((None, event["authorizationToken"]) for event in _TOKEN_EVENTS)]
 
 
 def as_text(event: Event) -> str:

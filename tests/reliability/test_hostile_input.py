@@ -23,9 +23,11 @@ from tests.reliability.hostile import (
     Event,
     as_text,
     minimal,
+    plain,
     proxy_event,
     routes,
     token_event,
+    token_event_of,
 )
 
 REQUESTS = int(os.environ.get("ENROLLMENTS_FUZZ_REQUESTS", "20000"))
@@ -76,21 +78,6 @@ def drawn(random: Random) -> Event:
     return proxy_event(random, *random.choice(ROUTES))
 
 
-def plain(resource: str, method: str, **parts: Any) -> Event:
-    """Return a request of an API key in which nothing is hostile but what is given."""
-    event = proxy_event(Random(0), resource, method)
-    authorizer = {
-        "token_kind": "api_key",
-        "token_id": "testDemo",
-        "workspace_ids": "de300000-0000-4000-8000-000000000001",
-        "user_identity_ids": "",
-    }
-    event["requestContext"] = event["requestContext"] | {"authorizer": authorizer}
-    several = {"multiValueHeaders": {"Content-Type": ["application/json"]}}
-    without = {"multiValueQueryStringParameters": None, "body": None, "isBase64Encoded": False}
-    return {**event, "resource": resource, "httpMethod": method, "headers": None, **several, **without, **parts}
-
-
 @given(random=st.randoms(use_true_random=False), route=st.sampled_from(ROUTES))
 @QUIET
 def test_an_odd_request_gets_a_proper_answer(service: Service, random: Random, route: tuple[str, str]) -> None:
@@ -112,9 +99,7 @@ def test_an_odd_token_gets_a_policy_and_opens_nothing(service: Service, random: 
 @given(header=st.text() | st.text().map(lambda text: f"Bearer {text}"))
 @QUIET
 def test_any_text_as_a_token_gets_a_policy(service: Service, header: str) -> None:
-    example = token_event(Random(0))
-
-    assert problems(service, example | {"authorizationToken": header}) == []
+    assert problems(service, token_event_of(header)) == []
 
 
 @pytest.mark.parametrize(("resource", "method"), [route for route in ROUTES if route[1] in WITH_BODY])
@@ -180,7 +165,7 @@ def test_a_query_string_of_a_megabyte_gets_a_proper_answer_in_time(
     ids=range(10),
 )
 def test_a_token_of_a_megabyte_is_refused_in_time(service: Service, header: str) -> None:
-    assert problems(service, token_event(Random(0)) | {"authorizationToken": header}) == []
+    assert problems(service, token_event_of(header)) == []
 
 
 def test_a_good_token_and_a_good_request_get_through(service: Service) -> None:
