@@ -63,8 +63,9 @@ test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemat
 test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB server, as ../shared/workbench has one
 	@$(BIN)/pytest -m races -n 0 -s $(ARGS) tests/reliability
 
+# pytest's logging would keep every line of every request.
 test-hostile: .venv/dev.stamp ## requests that nobody should send, by the thousand, and how long a wrong secret takes
-	@$(BIN)/pytest -m hostile -n 0 -s $(ARGS) tests/reliability
+	@$(BIN)/pytest -m hostile -n 0 -s -p no:logging $(ARGS) tests/reliability
 
 # atheris alone is in its environment: what it fuzzes runs with what the tests run with.
 fuzz: .venv/dev.stamp .venv-atheris/stamp ## bodies and tokens that atheris makes up from what they reach: FUZZ_SECONDS=60
