@@ -229,6 +229,11 @@ def minimal(event: Event, is_wrong: Callable[[Event], bool], tries: int = 300) -
             if name in event and is_wrong(event | {name: smaller}):
                 event = event | {name: smaller}
                 break
+    for name in ("multiValueHeaders", "multiValueQueryStringParameters"):
+        for key in event.get(name) or {}:
+            fewer = {other: values for other, values in event[name].items() if other != key}
+            if is_wrong(event | {name: fewer}):
+                event = event | {name: fewer}
     name = "body" if event.get("body") else "authorizationToken"
     text: str = event.get(name) or ""
     size = len(text) // 2
