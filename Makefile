@@ -4,6 +4,7 @@
 PYTHON ?= python3.13
 PORT ?= 3000
 EVENT ?= events/launch.json
+FUZZ_SECONDS ?= 60
 # A release younger than this is not locked: most bad releases are withdrawn within days.
 COOL_DOWN ?= 7 days
 
@@ -28,9 +29,9 @@ NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak test-mutation \
-	test-javascript check gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock \
-	lock-javascript clean node
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak \
+	test-mutation test-javascript check gates audit format openapi answers published sbom build sam-local invoke-docker \
+	deploy lock lock-javascript clean node test-hostile fuzz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +69,15 @@ soak: .venv/dev.stamp ## made-up sequences of requests, for as long as ENROLLMEN
 
 test-mutation: .venv/dev.stamp .venv-mutation/stamp ## mutants of the package; an hour and more the first time, then what has changed
 	@.venv-mutation/bin/python -m tests.reliability.mutation $(ARGS)
+
+# pytest's logging would keep every line of every request.
+test-hostile: .venv/dev.stamp ## requests that nobody should send, by the thousand, and how long a wrong secret takes
+	@$(BIN)/pytest -m hostile -n 0 -s -p no:logging $(ARGS) tests/reliability
+
+# atheris alone is in its environment: what it fuzzes runs with what the tests run with.
+fuzz: .venv/dev.stamp .venv-atheris/stamp ## bodies and tokens that atheris makes up from what they reach: FUZZ_SECONDS=60
+	@PYTHONPATH=.:layers/enrollment:cli:.venv/lib/python3.13/site-packages .venv-atheris/bin/python -m tests.reliability.fuzz \
+		-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(ARGS)
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
@@ -139,6 +149,7 @@ lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) --group sam -o requirements/sam.txt
 	$(COMPILE) --group seam-1 -o requirements/seam-1.txt
 	$(COMPILE) --group seam-3 -o requirements/seam-3.txt
+	$(COMPILE) --group atheris -o requirements/atheris.txt
 	$(COMPILE) --group schemathesis -o requirements/schemathesis.txt
 	$(COMPILE) --group checkov -o requirements/checkov.txt
 	$(COMPILE) --group gates -o requirements/gates.txt
