@@ -132,6 +132,7 @@ lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) --group schemathesis -o requirements/schemathesis.txt
 	$(COMPILE) --group checkov -o requirements/checkov.txt
 	$(COMPILE) --group gates -o requirements/gates.txt
+	$(COMPILE) --group bench -c requirements/run.txt -o requirements/bench.txt
 
 lock-javascript: node ## renew those of the JavaScript SDKs
 	$(foreach folder,$(JAVASCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK) && $(NO_ADDRESSES)) &&) true
