@@ -28,7 +28,7 @@ NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races test-javascript check \
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races test-javascript bench check \
 	gates audit format openapi published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
 
 help: ## list the targets
@@ -64,6 +64,9 @@ test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB ser
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
+
+bench: build .venv-bench/stamp ## what is shipped, timed under Lambda's runtime client beside other ways to write it; ARGS=--help
+	@.venv-bench/bin/python -m tests.bench $(ARGS)
 
 check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings, template, gates
 	$(BIN)/ruff format --check .
