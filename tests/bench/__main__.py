@@ -38,8 +38,9 @@ def main() -> None:
         return
     records = figures(findings)
     lines = [contestants_explained(), table(records), "", *(f"{bars(*chart)}\n" for chart in charts.items())]
-    for goal in goals(records):
-        lines.append(f"{'met   ' if goal['met'] else 'missed'}  {goal['goal']}: {goal['found']:.2f}")
+    lines += [
+        f"{'met   ' if goal['met'] else 'missed'}  {goal['goal']}: {goal['found']:.2f}" for goal in goals(records)
+    ]
     sys.stdout.write("\n".join([*lines, "", f"The bars are in {picture}", ""]))
 
 

@@ -49,9 +49,13 @@ class _Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         operation = self.headers["X-Amz-Target"].rpartition(".")[2]
         _asked.append(operation)
-        answers = {"GetItem": lambda _: _token_record(), "BatchGetItem": _items, "TransactWriteItems": lambda _: {}}
         time.sleep(LATENCY_SECONDS)
-        self._answer(json.dumps(answers[operation](request)).encode())
+        answer: dict[str, Any] = {}
+        if operation == "GetItem":
+            answer = _token_record()
+        elif operation == "BatchGetItem":
+            answer = _items(request)
+        self._answer(json.dumps(answer).encode())
 
     def do_GET(self) -> None:
         asked = _asked.copy()

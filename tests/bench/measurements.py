@@ -34,7 +34,7 @@ class Database:
 
     def asked(self) -> list[str]:
         """Return the operations that it was asked for since the last time."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=10) as response:
             asked: list[str] = json.load(response)
             return asked
 
@@ -159,7 +159,7 @@ def look_inside(runtime: Path, at: Database, findings: Findings) -> None:
 
 
 def count_instructions(runtime: Path, at: Database, findings: Findings) -> None:
-    """Add the instructions, as valgrind counts them: nearly the same in each run, whatever the machine does meanwhile."""
+    """Add the instructions, as valgrind counts them: nearly the same in each run, however busy the machine is."""
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         sys.exit("valgrind is needed for --instructions")

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from statistics import median
 from xml.sax.saxutils import escape
@@ -66,7 +66,7 @@ def _one_start(contestant: Contestant, runtime: Path, at: Database) -> Parts:
     with Sandbox(contestant, runtime, at.port, command=command, handler="probe.lambda_handler") as sandbox:
         total, log = sandbox.start_milliseconds, sandbox.log
 
-    milliseconds: Counter[str] = Counter()
+    milliseconds: defaultdict[str, float] = defaultdict(float)
     client = in_client = 0.0
     names: dict[int, str] = {}  # by depth: what imports, read from the last line to the first
     for line in reversed(log.splitlines()):
@@ -89,7 +89,7 @@ def _one_start(contestant: Contestant, runtime: Path, at: Database) -> Parts:
     milliseconds["app"] -= client
     parts = {"interpreter": interpreter, _RUNTIME_CLIENT: milliseconds.pop(_RUNTIME_CLIENT)}
     rest = {"enrollment": milliseconds.pop("enrollment", 0.0), "app.py": max(milliseconds.pop("app"), 0.0)}
-    packages = dict(milliseconds.most_common())
+    packages = dict(sorted(milliseconds.items(), key=lambda part: part[1], reverse=True))
     parts |= {**packages, **rest, "making clients": client}
     return {**parts, "unaccounted": max(total - sum(parts.values()), 0.0)}
 
@@ -113,7 +113,7 @@ def write_svg(charts: dict[str, Parts]) -> Path:
             y += row
             shapes.append(
                 f'<text x="{left - 8}" y="{y}" text-anchor="end">{escape(part)}</text>'
-                f'<rect x="{left}" y="{y - 12}" width="{full * share / largest:.1f}" height="{row - 4}" fill="#4878a8"/>'
+                f'<rect x="{left}" y="{y - 12}" width="{full * share / largest:.1f}" height="{row - 4}" fill="#47a"/>'
                 f'<text x="{left + full * share / largest + 6:.1f}" y="{y}">{share:.0%}</text>'
             )
     picture = FOLDER / "start.svg"

@@ -1,8 +1,8 @@
 """Looks at a function from inside its process: the handler in place of the function's own.
 
-Writes a line of JSON for each thing that it finds to standard error, behind ``bench:``.  ``client`` begins and ends where
-a client is made; ``handler`` is the thread's CPU time in the handler, without what it spent in botocore's API calls: the
-function's own work.
+Writes a line of JSON for each thing that it finds to standard error, behind ``bench:``.  ``client`` begins and ends
+where a client is made; ``handler`` is the thread's CPU time in the handler, without what it spent in botocore's API
+calls: the function's own work.
 """
 
 import importlib.util
@@ -34,7 +34,7 @@ _in_calls = 0
 
 
 def _calls(module: Any) -> None:
-    call = module.BaseClient._make_api_call  # noqa: SLF001 - where every operation of botocore goes through
+    call = module.BaseClient._make_api_call
 
     def make_api_call(*arguments: Any) -> Any:
         global _in_calls  # noqa: PLW0603
@@ -44,7 +44,7 @@ def _calls(module: Any) -> None:
         finally:
             _in_calls += time.thread_time_ns() - begun
 
-    module.BaseClient._make_api_call = make_api_call  # noqa: SLF001
+    module.BaseClient._make_api_call = make_api_call
 
 
 _WATCHED = {"botocore.session": _client_creation, "botocore.client": _calls}
@@ -72,14 +72,14 @@ class _Watch(MetaPathFinder):
 
 sys.meta_path.insert(0, _Watch())
 
-import app  # noqa: E402
+import app  # type: ignore[import-not-found]  # noqa: E402 - the function's
 
 _tell(what="imported")
 
 
 def lambda_handler(event: dict[str, Any], context: object) -> Any:
     """Answer as the function does, and tell what it cost."""
-    global _in_calls  # noqa: PLW0603
+    global _in_calls
     _in_calls, begun = 0, time.thread_time_ns()
     answer = app.lambda_handler(event, context)
     _tell(what="handler", ns=time.thread_time_ns() - begun - _in_calls)

@@ -113,7 +113,7 @@ class Sandbox:
         start_milliseconds: From the process's start until it asks for its first event.
     """
 
-    def __init__(  # noqa: PLR0913 - a process has that many sides
+    def __init__(
         self,
         contestant: Contestant,
         runtime: Path,

@@ -3,6 +3,7 @@
 import os
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
@@ -59,7 +60,7 @@ def launch(request: LaunchRequest) -> LaunchResponse:
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
     is_new = "attribute_not_exists(pk)"
-    puts = [
+    puts: list[Any] = [
         {
             "Item": {
                 "pk": identity_pk,
@@ -80,7 +81,7 @@ def launch(request: LaunchRequest) -> LaunchResponse:
         },
         {"Item": {"pk": f"{workspace}#ACS_SYSTEM#{system_id}#USER_IDENTITIES", "sk": identity_id}},
     ]
-    check = {"TableName": table.name, "Key": {"pk": identity_pk, "sk": "USER_IDENTITY"}}
+    check: Any = {"TableName": table.name, "Key": {"pk": identity_pk, "sk": "USER_IDENTITY"}}
     table.meta.client.transact_write_items(
         TransactItems=[
             {"ConditionCheck": {**check, "ConditionExpression": "attribute_exists(pk)"}},
