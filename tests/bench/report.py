@@ -130,8 +130,8 @@ def contestants_explained() -> str:
     """Return who is who."""
     return (
         "shipped: what sam build makes; empty: a handler that does nothing; bare: boto3.client and the same write or\n"
-        "read, with bytecode; usual: Powertools' resolver, Logger, Metrics and Tracer, boto3.resource and Pydantic, as\n"
-        "a plain sam build ships them, without bytecode."
+        "read, with bytecode; usual: Powertools' resolver, Logger, Metrics and Tracer, boto3.resource and Pydantic,\n"
+        "as a plain sam build ships them, without bytecode."
     )
 
 

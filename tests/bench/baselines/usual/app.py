@@ -81,11 +81,15 @@ def launch(request: LaunchRequest) -> LaunchResponse:
         },
         {"Item": {"pk": f"{workspace}#ACS_SYSTEM#{system_id}#USER_IDENTITIES", "sk": identity_id}},
     ]
-    check: Any = {"TableName": table.name, "Key": {"pk": identity_pk, "sk": "USER_IDENTITY"}}
+    check: Any = {
+        "TableName": table.name,
+        "Key": {"pk": identity_pk, "sk": "USER_IDENTITY"},
+        "ConditionExpression": "attribute_exists(pk)",
+    }
     table.meta.client.transact_write_items(
         TransactItems=[
-            {"ConditionCheck": {**check, "ConditionExpression": "attribute_exists(pk)"}},
-            *({"Put": {"TableName": table.name, **put}} for put in puts),
+            {"ConditionCheck": check},
+            *[{"Put": {"TableName": table.name, **put}} for put in puts],
         ]
     )
     metrics.add_metric(name="Launched", unit=MetricUnit.Count, value=1)
