@@ -62,6 +62,7 @@ class Found:
     Attributes:
         start: Milliseconds from the process's start until it asks for an event.
         first: Milliseconds of the first request.
+        sum_cpu: CPU milliseconds of both.
         warm: Milliseconds of each warm request.
         warm_cpu: CPU milliseconds of the process for each warm request, the runtime client's included.
         peak: Megabytes of memory at the most.
@@ -74,6 +75,7 @@ class Found:
 
     start: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
+    sum_cpu: list[float] = field(default_factory=list)
     warm: list[float] = field(default_factory=list)
     warm_cpu: list[float] = field(default_factory=list)
     peak: list[float] = field(default_factory=list)
@@ -122,6 +124,7 @@ def take_turns(runtime: Path, contestants: list[Contestant], at: Database, round
                     continue
                 found[contestant].start.append(sandbox.start_milliseconds)
                 found[contestant].first.append(first.milliseconds)
+                found[contestant].sum_cpu.append(sandbox.start_cpu_milliseconds + first.cpu_milliseconds)
                 found[contestant].asked_first = len(at.asked())
             if turn < 0:
                 continue

@@ -32,7 +32,6 @@ _BELONGS_TO = {
     "simplejson": _RUNTIME_CLIENT,
     "six": "botocore",
     "snapshot_restore_py": _RUNTIME_CLIENT,
-    "typing_extensions": "pydantic",
     "typing_inspection": "pydantic",
     "urllib3": "botocore",
 }

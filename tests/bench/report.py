@@ -13,6 +13,7 @@ _ROWS: dict[str, tuple[str, Callable[[Found], list[float]]]] = {
     "start": ("ms", lambda found: found.start),
     "first request": ("ms", lambda found: found.first),
     "start + first request": ("ms", lambda found: found.sum),
+    "CPU of both": ("ms", lambda found: found.sum_cpu),
     "warm request, median": ("ms", lambda found: found.warm),
     "warm request, 99th percentile": ("ms", lambda found: [found.percentile_99]),
     "CPU of a warm request": ("ms", lambda found: found.warm_cpu),

@@ -111,6 +111,7 @@ class Sandbox:
 
     Attributes:
         start_milliseconds: From the process's start until it asks for its first event.
+        start_cpu_milliseconds: The process's CPU time until then.
     """
 
     def __init__(
@@ -168,6 +169,7 @@ class Sandbox:
             stderr=self._log,
         )
         self.start_milliseconds = (self._wait_for_poll() - started) / 1e6
+        self.start_cpu_milliseconds = self._cpu_ns() / 1e6
 
     def __enter__(self) -> Self:
         return self

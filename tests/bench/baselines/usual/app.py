@@ -86,12 +86,8 @@ def launch(request: LaunchRequest) -> LaunchResponse:
         "Key": {"pk": identity_pk, "sk": "USER_IDENTITY"},
         "ConditionExpression": "attribute_exists(pk)",
     }
-    table.meta.client.transact_write_items(
-        TransactItems=[
-            {"ConditionCheck": check},
-            *[{"Put": {"TableName": table.name, **put}} for put in puts],
-        ]
-    )
+    actions: list[Any] = [{"ConditionCheck": check}, *({"Put": {"TableName": table.name, **put}} for put in puts)]
+    table.meta.client.transact_write_items(TransactItems=actions)
     metrics.add_metric(name="Launched", unit=MetricUnit.Count, value=1)
     logger.info("launched", extra={"enrollment_automation_id": automation_id})
     return LaunchResponse(enrollment_automation=automation)
