@@ -31,7 +31,7 @@ JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript
 .DEFAULT_GOAL := help
 .PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak \
 	test-mutation test-javascript check gates audit format openapi answers published sbom build sam-local invoke-docker \
-	deploy lock lock-javascript clean node test-hostile fuzz
+	deploy lock lock-javascript clean node test-hostile fuzz bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ fuzz: .venv/dev.stamp .venv-atheris/stamp ## bodies and tokens that atheris make
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
+
+bench: build .venv-bench/stamp ## what is shipped, timed under Lambda's runtime client beside other ways to write it; ARGS=--help
+	@.venv-bench/bin/python -m tests.bench $(ARGS)
 
 check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings, template, gates
 	$(BIN)/ruff format --check .
@@ -154,6 +157,7 @@ lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) --group checkov -o requirements/checkov.txt
 	$(COMPILE) --group gates -o requirements/gates.txt
 	$(COMPILE) pyproject.toml --extra run --group mutation -c requirements/dev.txt -o requirements/mutation.txt
+	$(COMPILE) --group bench -c requirements/run.txt -o requirements/bench.txt
 
 lock-javascript: node ## renew those of the JavaScript SDKs
 	$(foreach folder,$(JAVASCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK) && $(NO_ADDRESSES)) &&) true

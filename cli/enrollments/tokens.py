@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from enrollment.model import timestamp
 from enrollment.table import Table
+from enrollment.timestamps import timestamp
 from enrollment.tokens import NewToken, StoredToken, TokenKind, create_token, list_tokens, revoke_token
 from enrollments.target import Uuid, in_table
 

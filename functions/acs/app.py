@@ -1,8 +1,5 @@
 """The routes of access control systems, their credential pools and their users."""
 
-from typing import Annotated
-
-from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -44,13 +41,13 @@ cursors = Cursors(table)
 
 
 @api.route("/acs/systems/get", "GET", "POST", errors=[AcsSystemNotFound])
-def get_system(request: Annotated[AcsSystemRequest, Body()]) -> AcsSystemResponse:
+def get_system(request: AcsSystemRequest) -> AcsSystemResponse:
     """Get an access system."""
     return AcsSystemResponse(acs_system=acs.get_system(table, api.caller, request))
 
 
 @api.route("/acs/systems/list", "GET", "POST", errors=[], for_client_sessions=True)
-def list_systems(request: Annotated[ListAcsSystemsRequest, Body()]) -> AcsSystemsPageResponse:
+def list_systems(request: ListAcsSystemsRequest) -> AcsSystemsPageResponse:
     """List access systems, newest first.
 
     A client session sees those in which its user identities have ACS users.
@@ -61,7 +58,7 @@ def list_systems(request: Annotated[ListAcsSystemsRequest, Body()]) -> AcsSystem
 
 
 @api.route("/acs/systems/list_compatible_credential_manager_acs_systems", "GET", "POST", errors=[AcsSystemNotFound])
-def list_compatible_credential_managers(request: Annotated[AcsSystemRequest, Body()]) -> AcsSystemsResponse:
+def list_compatible_credential_managers(request: AcsSystemRequest) -> AcsSystemsResponse:
     """List the credential managers that can issue credentials for an access system, newest first.
 
     Those that the access system names; if it names none, all of the workspace.
@@ -72,7 +69,7 @@ def list_compatible_credential_managers(request: Annotated[AcsSystemRequest, Bod
 
 @api.route("/acs/credential_pools/list", "GET", "POST", errors=[AcsSystemNotFound])
 def list_credential_pools(
-    request: Annotated[ListAcsCredentialPoolsRequest, Body()],
+    request: ListAcsCredentialPoolsRequest,
 ) -> AcsCredentialPoolsResponse:
     """List the credential pools of an access system, newest first."""
     page = acs.list_credential_pools(table, api.caller, request, api.position(cursors, request))
@@ -85,7 +82,7 @@ def list_credential_pools(
     "POST",
     errors=[AcsSystemNotFound, UserIdentityNotFound, AcsAccessGroupNotFound, AcsUserAlreadyLinked],
 )
-def create_user(request: Annotated[CreateAcsUserRequest, Body()]) -> AcsUserResponse:
+def create_user(request: CreateAcsUserRequest) -> AcsUserResponse:
     """Create an ACS user."""
     created = acs.create_user(table, api.caller, request)
     logger.info("created", acs_user_id=created.acs_user_id)
@@ -93,13 +90,13 @@ def create_user(request: Annotated[CreateAcsUserRequest, Body()]) -> AcsUserResp
 
 
 @api.route("/acs/users/get", "GET", "POST", errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserNotInAcsSystem])
-def get_user(request: Annotated[AcsUserRequest, Body()]) -> AcsUserResponse:
+def get_user(request: AcsUserRequest) -> AcsUserResponse:
     """Get an ACS user, by its id or by user identity and access system."""
     return AcsUserResponse(acs_user=acs.get_user(table, api.caller, request))
 
 
 @api.route("/acs/users/list", "GET", "POST", errors=[], for_client_sessions=True)
-def list_users(request: Annotated[ListAcsUsersRequest, Body()]) -> AcsUsersPageResponse:
+def list_users(request: ListAcsUsersRequest) -> AcsUsersPageResponse:
     """List ACS users, newest first.
 
     A client session sees those of its user identities.
@@ -115,7 +112,7 @@ def list_users(request: Annotated[ListAcsUsersRequest, Body()]) -> AcsUsersPageR
     "POST",
     errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserNotInAcsSystem, AcsUserInUse],
 )
-def delete_user(request: Annotated[AcsUserRequest, Body()]) -> DoneResponse:
+def delete_user(request: AcsUserRequest) -> DoneResponse:
     """Delete an ACS user that no enrollment automation uses."""
     acs.delete_user(table, api.caller, request)
     logger.info("deleted", acs_user_id=request.acs_user_id)

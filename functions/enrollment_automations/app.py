@@ -1,9 +1,7 @@
 """The routes of enrollment automations."""
 
 from http import HTTPStatus
-from typing import Annotated
 
-from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -60,7 +58,7 @@ known = automations.known_items()
         EnrollmentAutomationAlreadyExists,
     ],
 )
-def launch(request: Annotated[LaunchRequest, Body()]) -> AutomationResponse:
+def launch(request: LaunchRequest) -> AutomationResponse:
     """Launch an enrollment automation.
 
     One exists for each user identity and credential manager. The same launch again answers with the same automation, so
@@ -74,20 +72,20 @@ def launch(request: Annotated[LaunchRequest, Body()]) -> AutomationResponse:
 
 
 @api.route(f"{_ROOT}/get", "GET", "POST", errors=[EnrollmentAutomationNotFound], for_client_sessions=True)
-def get(request: Annotated[GetRequest, Body()]) -> AutomationResponse:
+def get(request: GetRequest) -> AutomationResponse:
     """Get an enrollment automation."""
     return AutomationResponse(enrollment_automation=automations.get(table, api.caller, request))
 
 
 @api.route(f"{_ROOT}/list", "GET", "POST", errors=[UserIdentityNotFound], for_client_sessions=True)
-def list_(request: Annotated[ListRequest, Body()]) -> AutomationsResponse:
+def list_(request: ListRequest) -> AutomationsResponse:
     """List the enrollment automations of a user identity."""
     found = automations.list_of_user_identity(table, api.caller, request)
     return AutomationsResponse(enrollment_automations=found)
 
 
 @api.route(f"{_ROOT}/delete", "DELETE", "POST", errors=[EnrollmentAutomationNotFound])
-def delete(request: Annotated[DeleteRequest, Body()]) -> DoneResponse:
+def delete(request: DeleteRequest) -> DoneResponse:
     """Delete an enrollment automation."""
     automations.delete(table, api.caller, request)
     logger.info("deleted", enrollment_automation_id=request.enrollment_automation_id)

@@ -1,8 +1,5 @@
 """The routes of user identities."""
 
-from typing import Annotated
-
-from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -44,7 +41,7 @@ cursors = Cursors(table)
 
 
 @api.route(f"{_ROOT}/create", "POST", errors=[AcsSystemNotFound, UserIdentityAlreadyExists])
-def create(request: Annotated[CreateUserIdentityRequest, Body()]) -> UserIdentityResponse:
+def create(request: CreateUserIdentityRequest) -> UserIdentityResponse:
     """Create a user identity."""
     created = user_identities.create(table, api.caller, request)
     logger.info("created", user_identity_id=created.user_identity_id)
@@ -52,13 +49,13 @@ def create(request: Annotated[CreateUserIdentityRequest, Body()]) -> UserIdentit
 
 
 @api.route(f"{_ROOT}/get", "GET", "POST", errors=[UserIdentityNotFound])
-def get(request: Annotated[GetUserIdentityRequest, Body()]) -> UserIdentityResponse:
+def get(request: GetUserIdentityRequest) -> UserIdentityResponse:
     """Get a user identity by its id or key."""
     return UserIdentityResponse(user_identity=user_identities.get(table, api.caller, request))
 
 
 @api.route(f"{_ROOT}/list", "GET", "POST", errors=[], for_client_sessions=True)
-def list_(request: Annotated[ListUserIdentitiesRequest, Body()]) -> UserIdentitiesResponse:
+def list_(request: ListUserIdentitiesRequest) -> UserIdentitiesResponse:
     """List user identities, newest first.
 
     In no such order with `credential_manager_acs_system_id` alone. A client session sees its own.
@@ -70,7 +67,7 @@ def list_(request: Annotated[ListUserIdentitiesRequest, Body()]) -> UserIdentiti
 
 
 @api.route(f"{_ROOT}/update", "PATCH", "POST", errors=[UserIdentityNotFound, UserIdentityAlreadyExists])
-def update(request: Annotated[UpdateUserIdentityRequest, Body()]) -> DoneResponse:
+def update(request: UpdateUserIdentityRequest) -> DoneResponse:
     """Update a user identity: what is absent stays, what is `null` goes."""
     user_identities.update(table, api.caller, request)
     logger.info("updated", user_identity_id=request.user_identity_id)
@@ -78,7 +75,7 @@ def update(request: Annotated[UpdateUserIdentityRequest, Body()]) -> DoneRespons
 
 
 @api.route(f"{_ROOT}/delete", "DELETE", "POST", errors=[UserIdentityNotFound])
-def delete(request: Annotated[UserIdentityRequest, Body()]) -> DoneResponse:
+def delete(request: UserIdentityRequest) -> DoneResponse:
     """Delete a user identity with its enrollment automations, and unlink its ACS users.
 
     A deletion that was interrupted, or takes longer than a request may (503), is gone on with by the next one.
@@ -94,7 +91,7 @@ def delete(request: Annotated[UserIdentityRequest, Body()]) -> DoneResponse:
     "PUT",
     errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserAlreadyLinked, UserIdentityAlreadyExists],
 )
-def add_acs_user(request: Annotated[AddAcsUserRequest, Body()]) -> DoneResponse:
+def add_acs_user(request: AddAcsUserRequest) -> DoneResponse:
     """Link an ACS user to a user identity.
 
     One that is linked to it already stays so. A user identity has at most one ACS user in each access system.
@@ -105,7 +102,7 @@ def add_acs_user(request: Annotated[AddAcsUserRequest, Body()]) -> DoneResponse:
 
 
 @api.route(f"{_ROOT}/remove_acs_user", "DELETE", "POST", errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserInUse])
-def remove_acs_user(request: Annotated[RemoveAcsUserRequest, Body()]) -> DoneResponse:
+def remove_acs_user(request: RemoveAcsUserRequest) -> DoneResponse:
     """Unlink an ACS user from a user identity."""
     user_identities.remove_acs_user(table, api.caller, request)
     logger.info("unlinked", acs_user_id=request.acs_user_id)
@@ -113,13 +110,13 @@ def remove_acs_user(request: Annotated[RemoveAcsUserRequest, Body()]) -> DoneRes
 
 
 @api.route(f"{_ROOT}/list_acs_users", "GET", "POST", errors=[UserIdentityNotFound])
-def list_acs_users(request: Annotated[UserIdentityRequest, Body()]) -> AcsUsersResponse:
+def list_acs_users(request: UserIdentityRequest) -> AcsUsersResponse:
     """List the ACS users of a user identity."""
     return AcsUsersResponse(acs_users=user_identities.list_acs_users(table, api.caller, request))
 
 
 @api.route(f"{_ROOT}/list_acs_systems", "GET", "POST", errors=[UserIdentityNotFound], for_client_sessions=True)
-def list_acs_systems(request: Annotated[UserIdentityRequest, Body()]) -> AcsSystemsResponse:
+def list_acs_systems(request: UserIdentityRequest) -> AcsSystemsResponse:
     """List the access systems in which a user identity has an ACS user."""
     found = acs.systems_of_user_identity(table, api.caller, request.user_identity_id)
     return AcsSystemsResponse(acs_systems=found)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from enrollment.model import timestamp
+from enrollment.timestamps import timestamp
 from enrollment.user_identities import stored_user_identity
 from tests.acceptance.conftest import Service, serve_stack
 from tests.conftest import PROJECT, put_all

@@ -12,7 +12,8 @@ from enrollment.table import create_client
 from enrollments.local.containers import Containers
 from tests.acceptance.conftest import free_port
 from tests.conftest import Store
-from tests.integration.test_events import EVENTS, REQUESTS, TOKENS, event
+from tests.integration.answers import EVENTS
+from tests.integration.test_events import REQUESTS, TOKENS, event
 
 pytestmark = [pytest.mark.sam_local, pytest.mark.timeout(300)]
 

@@ -103,6 +103,7 @@ def test_botocore_knows_dynamodb_only(build: Path, project: Path) -> None:
     assert {path.name for path in data.iterdir()} == set(named[1].split())
     assert {path.name for path in (data / "dynamodb").iterdir()} == {"2012-08-10"}
     assert {name for partition in endpoints["partitions"] for name in partition["services"]} == {"dynamodb"}
+    assert '"documentation":"' not in (data / "dynamodb/2012-08-10/service-2.json").read_text()
 
 
 def test_compiled_code_is_there_for_both_processors(build: Path) -> None:

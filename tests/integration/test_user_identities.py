@@ -20,8 +20,9 @@ from enrollment.errors import (
     UserIdentityAlreadyExists,
     UserIdentityNotFound,
 )
-from enrollment.model import EnrollmentAutomation, LaunchRequest, timestamp
+from enrollment.model import EnrollmentAutomation, LaunchRequest
 from enrollment.table import Item, Key, acs_user_key, acs_user_link_key, user_identity_key
+from enrollment.timestamps import timestamp
 from enrollment.user_identities import stored_user_identity
 from tests.conftest import Store, Workspace, put_all
 from tests.integration.conftest import UNKNOWN, Directory, Outage

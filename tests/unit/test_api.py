@@ -144,6 +144,7 @@ def test_a_query_string_is_read_as_a_body_would_be(log: io.StringIO) -> None:
     assert seen(get(thing_id=[ID], ids=[ID, ID])) == {"caller": "w", "thing_id": ID, "ids": [ID, ID]}
     assert seen(get(thing_id=[ID], other=["x"], more=["y", "z"])) == {"caller": "w", "thing_id": ID}
     assert seen(get(thing_id=[ID], page_cursor=["a", "b"]))["page_cursor"] == "b"
+    assert seen(get(thing_id=[ID], page_cursor=[], ids=[], other=[])) == {"caller": "w", "thing_id": ID}
     assert error(get(thing_id=[ID, ID])) == (
         400,
         "invalid_input",

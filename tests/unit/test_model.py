@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from enrollment.directory_model import ListUserIdentitiesRequest
-from enrollment.model import LaunchRequest, timestamp
+from enrollment.model import LaunchRequest
+from enrollment.timestamps import timestamp
 
 IDENTITY = "de300000-0000-4000-8000-000000000011"
 MANAGER = "de300000-0000-4000-8000-000000000021"

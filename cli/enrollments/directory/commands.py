@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 import click
 
-from enrollment.model import timestamp
 from enrollment.table import Table
+from enrollment.timestamps import timestamp
 from enrollments.directory.exporting import export_resources
 from enrollments.directory.files import BadHeader, Format, format_of, read_rows, write_rows
 from enrollments.directory.importing import Outcome, Result, import_rows

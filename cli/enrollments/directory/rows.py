@@ -24,8 +24,9 @@ from enrollment.directory_model import (
     NullableText,
     Text,
 )
-from enrollment.model import Uuid, timestamp
+from enrollment.model import Uuid
 from enrollment.table import Item, Key, Value, acs_credential_pool_key, acs_system_key, acs_user_key
+from enrollment.timestamps import timestamp
 from enrollment.wording import in_zods_words
 
 # A field, ``None`` for the row as a whole, and what is the matter with it.

@@ -35,7 +35,6 @@ from enrollment.errors import (
     ServiceUnavailable,
     UserIdentityNotFound,
 )
-from enrollment.model import timestamp
 from enrollment.paging import MOST_RECORDS, Page, is_found, newest_first, positions_of, read_page
 from enrollment.table import (
     Item,
@@ -55,6 +54,7 @@ from enrollment.table import (
     unique_key,
     user_identity_key,
 )
+from enrollment.timestamps import timestamp
 from enrollment.tokens import Caller
 
 # Each round but the first answers a link that somebody else has made or undone in between.

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import batched
 
-from enrollment.model import timestamp
 from enrollment.table import (
     MOST_KEYS,
     Action,
@@ -32,6 +31,7 @@ from enrollment.table import (
     require_absent,
     user_identity_key,
 )
+from enrollment.timestamps import timestamp
 
 # What finds an ACS user for a user identity, in this order (contract, "What launching does").
 _ADDRESSES = ("email_address", "phone_number")

@@ -9,14 +9,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Never, get_type_hints
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, get_type_hints
 from urllib.parse import urlencode
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from enrollment.deadline import ending_before
@@ -40,11 +40,14 @@ _WITH_BODY = ("PATCH", "POST", "PUT")
 _CONTENT_TYPE = "content-type"
 _JSON = "application/json"
 
-# What the published SDKs send, beside what Powertools allows by itself.
-_CORS_REQUEST_HEADERS = ["seam-workspace", "seam-sdk-name", "seam-sdk-version", "seam-lts-version"]
-_CORS_RESPONSE_HEADERS = ["seam-request-id", "Retry-After"]
 _CORS_METHODS = "DELETE,GET,PATCH,POST,PUT"
-_CORS_MAX_AGE_SECONDS = 7200  # browsers keep it no longer
+_CORS_HEADERS = {
+    # What AWS's own clients and the published SDKs send.
+    "Access-Control-Allow-Headers": "Authorization,Content-Type,X-Amz-Date,X-Amz-Security-Token,X-Api-Key,"
+    "seam-lts-version,seam-sdk-name,seam-sdk-version,seam-workspace",
+    "Access-Control-Expose-Headers": "seam-request-id,Retry-After",
+    "Access-Control-Max-Age": "7200",  # browsers keep it no longer
+}
 
 type ProxyEvent = dict[str, Any]
 type ProxyResponse = dict[str, Any]
@@ -58,27 +61,27 @@ class Route:
         path: The path.
         methods: Its verbs.
         handler: Takes a request model as ``request`` and returns a response model.
+        request: The model of its parameters.
+        response: The model of its answer.
         errors: What it can raise.
         for_client_sessions: Whether client sessions may call it.
     """
 
     path: str
     methods: tuple[str, ...]
-    handler: Callable[..., Any]
+    handler: Callable[..., BaseModel]
+    request: type[BaseModel]
+    response: type[BaseModel]
     errors: tuple[type[EnrollmentError], ...]
     for_client_sessions: bool
 
-    @property
-    def request(self) -> type[BaseModel]:
-        """The model of its parameters."""
-        model: type[BaseModel] = get_type_hints(self.handler)["request"]
-        return model
 
-    @property
-    def response(self) -> type[BaseModel]:
-        """The model of its answer."""
-        model: type[BaseModel] = get_type_hints(self.handler)["return"]
-        return model
+@dataclass(frozen=True, slots=True)
+class _Current:
+    """The request that is being answered; an execution environment has one at a time."""
+
+    caller: Caller
+    event: ProxyEvent
 
 
 class Api:
@@ -93,18 +96,15 @@ class Api:
     """
 
     def __init__(self, logger: Logger, cors_origins: Sequence[str] = ()) -> None:
-        self._resolver = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=_read_json)
-        self._resolver.exception_handler(RequestValidationError)(_raise_invalid_input)
-        self._resolver.not_found(_raise_route_not_found)
         self.routes: dict[str, Route] = {}
         self._logger = logger
-        self._cors = _cors_config(cors_origins)
+        self._cors_origins = cors_origins
+        self._current: _Current
 
     @property
     def caller(self) -> Caller:
         """Who the current request speaks for."""
-        caller: Caller = self._resolver.context["caller"]
-        return caller
+        return self._current.caller
 
     def position(self, cursors: "Cursors", request: PagedRequest) -> str | None:
         """Return behind which position the page begins that the current request asks for; ``None`` is the first.
@@ -134,7 +134,7 @@ class Api:
         given = request.model_dump(mode="json", exclude_unset=True) | {"page_cursor": cursor}
         query = urlencode({name: "" if value is None else value for name, value in given.items()}, doseq=True)
         # As the client wrote the address: with the stage, or a custom domain's base path.
-        event: ProxyEvent = self._resolver.context["event"]
+        event = self._current.event
         context = event["requestContext"]
         scheme = _header(event, "x-forwarded-proto") or "https"
         url = f"{scheme}://{context['domainName']}{context['path']}?{query}"
@@ -143,7 +143,7 @@ class Api:
     def _query(self, request: PagedRequest) -> dict[str, Any]:
         """Return what a page cursor is good for; pages of one list may differ in length."""
         parameters = request.model_dump(mode="json", exclude_unset=True, exclude={"limit", "page_cursor"})
-        return {"route": self._resolver.context["event"]["resource"], "parameters": parameters}
+        return {"route": self._current.event["resource"], "parameters": parameters}
 
     def route[Handler: Callable[..., Any]](
         self,
@@ -163,8 +163,10 @@ class Api:
         """
 
         def register(handler: Handler) -> Handler:
-            self.routes[path] = Route(path, methods, handler, tuple(errors), for_client_sessions)
-            self._resolver.route(path, method=list(methods))(handler)
+            types = get_type_hints(handler)
+            self.routes[path] = Route(
+                path, methods, handler, types["request"], types["return"], tuple(errors), for_client_sessions
+            )
             return handler
 
         return register
@@ -184,7 +186,7 @@ class Api:
         )
         try:
             with ending_before(context.get_remaining_time_in_millis()):
-                response = self._answer(event, context)
+                response = self._answer(event)
             self._logger.info("answered", status=response["statusCode"])
         except EnrollmentError as error:
             cause = repr(error.__cause__) if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
@@ -197,47 +199,40 @@ class Api:
         response["multiValueHeaders"].update(self._cors_headers(event))
         return response
 
-    def _answer(self, event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
+    def _answer(self, event: ProxyEvent) -> ProxyResponse:
         method = event["httpMethod"]
         if method == "OPTIONS":
             return self._preflight_response()
         # The route as the template has it: the path can begin with a custom domain's base path.
         route = self.routes.get(event["resource"])
-        if route is None:
+        if route is None or method not in route.methods:
             raise RouteNotFound
         principal = Principal.from_context(event["requestContext"]["authorizer"])
         caller = principal.enter(_header(event, "seam-workspace"))
         if caller.user_identity_ids is not None and not route.for_client_sessions:
             raise Unauthorized(NOT_FOR_CLIENT_SESSIONS)
-        validated = _with_json_body(event) if method in _WITH_BODY else _with_query_as_body(event, route)
-        self._resolver.context |= {"caller": caller, "event": event}  # until the resolver has answered
-        response: ProxyResponse = self._resolver.resolve({**validated, "path": route.path}, context)
-        return response
+        body = _json_body(event) if method in _WITH_BODY else _query_as_body(event, route)
+        try:
+            request = parse(event=_read_json(body), model=route.request)
+        except ValidationError as invalid:
+            raise InvalidInput([_problem(error) for error in invalid.errors(include_url=False)]) from invalid
+        self._current = _Current(caller, event)
+        return _response(HTTPStatus.OK, route.handler(request=request).model_dump_json())
 
     def _preflight_response(self) -> ProxyResponse:
-        if self._cors is None:
+        if not self._cors_origins:
             raise RouteNotFound
         headers = {"Access-Control-Allow-Methods": [_CORS_METHODS]}
         return {"statusCode": 204, "multiValueHeaders": headers, "body": "", "isBase64Encoded": False}
 
     def _cors_headers(self, event: ProxyEvent) -> dict[str, list[str]]:
-        if self._cors is None:
+        if not self._cors_origins:
             return {}
-        headers = self._cors.to_dict(_header(event, "origin"))
-        return {name: [value] for name, value in {**headers, "Vary": "Origin"}.items()}
-
-
-def _cors_config(origins: Sequence[str]) -> CORSConfig | None:
-    if not origins:
-        return None
-    first, *others = origins
-    return CORSConfig(
-        allow_origin=first,
-        extra_origins=others,
-        allow_headers=_CORS_REQUEST_HEADERS,
-        expose_headers=_CORS_RESPONSE_HEADERS,
-        max_age=_CORS_MAX_AGE_SECONDS,
-    )
+        headers = {"Vary": "Origin"}
+        origin = _header(event, "origin")
+        if origin and not {origin, "*"}.isdisjoint(self._cors_origins):
+            headers |= {"Access-Control-Allow-Origin": origin, **_CORS_HEADERS}
+        return {name: [value] for name, value in headers.items()}
 
 
 def _headers(event: ProxyEvent, name: str) -> list[str]:
@@ -252,8 +247,7 @@ def _header(event: ProxyEvent, name: str) -> str | None:
     return values[-1] if values else None
 
 
-def _with_json_body(event: ProxyEvent) -> ProxyEvent:
-    """Return the event with a body that is text, called JSON in the one way that the resolver knows, never absent."""
+def _json_body(event: ProxyEvent) -> str:
     media_types = [value.split(";")[0].strip().lower() for value in _headers(event, _CONTENT_TYPE)]
     if _JSON not in media_types:
         raise InvalidContentType(event["httpMethod"])
@@ -263,17 +257,19 @@ def _with_json_body(event: ProxyEvent) -> ProxyEvent:
             body = base64.b64decode(body, validate=True).decode()
         except ValueError as error:
             raise InvalidJson from error
-    return _with_body(event, body or "{}")  # no body at all counts as no parameters
+    return body or "{}"  # no body at all counts as no parameters
 
 
-def _with_query_as_body(event: ProxyEvent, route: Route) -> ProxyEvent:
-    """Return the event with its query string as a body, so that each verb is validated in the same way."""
+def _query_as_body(event: ProxyEvent, route: Route) -> str:
+    """Return the query string as a body, so that each verb is validated in the same way."""
     query = event.get("multiValueQueryStringParameters") or {}
     fields = route.request.model_fields
     parameters = {
-        name: _read_query(values, fields[name].metadata if name in fields else ()) for name, values in query.items()
+        name: _read_query(values, fields[name].metadata if name in fields else ())
+        for name, values in query.items()
+        if values
     }
-    return _with_body(event, json.dumps(parameters))
+    return json.dumps(parameters)
 
 
 def _read_query(values: list[str], marks: Sequence[object]) -> Any:
@@ -281,16 +277,6 @@ def _read_query(values: list[str], marks: Sequence[object]) -> Any:
         if isinstance(mark, FromQuery):
             return mark.read(values)
     return values[0] if len(values) == 1 else values
-
-
-def _with_body(event: ProxyEvent, body: str) -> ProxyEvent:
-    return {
-        **event,
-        "headers": {_CONTENT_TYPE: _JSON},
-        "multiValueHeaders": {_CONTENT_TYPE: [_JSON]},
-        "body": body,
-        "isBase64Encoded": False,
-    }
 
 
 def _read_json(body: str) -> dict[str, Any]:
@@ -305,26 +291,21 @@ def _read_json(body: str) -> dict[str, Any]:
     return document
 
 
-def _raise_route_not_found(_: Exception) -> Never:
-    raise RouteNotFound
-
-
-def _raise_invalid_input(invalid: RequestValidationError) -> Never:
-    raise InvalidInput([_problem(error) for error in invalid.errors()]) from invalid
-
-
 def _problem(error: Mapping[str, Any]) -> tuple[str | None, str]:
     """Return one of Pydantic's errors as a field and zod's words for it."""
-    # The location begins with where the parameters came from: ("body", "user_identity_id").
-    field = str(error["loc"][1]) if len(error["loc"]) > 1 else None
+    # A rule over several fields has no location.
+    field = str(error["loc"][0]) if error["loc"] else None
     return field, in_zods_words(error)
 
 
 def _error_response(error: EnrollmentError) -> ProxyResponse:
-    headers = {"Content-Type": _JSON, **error.headers}
+    return _response(error.status, json.dumps(error.to_json(), separators=(",", ":")), error.headers)
+
+
+def _response(status: int, body: str, headers: Mapping[str, str] = MappingProxyType({})) -> ProxyResponse:
     return {
-        "statusCode": error.status,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "body": json.dumps(error.to_json(), separators=(",", ":")),
+        "statusCode": status,
+        "multiValueHeaders": {name: [value] for name, value in {"Content-Type": _JSON, **headers}.items()},
+        "body": body,
         "isBase64Encoded": False,
     }

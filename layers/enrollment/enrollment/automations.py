@@ -42,7 +42,6 @@ from enrollment.model import (
     GetRequest,
     LaunchRequest,
     ListRequest,
-    timestamp,
 )
 from enrollment.table import (
     Action,
@@ -61,6 +60,7 @@ from enrollment.table import (
     user_identity_key,
 )
 from enrollment.table import delete as delete_item
+from enrollment.timestamps import timestamp
 from enrollment.tokens import Caller
 
 type KnownItems = MutableMapping[Key, Item]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -210,12 +209,3 @@ class DoneResponse(Response):
     """An answer that something is done."""
 
     ok: Literal[True] = True
-
-
-def timestamp(moment: datetime) -> str:
-    """Return a moment as the API writes it: ``2024-01-09T05:45:33.068Z``.
-
-    Args:
-        moment: Any aware datetime.
-    """
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

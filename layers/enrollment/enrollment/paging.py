@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from enrollment.errors import InvalidInput
-from enrollment.model import timestamp
 from enrollment.table import MOST_KEYS, Item, Table, page_cursor_key, put_new
+from enrollment.timestamps import timestamp
 from enrollment.tokens import Caller
 
 MOST_RECORDS = 1000

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from enrollment.errors import Unauthorized
-from enrollment.model import timestamp
 from enrollment.table import Item, Table, Value, change, put_new, token_key, token_listing_key
+from enrollment.timestamps import timestamp
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SHORT_LENGTH = 8

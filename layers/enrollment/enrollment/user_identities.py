@@ -43,7 +43,6 @@ from enrollment.errors import (
     UserIdentityAlreadyExists,
     UserIdentityNotFound,
 )
-from enrollment.model import timestamp
 from enrollment.paging import Page, entries_at_once, is_found, newest_first, positions_of, read_page
 from enrollment.table import (
     MOST_ACTIONS,
@@ -65,6 +64,7 @@ from enrollment.table import (
     user_identity_listing_key,
 )
 from enrollment.table import delete as delete_item
+from enrollment.timestamps import timestamp
 from enrollment.tokens import Caller
 
 _UNIQUE = ("user_identity_key", "email_address", "phone_number")

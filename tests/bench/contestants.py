@@ -1,0 +1,113 @@
+"""What is timed: folders as Lambda has them, read-only."""
+
+import compileall
+import json
+import py_compile
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+
+PROJECT = Path(__file__).parent.parent.parent
+BUILD = PROJECT / ".aws-sam/build"
+FOLDER = PROJECT / ".local/bench"
+_HERE = Path(__file__).parent
+
+_SDK = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
+_PYDANTIC = ("annotated-types", "pydantic", "pydantic-core", "typing-extensions", "typing-inspection")
+_POWERTOOLS = ("aws-lambda-powertools", "aws-xray-sdk", "wrapt")
+_RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
+
+_LAUNCH = json.loads((PROJECT / "events/launch_without_options.json").read_text())
+_AUTHORIZER = json.loads((PROJECT / "events/authorizer_api_key.json").read_text())
+EVENTS = {"launch": json.dumps(_LAUNCH).encode(), "authorizer": json.dumps(_AUTHORIZER).encode()}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A function and its layers.
+
+    Attributes:
+        name: Its name in the report.
+        event: Which of ``EVENTS`` it is sent.
+        task: The function's folder, which Lambda has as ``/var/task``.
+        layers: Its layers' packages, which Lambda has as ``/opt/python``.
+    """
+
+    name: str
+    event: str
+    task: Path
+    layers: Path
+
+
+def lay_out() -> tuple[Path, list[Contestant]]:
+    """Copy everything that is timed; return the runtime client's folder, and the contestants in the order of turns."""
+    if not BUILD.is_dir():
+        sys.exit("nothing is built: make build")
+    shutil.rmtree(FOLDER / "run", onexc=_remove_read_only)
+    runtime = FOLDER / "run/runtime"
+    _install(runtime, _RUNTIME_CLIENT)
+    shutil.copy(_HERE / "probe.py", runtime / "probe.py")  # imported when asked for, not when timed
+    _compile(runtime)
+
+    shipped = _folder("shipped")
+    for part in ("DependenciesLayer", "EnrollmentLayer"):
+        shutil.copytree(BUILD / part / "python", shipped, dirs_exist_ok=True)
+    sdk = _folder("sdk")
+    _install(sdk, _SDK)
+    _compile(sdk)
+    usual = _folder("usual")
+    _install(usual, _POWERTOOLS + _PYDANTIC + _SDK)
+    contestants = [
+        Contestant("shipped", "launch", BUILD / "EnrollmentAutomationsFunction", shipped),
+        Contestant("empty", "launch", _baseline("empty"), _folder("nothing")),
+        Contestant("bare", "launch", _baseline("bare"), sdk),
+        Contestant("usual", "launch", _baseline("usual", compiled=False), usual),
+        Contestant("shipped", "authorizer", BUILD / "AuthorizerFunction", shipped),
+        Contestant("empty", "authorizer", _baseline("empty"), _folder("nothing")),
+        Contestant("bare", "authorizer", _baseline("bare_authorizer"), sdk),
+    ]
+    for path in [FOLDER / "run", *(FOLDER / "run").rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    return runtime, contestants
+
+
+def _folder(name: str) -> Path:
+    folder = FOLDER / "run" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _baseline(name: str, *, compiled: bool = True) -> Path:
+    folder = _folder(f"task_{name}")
+    shutil.copy(_HERE / "baselines" / name / "app.py", folder)
+    if compiled:
+        _compile(folder)
+    return folder
+
+
+def _install(folder: Path, names: tuple[str, ...]) -> None:
+    """Copy packages of this environment, without bytecode, as ``sam build`` unpacks them."""
+    for name in names:
+        for file in distribution(name).files or ():
+            if ".." in file.parts or file.suffix == ".pyc":
+                continue
+            target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(file.locate()), target)
+
+
+def _compile(folder: Path) -> None:
+    compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+
+
+def _remove_read_only(_: object, path: str, error: BaseException) -> None:
+    if isinstance(error, FileNotFoundError):
+        return
+    Path(path).parent.chmod(0o755)
+    if Path(path).is_dir():
+        Path(path).chmod(0o755)
+        shutil.rmtree(path, onexc=_remove_read_only)
+    else:
+        Path(path).unlink()

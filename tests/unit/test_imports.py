@@ -1,0 +1,90 @@
+"""What a function may import at its start: each module costs every cold start, and one can bring a hundred others."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from sysconfig import get_path
+
+import pytest
+
+# Beside the standard library, by package; of Powertools, of which each part has its price, by part.
+EVERYWHERE = {
+    # botocore and what it needs; its docs are imported whether anybody reads them or not.
+    *("botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"),
+    # Powertools' Logger and what it needs; the tracing is a shell without the X-Ray SDK.
+    *(f"aws_lambda_powertools.{part}" for part in ("exceptions", "logging", "package_logger", "shared", "utilities")),
+    *(f"aws_lambda_powertools.{part}" for part in ("metrics", "tracing", "warnings")),
+    "typing_extensions",
+    *(f"enrollment.{module}" for module in ("deadline", "errors", "settings", "table", "timestamps", "tokens")),
+    "app",
+}
+BEHIND_THE_API = {
+    *EVERYWHERE,
+    "aws_lambda_powertools.middleware_factory",  # the parser's
+    *("annotated_types", "pydantic", "pydantic_core", "typing_inspection"),
+    "cachetools",
+    *(f"enrollment.{module}" for module in ("acs_users", "api", "model", "wording")),
+}
+DIRECTORY = {*BEHIND_THE_API, *(f"enrollment.{module}" for module in ("acs", "directory_model", "paging"))}
+MAY_IMPORT = {
+    "acs": DIRECTORY,
+    "authorizer": EVERYWHERE,
+    "enrollment_automations": {*BEHIND_THE_API, "enrollment.automations"},
+    "user_identities": {*DIRECTORY, "enrollment.automations", "enrollment.user_identities"},
+}
+# Of the standard library, none of these: asyncio alone was a tenth of a start.
+TOO_HEAVY = {"asyncio", "ctypes", "multiprocessing", "pdb", "pydoc", "sqlite3", "unittest"}
+BY_PART = {"aws_lambda_powertools", "enrollment"}
+
+START = """
+import json, sys
+before = set(sys.modules)
+import app
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def imported_by(project: Path, function: str) -> set[str]:
+    folders = [project / "functions" / function, project / "layers/enrollment", get_path("purelib")]
+    variables = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": ":".join(map(str, folders)),
+        "TABLE_NAME": "table",
+    }
+    started = subprocess.run(  # noqa: S603
+        [sys.executable, "-S", "-c", START], env=variables, capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(json.loads(started.stdout))
+
+
+def budgeted(module: str) -> str:
+    package, *parts = module.split(".")
+    if package.startswith("_sysconfigdata"):  # the standard library's, named for the machine
+        return "sysconfig"
+    return f"{package}.{parts[0]}" if package in BY_PART and parts else package
+
+
+@pytest.fixture(scope="module", params=sorted(MAY_IMPORT))
+def function(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def modules(project: Path, function: str) -> set[str]:
+    return imported_by(project, function)
+
+
+def test_a_start_imports_no_package_that_is_not_expected(modules: set[str], function: str) -> None:
+    packages = {budgeted(module) for module in modules}
+
+    assert packages - sys.stdlib_module_names - BY_PART - MAY_IMPORT[function] == set()
+
+
+def test_a_start_imports_nothing_heavy_of_the_standard_library(modules: set[str]) -> None:
+    assert modules & TOO_HEAVY == set()
+
+
+def test_every_function_has_a_budget(project: Path) -> None:
+    assert {path.parent.name for path in project.glob("functions/*/app.py")} == set(MAY_IMPORT)
