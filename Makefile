@@ -31,7 +31,7 @@ JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript
 .DEFAULT_GOAL := help
 .PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak \
 	test-mutation test-javascript check gates audit format openapi answers published sbom build sam-local invoke-docker \
-	deploy lock lock-javascript clean node test-hostile fuzz bench
+	deploy lock lock-javascript clean node test-hostile fuzz bench reliability figures
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,19 @@ test-hostile: .venv/dev.stamp ## requests that nobody should send, by the thousa
 fuzz: .venv/dev.stamp .venv-atheris/stamp ## bodies and tokens that atheris makes up from what they reach: FUZZ_SECONDS=60
 	@PYTHONPATH=.:layers/enrollment:cli:.venv/lib/python3.13/site-packages .venv-atheris/bin/python -m tests.reliability.fuzz \
 		-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(ARGS)
+
+# Hours.  Each experiment leaves its figures, so that one can be run again by its own target.
+reliability: export ENROLLMENTS_SOAK_STEPS ?= 50000
+reliability: export ENROLLMENTS_RACE_ROUNDS ?= 500
+reliability: export ENROLLMENTS_FUZZ_REQUESTS ?= 200000
+reliability: .venv/dev.stamp .venv-mutation/stamp ## all experiments of docs/reliability.md in full, and their figures into it
+	@$(BIN)/pytest -m "faults or hostile or races or soak" -n 0 -s -p no:logging $(ARGS) tests/reliability
+	@$(BIN)/pytest -n 0 tests/reliability/test_time.py
+	@$(MAKE) --no-print-directory test-mutation
+	@$(BIN)/python -m tests.reliability.figures --write
+
+figures: .venv/dev.stamp ## what the experiments' last runs have left, into docs/reliability.md
+	@$(BIN)/python -m tests.reliability.figures --write
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance

@@ -18,6 +18,7 @@ from enrollments.local.functions import environment
 from tests.conftest import Store, Workspace
 from tests.integration.conftest import Directory
 from tests.invariants import violations
+from tests.reliability import figures
 from tests.reliability.processes import PROCESSES, Call, Outcome, all_at_once, call
 
 pytestmark = [pytest.mark.races, pytest.mark.timeout(0)]
@@ -29,9 +30,11 @@ ROUNDS = int(os.environ.get("ENROLLMENTS_RACE_ROUNDS", "10"))
 class Race:
     """Tries scenarios in a table of its own."""
 
+    name: str
     store: Store
     workspace: Workspace
     variables: dict[str, str]
+    rows: list[dict[str, str | int]]
 
     @property
     def directory(self) -> Directory:
@@ -48,13 +51,37 @@ class Race:
         outcomes = all_at_once(self.variables, self.store.table_name, self.workspace.workspace_id, rounds)
         counts = Counter(outcome.code for answers in outcomes for outcome in answers)
         print(f"\n{ROUNDS} rounds: {dict(counts)}", end=" ")  # noqa: T201 - what a run by hand is for
+        wrong = violations(self.store.items())
+        self.rows.append(
+            {
+                "race": self.name,
+                "rounds": ROUNDS,
+                "calls": counts.total(),
+                "done": counts[None],
+                "refused": counts.total() - counts[None] - counts["service_unavailable"],
+                "503": counts["service_unavailable"],
+                "violations": len(wrong),
+            }
+        )
         assert counts.keys() <= {None, "service_unavailable", *codes}
-        assert violations(self.store.items()) == []
+        assert wrong == []
         return outcomes
 
 
+@pytest.fixture(scope="module")
+def rows() -> Iterator[list[dict[str, str | int]]]:
+    found: list[dict[str, str | int]] = []
+    yield found
+    if found:
+        found.sort(key=lambda row: str(row["race"]))
+        numbers = {name for name, value in found[0].items() if isinstance(value, int)}
+        total: dict[str, str | int] = {name: sum(int(row[name]) for row in found) for name in numbers}
+        found.append({name: total.get(name, "all") for name in found[0]})
+        figures.record("races", f"Calls of {PROCESSES} processes at the same moment, on DynamoDB Local", found)
+
+
 @pytest.fixture
-def race(dynamodb_local: str) -> Iterator[Race]:
+def race(dynamodb_local: str, rows: list[dict[str, str | int]], request: pytest.FixtureRequest) -> Iterator[Race]:
     variables = {
         "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_local,
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -73,7 +100,8 @@ def race(dynamodb_local: str) -> Iterator[Race]:
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         )
         table = Table(client, name)
-        yield Race(Store(table, client, name), Workspace(table, str(uuid4())), variables)
+        title = request.node.name.removeprefix("test_").replace("_", " ")
+        yield Race(title, Store(table, client, name), Workspace(table, str(uuid4())), variables, rows)
         client.delete_table(TableName=name)
 
 
