@@ -28,8 +28,8 @@ NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races test-javascript check \
-	gates audit format openapi published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races test-faults test-javascript \
+	check gates audit format openapi published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemat
 
 test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB server, as ../shared/workbench has one
 	@$(BIN)/pytest -m races -n 0 -s $(ARGS) tests/reliability
+
+test-faults: .venv/dev.stamp ## every fault at every request to DynamoDB; needs a DynamoDB server, like test-races
+	@$(BIN)/pytest -m faults -n 0 $(ARGS) tests/reliability
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance

@@ -126,9 +126,9 @@ class Proxy:
         self._requests: list[str] = []
         self._counted = self._met = self._being_done = 0
         self._connections: set[socket.socket] = set()
-        self._is_closed = False
+        self._reserved = _reserve(0)
+        self._port = self._reserved.getsockname()[1]
         self._listener: socket.socket | None = None
-        self._port = 0
         self._listen()
 
     @property
@@ -172,7 +172,6 @@ class Proxy:
     def close(self) -> None:
         """End all connections."""
         with self._guard:
-            self._is_closed = True
             self._refuse()
             self._reserved.close()
 
@@ -181,11 +180,9 @@ class Proxy:
     def _listen(self) -> None:
         if self._listener is not None:
             return
-        # A socket that is bound but does not listen refuses, and keeps the port from others.
-        listener = self._reserved if self._port else socket.create_server(("127.0.0.1", 0))
-        listener.listen(128)
-        self._port, self._listener = listener.getsockname()[1], listener
-        threading.Thread(target=self._accept, args=[listener], daemon=True).start()
+        self._reserved.listen(128)
+        self._listener = self._reserved
+        threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
 
     def _refuse(self) -> None:
         if self._listener is None:
@@ -193,9 +190,7 @@ class Proxy:
         self._listener.shutdown(socket.SHUT_RDWR)  # else the thread that accepts would keep it
         self._listener.close()
         self._listener = None
-        self._reserved = socket.socket()
-        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reserved.bind(("127.0.0.1", self._port))
+        self._reserved = _reserve(self._port)
         for connection in self._connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -276,6 +271,14 @@ class Proxy:
                     return answer
                 self._committed[token] = answer
             return self._committed[token]
+
+
+def _reserve(port: int) -> socket.socket:
+    """Return a socket that keeps a port from others; as it does not listen, the port refuses."""
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before may linger
+    reserved.bind(("127.0.0.1", port))
+    return reserved
 
 
 def _answer_of(upstream: HTTPConnection, request: _Message) -> _Message:
