@@ -31,7 +31,7 @@ JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript
 .DEFAULT_GOAL := help
 .PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak \
 	test-mutation test-javascript check gates audit format openapi answers published sbom build sam-local invoke-docker \
-	deploy lock lock-javascript clean node test-hostile fuzz bench reliability figures
+	deploy lock lock-javascript clean node test-hostile fuzz bench reliability figures test-faults
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ reliability: .venv/dev.stamp .venv-mutation/stamp ## all experiments of docs/rel
 
 figures: .venv/dev.stamp ## what the experiments' last runs have left, into docs/reliability.md
 	@$(BIN)/python -m tests.reliability.figures --write
+
+test-faults: .venv/dev.stamp ## every fault at every request to DynamoDB; needs a DynamoDB server, like test-races
+	@$(BIN)/pytest -m faults -n 0 $(ARGS) tests/reliability
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance

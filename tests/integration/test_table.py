@@ -7,6 +7,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import (
+    ChecksumError,
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
@@ -135,6 +136,8 @@ def test_a_cancellation_of_another_kind_is_a_defect(store: Store, answer_next: A
         failed(400, "ThrottlingException"),
         failed(400, "RequestLimitExceeded"),
         ResponseStreamingError(error="the answer is cut off"),
+        ChecksumError(checksum_type="crc32", expected_checksum="1", actual_checksum="2"),
+        UnicodeDecodeError("utf-8", b"\xc3", 0, 1, "the answer is cut off within a character"),
     ],
     ids=str,
 )

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, IncompleteReadError  # noqa: A004
+from botocore.exceptions import (
+    ChecksumError,
+    ClientError,
+    ConnectionError,  # noqa: A004
+    HTTPClientError,
+    IncompleteReadError,
+)
 from botocore.parsers import ResponseParserError
 
 from enrollment.deadline import seconds_left
@@ -48,6 +54,17 @@ _PASSING = frozenset(
     }
 )
 _CONDITION_FAILED = "ConditionalCheckFailed"
+
+# What becomes of a request without a good answer.  An answer that is cut off is found out by its checksum, but one cut
+# within a character cannot even be read.
+_NO_ANSWER = (
+    ChecksumError,
+    ConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseParserError,
+    UnicodeDecodeError,
+)
 
 # What DynamoDB takes in one request.
 MOST_KEYS = 100
@@ -506,7 +523,7 @@ def _reachable() -> Iterator[None]:
         if response["Error"].get("Code") in _PASSING or status >= 500:  # noqa: PLR2004
             raise ServiceUnavailable from error
         raise
-    except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError) as error:
+    except _NO_ANSWER as error:
         raise ServiceUnavailable from error
 
 
