@@ -28,7 +28,7 @@ NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak test-javascript \
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak flat test-javascript \
 	check gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
 
 help: ## list the targets
@@ -64,6 +64,9 @@ test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB ser
 
 soak: .venv/dev.stamp ## made-up sequences of requests, for as long as ENROLLMENTS_SOAK_SECONDS; needs a DynamoDB server, as above
 	@$(BIN)/pytest -m soak -n 0 -s $(ARGS) tests/reliability
+
+flat: .venv/dev.stamp ## what a call costs with 1,000 automations and with 200,000; needs a DynamoDB server, as above
+	@$(BIN)/pytest -m flat -n 0 -s $(ARGS) tests/scale
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
