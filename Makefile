@@ -28,7 +28,7 @@ NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak flat test-javascript \
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak flat burst test-javascript \
 	check gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
 
 help: ## list the targets
@@ -67,6 +67,9 @@ soak: .venv/dev.stamp ## made-up sequences of requests, for as long as ENROLLMEN
 
 flat: .venv/dev.stamp ## what a call costs with 1,000 automations and with 200,000; needs a DynamoDB server, as above
 	@$(BIN)/pytest -m flat -n 0 -s $(ARGS) tests/scale
+
+burst: .venv/dev.stamp ## 10,000 launches in a minute, simulated with the code's own requests and DynamoDB's limits
+	@$(BIN)/python -m tests.scale.burst
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
