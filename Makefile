@@ -28,7 +28,7 @@ NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak flat burst test-javascript \
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak flat burst scale cost test-javascript \
 	check gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock lock-javascript clean node
 
 help: ## list the targets
@@ -70,6 +70,12 @@ flat: .venv/dev.stamp ## what a call costs with 1,000 automations and with 200,0
 
 burst: .venv/dev.stamp ## 10,000 launches in a minute, simulated with the code's own requests and DynamoDB's limits
 	@$(BIN)/python -m tests.scale.burst
+
+scale: flat burst ## both, and their figures into docs/scale.md
+	@$(BIN)/python -m tests.reliability.figures scale --write >/dev/null
+
+cost: .venv/dev.stamp ## renew docs/cost.md: what a million launches cost
+	@$(BIN)/python -m tests.scale.cost
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance

@@ -42,11 +42,16 @@ def record(experiment: str, title: str, rows: Sequence[Mapping[str, str | int | 
 
 
 def as_markdown(found: Mapping[str, Any]) -> str:
-    """Return an experiment's table, numbers on the right."""
-    columns = list(found["rows"][0])
-    lines = [[_text(row[column]) for column in columns] for row in found["rows"]]
+    """Return an experiment's table under its title."""
+    return f"**{found['title']}** ({found['date']})\n\n{rows_as_markdown(found['rows'])}"
+
+
+def rows_as_markdown(rows: Sequence[Mapping[str, str | int | float]]) -> str:
+    """Return a table, numbers on the right."""
+    columns = list(rows[0])
+    lines = [[_text(row[column]) for column in columns] for row in rows]
     widths = [max(len(cell) for cell in cells) for cells in zip(columns, *lines, strict=True)]
-    are_numbers = [all(isinstance(row[column], int | float) for row in found["rows"]) for column in columns]
+    are_numbers = [all(isinstance(row[column], int | float) for row in rows) for column in columns]
 
     def line(cells: Sequence[str]) -> str:
         padded = [
@@ -59,8 +64,7 @@ def as_markdown(found: Mapping[str, Any]) -> str:
         f"{'-' * (width - 1)}:" if is_number else "-" * width
         for width, is_number in zip(widths, are_numbers, strict=True)
     ]
-    title = f"**{found['title']}** ({found['date']})"
-    return "\n".join([title, "", line(columns), line(rule), *map(line, lines)])
+    return "\n".join([line(columns), line(rule), *map(line, lines)])
 
 
 def _text(value: str | float) -> str:

@@ -29,14 +29,15 @@ def captured() -> tuple[Workload, Workload]:
 
 
 def _captured(*, creates_acs_user: bool) -> Workload:
-    with _dynamodb():
+    with dynamodb():
         client, other_client = create_client(), create_client()
         table = create_table(client, "burst")
         return captured_workload(table, client, other_client, creates_acs_user=creates_acs_user)
 
 
 @contextmanager
-def _dynamodb() -> Iterator[None]:
+def dynamodb() -> Iterator[None]:
+    """Have moto answer for DynamoDB until the context ends."""
     variables = {"AWS_DEFAULT_REGION": "us-east-1"}
     with mock_aws(), quick_transactions(), environment(variables, without=("AWS_ENDPOINT_URL", "AWS_PROFILE")):
         yield
