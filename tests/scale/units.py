@@ -1,8 +1,8 @@
 """What a request costs in DynamoDB's capacity units, by AWS's documented rules.
 
 The sources are the Developer Guide's "DynamoDB item sizes and formats", "DynamoDB read and write operations" and
-"Transactions: capacity management": a unit writes 1 kB of one item or reads 4 kB, a transaction does everything twice,
-and a check of a condition in it is a write.  DynamoDB Local says otherwise of transactions.
+"Capacity management for transactions": a unit writes 1 kB of one item or reads 4 kB, and a transaction does everything
+twice.  That a check of a condition in it counts as a write is the dearer reading of them.
 """
 
 from collections.abc import Iterable, Mapping

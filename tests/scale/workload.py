@@ -5,6 +5,7 @@ the same every time is shared by all such calls; what differs is the call's own.
 """
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,8 +20,10 @@ from tests.conftest import put_all
 from tests.scale.capture import Request, Touch, each
 from tests.scale.people import MANAGER_ID, POOL_ID, WORKSPACE_ID, building, made_up_id, person
 
-# The chance that random sort keys are in order by chance is one in 40,320.
-_SAMPLES = 8
+# Random sort keys are in order by chance once in 3,628,800 times.
+_SAMPLES = 10
+# Sort keys begin with a moment in milliseconds.
+_PAUSE_SECONDS = 0.002
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 type Order = Literal["the same", "random", "rising"]
@@ -119,7 +122,11 @@ def captured_workload(table: Table, client: Any, other_client: Any, *, creates_a
         automations.launch(table, known, Caller(WORKSPACE_ID), request)
 
     def sampled(call: Callable[[int], object]) -> Kind:
-        return _kind([each(partial(call, number), client, other_client) for number in range(_SAMPLES)])
+        samples = []
+        for number in range(_SAMPLES):
+            time.sleep(_PAUSE_SECONDS)
+            samples.append(each(partial(call, number), client, other_client))
+        return _kind(samples)
 
     return Workload(
         authorizer=sampled(lambda _: authenticate(table, f"Bearer {token}", datetime.now(UTC))),
