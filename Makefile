@@ -31,7 +31,7 @@ JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript
 .DEFAULT_GOAL := help
 .PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak \
 	test-mutation test-javascript check gates audit format openapi answers published sbom build sam-local invoke-docker \
-	deploy lock lock-javascript clean node test-hostile fuzz bench reliability figures test-faults
+	deploy lock lock-javascript clean node test-hostile fuzz bench reliability figures test-faults flat burst scale cost
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,18 @@ figures: .venv/dev.stamp ## what the experiments' last runs have left, into docs
 
 test-faults: .venv/dev.stamp ## every fault at every request to DynamoDB; needs a DynamoDB server, like test-races
 	@$(BIN)/pytest -m faults -n 0 $(ARGS) tests/reliability
+
+flat: .venv/dev.stamp ## what a call costs with 1,000 automations and with 200,000; needs a DynamoDB server, as above
+	@$(BIN)/pytest -m flat -n 0 -s $(ARGS) tests/scale
+
+burst: .venv/dev.stamp ## 10,000 launches in a minute, simulated with the code's own requests and DynamoDB's limits
+	@$(BIN)/python -m tests.scale.burst
+
+scale: flat burst ## both, and their figures into docs/scale.md
+	@$(BIN)/python -m tests.reliability.figures scale --write >/dev/null
+
+cost: .venv/dev.stamp ## renew docs/cost.md: what a million launches cost
+	@$(BIN)/python -m tests.scale.cost
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance

@@ -1,7 +1,7 @@
-"""Figures of the experiments: each leaves a table, and all of them are printed and kept in docs/reliability.md.
+"""Figures of the experiments: each leaves a table, and all of them are printed and kept in a document in docs/.
 
-``python -m tests.reliability.figures`` prints what the last run of each experiment left; with ``--write`` they replace
-those in the document.
+``python -m tests.reliability.figures [DOCUMENT]`` prints what the last run of each experiment left; with ``--write``
+they replace those in the document.
 """
 
 import argparse
@@ -14,23 +14,25 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).parent.parent.parent
-FOLDER = PROJECT / ".local" / "reliability"
-DOCUMENT = PROJECT / "docs" / "reliability.md"
-BEGIN, END = "<!-- figures: make reliability -->", "<!-- end of figures -->"
+FOLDER = PROJECT / ".local" / "figures"
+BEGIN, END = "<!-- figures: make {document} -->", "<!-- end of figures -->"
 
-# In the document's order.
-EXPERIMENTS = ("faults", "model", "races", "hostile-input", "secrets", "time", "mutation", "planted")
+# The experiments of each document, in its order.
+DOCUMENTS = {
+    "reliability": ("faults", "model", "races", "hostile-input", "secrets", "time", "mutation", "planted"),
+    "scale": ("flat", "hot-keys", "limits"),
+}
 
 
 def record(experiment: str, title: str, rows: Sequence[Mapping[str, str | int | float]]) -> None:
     """Leave an experiment's table.
 
     Args:
-        experiment: One of ``EXPERIMENTS``.
+        experiment: One of ``DOCUMENTS``.
         title: What the table shows, in one line.
         rows: All with the same columns, which are the table's.
     """
-    if experiment not in EXPERIMENTS:
+    if all(experiment not in experiments for experiments in DOCUMENTS.values()):
         raise ValueError(experiment)
     FOLDER.mkdir(parents=True, exist_ok=True)
     found = {"title": title, "date": f"{datetime.now(UTC):%Y-%m-%d}", "rows": list(rows)}
@@ -40,11 +42,16 @@ def record(experiment: str, title: str, rows: Sequence[Mapping[str, str | int | 
 
 
 def as_markdown(found: Mapping[str, Any]) -> str:
-    """Return an experiment's table, numbers on the right."""
-    columns = list(found["rows"][0])
-    lines = [[_text(row[column]) for column in columns] for row in found["rows"]]
+    """Return an experiment's table under its title."""
+    return f"**{found['title']}** ({found['date']})\n\n{rows_as_markdown(found['rows'])}"
+
+
+def rows_as_markdown(rows: Sequence[Mapping[str, str | int | float]]) -> str:
+    """Return a table, numbers on the right."""
+    columns = list(rows[0])
+    lines = [[_text(row[column]) for column in columns] for row in rows]
     widths = [max(len(cell) for cell in cells) for cells in zip(columns, *lines, strict=True)]
-    are_numbers = [all(isinstance(row[column], int | float) for row in found["rows"]) for column in columns]
+    are_numbers = [all(isinstance(row[column], int | float) for row in rows) for column in columns]
 
     def line(cells: Sequence[str]) -> str:
         padded = [
@@ -57,26 +64,33 @@ def as_markdown(found: Mapping[str, Any]) -> str:
         f"{'-' * (width - 1)}:" if is_number else "-" * width
         for width, is_number in zip(widths, are_numbers, strict=True)
     ]
-    title = f"**{found['title']}** ({found['date']})"
-    return "\n".join([title, "", line(columns), line(rule), *map(line, lines)])
+    return "\n".join([line(columns), line(rule), *map(line, lines)])
 
 
 def _text(value: str | float) -> str:
     return f"{value:,}" if isinstance(value, int | float) else value
 
 
+def tables(document: str, *only: str) -> list[str]:
+    """Return what the last runs of a document's experiments left, or of some of them."""
+    paths = [FOLDER / f"{name}.json" for name in DOCUMENTS[document] if not only or name in only]
+    return [as_markdown(json.loads(path.read_text())) for path in paths if path.is_file()]
+
+
 def main() -> None:
     """Print the figures, and write them into the document."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="into docs/reliability.md")
+    parser.add_argument("document", nargs="?", choices=DOCUMENTS, default="reliability")
+    parser.add_argument("--write", action="store_true", help="into the document")
     arguments = parser.parse_args()
-    present = [path for name in EXPERIMENTS if (path := FOLDER / f"{name}.json").is_file()]
-    tables = "\n\n".join(as_markdown(json.loads(path.read_text())) for path in present)
-    sys.stdout.write(f"{tables}\n")
+    name = arguments.document
+    found = "\n\n".join(tables(name))
+    sys.stdout.write(f"{found}\n")
     if arguments.write:
-        before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+        document, begin = PROJECT / "docs" / f"{name}.md", BEGIN.format(document=name)
+        before, _, rest = document.read_text().partition(begin)
         _, _, after = rest.partition(END)
-        DOCUMENT.write_text(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}")
+        document.write_text(f"{before}{begin}\n\n{found}\n\n{END}{after}")
 
 
 if __name__ == "__main__":
