@@ -34,8 +34,7 @@ from enrollment.settings import Settings
 from enrollment.table import Table, create_client
 
 settings = Settings.from_environment()
-logger = Logger()
-api = Api(logger, settings.cors_origins)
+api = Api(Logger(), settings.cors_origins)
 table = Table(create_client(), settings.table_name)
 cursors = Cursors(table)
 
@@ -85,7 +84,7 @@ def list_credential_pools(
 def create_user(request: CreateAcsUserRequest) -> AcsUserResponse:
     """Create an ACS user."""
     created = acs.create_user(table, api.caller, request)
-    logger.info("created", acs_user_id=created.acs_user_id)
+    api.note("created", acs_user_id=created.acs_user_id)
     return AcsUserResponse(acs_user=created)
 
 
@@ -115,7 +114,7 @@ def list_users(request: ListAcsUsersRequest) -> AcsUsersPageResponse:
 def delete_user(request: AcsUserRequest) -> DoneResponse:
     """Delete an ACS user that no enrollment automation uses."""
     acs.delete_user(table, api.caller, request)
-    logger.info("deleted", acs_user_id=request.acs_user_id)
+    api.note("deleted", acs_user_id=request.acs_user_id)
     return DoneResponse()
 
 

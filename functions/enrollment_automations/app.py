@@ -36,9 +36,8 @@ _ROOT = "/user_identities/enrollment_automations"
 _LAUNCH = f"{_ROOT}/launch"
 
 settings = Settings.from_environment()
-logger = Logger()
 metrics = Metrics()
-api = Api(logger, settings.cors_origins)
+api = Api(Logger(), settings.cors_origins)
 table = Table(create_client(), settings.table_name)
 known = automations.known_items()
 
@@ -67,7 +66,7 @@ def launch(request: LaunchRequest) -> AutomationResponse:
     launched = automations.launch(table, known, api.caller, request)
     outcome = "Replayed" if launched.is_replay else "Launched"
     _count(outcome)
-    logger.info(outcome.lower(), enrollment_automation_id=launched.automation.enrollment_automation_id)
+    api.note(outcome.lower(), enrollment_automation_id=launched.automation.enrollment_automation_id)
     return AutomationResponse(enrollment_automation=launched.automation)
 
 
@@ -88,7 +87,7 @@ def list_(request: ListRequest) -> AutomationsResponse:
 def delete(request: DeleteRequest) -> DoneResponse:
     """Delete an enrollment automation."""
     automations.delete(table, api.caller, request)
-    logger.info("deleted", enrollment_automation_id=request.enrollment_automation_id)
+    api.note("deleted", enrollment_automation_id=request.enrollment_automation_id)
     return DoneResponse()
 
 

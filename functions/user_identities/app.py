@@ -34,8 +34,7 @@ from enrollment.table import Table, create_client
 _ROOT = "/user_identities"
 
 settings = Settings.from_environment()
-logger = Logger()
-api = Api(logger, settings.cors_origins)
+api = Api(Logger(), settings.cors_origins)
 table = Table(create_client(), settings.table_name)
 cursors = Cursors(table)
 
@@ -44,7 +43,7 @@ cursors = Cursors(table)
 def create(request: CreateUserIdentityRequest) -> UserIdentityResponse:
     """Create a user identity."""
     created = user_identities.create(table, api.caller, request)
-    logger.info("created", user_identity_id=created.user_identity_id)
+    api.note("created", user_identity_id=created.user_identity_id)
     return UserIdentityResponse(user_identity=created)
 
 
@@ -70,7 +69,7 @@ def list_(request: ListUserIdentitiesRequest) -> UserIdentitiesResponse:
 def update(request: UpdateUserIdentityRequest) -> DoneResponse:
     """Update a user identity: what is absent stays, what is `null` goes."""
     user_identities.update(table, api.caller, request)
-    logger.info("updated", user_identity_id=request.user_identity_id)
+    api.note("updated", user_identity_id=request.user_identity_id)
     return DoneResponse()
 
 
@@ -81,7 +80,7 @@ def delete(request: UserIdentityRequest) -> DoneResponse:
     A deletion that was interrupted, or takes longer than a request may (503), is gone on with by the next one.
     """
     user_identities.delete(table, api.caller, request)
-    logger.info("deleted", user_identity_id=request.user_identity_id)
+    api.note("deleted", user_identity_id=request.user_identity_id)
     return DoneResponse()
 
 
@@ -97,7 +96,7 @@ def add_acs_user(request: AddAcsUserRequest) -> DoneResponse:
     One that is linked to it already stays so. A user identity has at most one ACS user in each access system.
     """
     user_identities.add_acs_user(table, api.caller, request)
-    logger.info("linked", acs_user_id=request.acs_user_id)
+    api.note("linked", acs_user_id=request.acs_user_id)
     return DoneResponse()
 
 
@@ -105,7 +104,7 @@ def add_acs_user(request: AddAcsUserRequest) -> DoneResponse:
 def remove_acs_user(request: RemoveAcsUserRequest) -> DoneResponse:
     """Unlink an ACS user from a user identity."""
     user_identities.remove_acs_user(table, api.caller, request)
-    logger.info("unlinked", acs_user_id=request.acs_user_id)
+    api.note("unlinked", acs_user_id=request.acs_user_id)
     return DoneResponse()
 
 

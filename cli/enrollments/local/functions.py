@@ -1,6 +1,6 @@
 """Lambda on this machine: functions in this process, one invocation at a time, their environment from the template.
 
-An execution environment of Lambda handles one event at a time, and Powertools keeps the current event in a class, so
+An execution environment of Lambda handles one event at a time, and so does an ``Api`` of ours, so
 invocations take turns.  A file of a function or of the package ``enrollment`` that has changed since the last
 invocation is picked up by the next.
 """

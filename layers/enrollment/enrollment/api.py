@@ -100,11 +100,21 @@ class Api:
         self._logger = logger
         self._cors_origins = cors_origins
         self._current: _Current
+        self._outcome: tuple[str, dict[str, str | None]]
 
     @property
     def caller(self) -> Caller:
         """Who the current request speaks for."""
         return self._current.caller
+
+    def note(self, outcome: str, **facts: str | None) -> None:
+        """Say what the current request has done, on the line that is logged when it is answered: each line costs.
+
+        Args:
+            outcome: The line's message.
+            facts: The line's keys.
+        """
+        self._outcome = outcome, facts
 
     def position(self, cursors: "Cursors", request: PagedRequest) -> str | None:
         """Return behind which position the page begins that the current request asks for; ``None`` is the first.
@@ -184,10 +194,12 @@ class Api:
         self._logger.append_keys(
             request_id=request_id, function_request_id=context.aws_request_id, route=event.get("resource")
         )
+        self._outcome = "answered", {}
         try:
             with ending_before(context.get_remaining_time_in_millis()):
                 response = self._answer(event)
-            self._logger.info("answered", status=response["statusCode"])
+            outcome, facts = self._outcome
+            self._logger.info(outcome, extra={"status": response["statusCode"], **facts})
         except EnrollmentError as error:
             cause = repr(error.__cause__) if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
             self._logger.info("refused", status=error.status, type=error.type, cause=cause)
