@@ -130,7 +130,7 @@ class Sandbox:
         self._traces = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # X-Ray's daemon, which listens and no more
         self._traces.bind(("127.0.0.1", 0))
         environment = {
-            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_ACCESS_KEY_ID": "made-up",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{dynamodb_port}",
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
@@ -140,8 +140,8 @@ class Sandbox:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._api.server_port}",
             "AWS_REGION": "us-east-1",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-            "AWS_SESSION_TOKEN": "bench",
+            "AWS_SECRET_ACCESS_KEY": "made-up",
+            "AWS_SESSION_TOKEN": "made-up",
             "AWS_XRAY_DAEMON_ADDRESS": f"127.0.0.1:{self._traces.getsockname()[1]}",
             "LAMBDA_RUNTIME_DIR": str(runtime),
             "LAMBDA_TASK_ROOT": str(contestant.task),

@@ -11,6 +11,7 @@ from enrollment.tokens import (
     Caller,
     NewToken,
     Principal,
+    StoredToken,
     TokenKind,
     authenticate,
     create_token,
@@ -159,6 +160,38 @@ def test_tokens_are_listed_without_their_secrets(store: Store) -> None:
 
     assert {token.token_id for token in listed} == created | {"testDemo"}
     assert SECRET not in repr(listed)
+
+
+def test_a_listed_token_says_what_it_was_issued_for_and_what_became_of_it(store: Store) -> None:
+    later = NOW + timedelta(days=1)
+    new = NewToken(TokenKind.CLIENT_SESSION, [WORKSPACE_ID], [IDENTITY, OTHER_IDENTITY], "reception", expires_at=later)
+    store_token(store.table, "cst1aaaaaaaa", new.record(SECRET, NOW))
+    other = NewToken(TokenKind.PERSONAL_ACCESS_TOKEN, [WORKSPACE_ID, OTHER_WORKSPACE_ID])
+    store_token(store.table, "at1aaaaaaaa", other.record(SECRET, later))
+    assert revoke_token(store.table, "at1aaaaaaaa", later)
+
+    found = {token.token_id: token for token in list_tokens(store.table)}
+
+    assert found["cst1aaaaaaaa"] == StoredToken(
+        token_id="cst1aaaaaaaa",
+        kind=TokenKind.CLIENT_SESSION,
+        workspace_ids=(WORKSPACE_ID,),
+        user_identity_ids=(IDENTITY, OTHER_IDENTITY),
+        name="reception",
+        created_at="2026-01-09T05:45:33.000Z",
+        expires_at="2026-01-10T05:45:33.000Z",
+        revoked_at=None,
+    )
+    assert found["at1aaaaaaaa"] == StoredToken(
+        token_id="at1aaaaaaaa",
+        kind=TokenKind.PERSONAL_ACCESS_TOKEN,
+        workspace_ids=(WORKSPACE_ID, OTHER_WORKSPACE_ID),
+        user_identity_ids=(),
+        name="",
+        created_at="2026-01-10T05:45:33.000Z",
+        expires_at=None,
+        revoked_at="2026-01-10T05:45:33.000Z",
+    )
 
 
 def test_more_tokens_than_one_request_takes_are_listed(store: Store) -> None:

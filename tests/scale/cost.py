@@ -51,6 +51,7 @@ def document(bill: Bill) -> str:
         ),
         stored=_table(bill, {kind: list(bill.of_storage(taken)) for kind, taken in bill.kinds.items()}),
         monthly=_monthly(bill),
+        methods=bill.deployment.methods,
         taken=_taken(bill),
         prices=_prices(bill),
         lambdas_bytes=LAMBDAS_BYTES,
