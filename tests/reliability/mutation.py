@@ -1,10 +1,12 @@
 """Mutants of the package ``enrollment`` against the tests that call it in process, by mutmut: ``make test-mutation``.
 
 mutmut changes functions, not what a module does on import, and no function with a decorator other than ``staticmethod``
-and ``classmethod``.  A mutant counts as killed when a test fails, hangs, or mypy refuses it.  One that survives has to
-be in survivors.toml, with the reason.
+and ``classmethod``.  A mutant counts as killed when a test fails, hangs, or mypy refuses it.  mutmut forks after the
+import, so a function that is called by an import is tried once more in a process of its own.  A mutant that survives
+has to be in survivors.toml, with the reason.
 """
 
+import ast
 import json
 import os
 import shutil
@@ -54,6 +56,7 @@ def main() -> None:
         | {"PYTHONPATH": str(TREE / "cli"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         check=True,
     )
+    _try_on_import()
     report()
 
 
@@ -122,6 +125,40 @@ def _prepare() -> None:
     shutil.copytree(TREE / "layers" / "enrollment" / "enrollment", TREE / "enrollment")
     # Which tests reach a function is asked anew: mutmut knows nothing of functions that are new.
     (TREE / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
+
+
+def _try_on_import() -> None:
+    """Try the survivors among the functions that are called by an import in processes that begin with the mutant."""
+    modules = (TREE / "enrollment").glob("*.py")
+    called = {f"enrollment.{path.stem}.x_{name}" for path in modules for name in _called_by_import(path)}
+    selection = tomllib.loads((TREE / "pyproject.toml").read_text())["tool"]["mutmut"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *selection["pytest_add_cli_args"]]
+    command += selection["pytest_add_cli_args_test_selection"]
+    for meta in sorted((TREE / "mutants" / "enrollment").glob("*.meta")):
+        found = json.loads(meta.read_text())
+        codes = found["exit_code_by_key"]
+        for name, code in codes.items():
+            if code not in _SURVIVED or name.partition("__mutmut_")[0] not in called:
+                continue
+            variables = {"MUTANT_UNDER_TEST": name, "PYTHONPATH": f"{TREE / 'mutants'}:{TREE / 'cli'}"}
+            tried = subprocess.run(  # noqa: S603
+                command, cwd=TREE / "mutants", env=os.environ | variables, capture_output=True, check=False
+            )
+            codes[name] = 0 if tried.returncode == 0 else 1
+        meta.write_text(json.dumps(found, indent=4))
+
+
+def _called_by_import(path: Path) -> set[str]:
+    """Return the names of a module's functions that are called where no function is defined."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found.add(node.func.id)
+        if not isinstance(node, ast.FunctionDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+    return found
 
 
 def _mutants() -> Iterator[Mutant]:
