@@ -1,6 +1,6 @@
 """A pytest plugin: one module's tests after the other, the quick modules first.
 
-mutmut asks for tests by their duration, whatever module they are in; each change of module would make its fixtures anew.
+mutmut asks for tests by their duration, whatever module they are in, and each change of module makes fixtures anew.
 """
 
 import pytest
