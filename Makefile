@@ -1,4 +1,4 @@
-# Every target sets itself up: python3.13 and a package index are all that a machine needs (test-javascript: node too).
+# Every target sets itself up: python3.13 and a package index are all that a machine needs, but for what a target names.
 # Locked dependencies (with hashes) are in requirements/; `make lock` renews them.
 
 PYTHON ?= python3.13
@@ -29,9 +29,10 @@ NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-races soak \
-	test-mutation test-javascript check gates audit format openapi answers published sbom build sam-local invoke-docker \
-	deploy lock lock-javascript clean node test-hostile fuzz bench reliability figures test-faults flat burst scale cost
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-javascript \
+	test-faults test-races soak test-hostile fuzz test-mutation reliability figures bench flat burst scale cost check \
+	gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock lock-javascript clean \
+	node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +62,7 @@ test-sam-local: build .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## a
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis -n 3 --dist load $(ARGS) tests/acceptance
 
-test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB server, as ../shared/workbench has one
+test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB server (ENROLLMENTS_DYNAMODB_ENDPOINT)
 	@$(BIN)/pytest -m races -n 0 -s $(ARGS) tests/reliability
 
 soak: .venv/dev.stamp ## made-up sequences of requests, for as long as ENROLLMENTS_SOAK_SECONDS; needs a DynamoDB server, as above
@@ -79,15 +80,17 @@ fuzz: .venv/dev.stamp .venv-atheris/stamp ## bodies and tokens that atheris make
 	@PYTHONPATH=.:layers/enrollment:cli:.venv/lib/python3.13/site-packages .venv-atheris/bin/python -m tests.reliability.fuzz \
 		-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(ARGS)
 
-# Hours.  Each experiment leaves its figures, so that one can be run again by its own target.
+# Hours.  An experiment can be run again by its own target, with ENROLLMENTS_FIGURES=1, and the figures then be written.
+reliability scale: export ENROLLMENTS_FIGURES = 1
 reliability: export ENROLLMENTS_SOAK_STEPS ?= 50000
 reliability: export ENROLLMENTS_RACE_ROUNDS ?= 500
 reliability: export ENROLLMENTS_FUZZ_REQUESTS ?= 200000
 reliability: .venv/dev.stamp .venv-mutation/stamp ## all experiments of docs/reliability.md in full, and their figures into it
-	@$(BIN)/pytest -m "faults or hostile or races or soak" -n 0 -s -p no:logging $(ARGS) tests/reliability
-	@$(BIN)/pytest -n 0 tests/reliability/test_time.py
-	@$(MAKE) --no-print-directory test-mutation
-	@$(BIN)/python -m tests.reliability.figures --write
+	@failed=0; \
+	$(BIN)/pytest -m "faults or hostile or races or soak" -n 0 -s -p no:logging $(ARGS) tests/reliability || failed=1; \
+	$(BIN)/pytest -n 0 tests/reliability/test_time.py || failed=1; \
+	$(MAKE) --no-print-directory test-mutation || failed=1; \
+	$(BIN)/python -m tests.reliability.figures --write; exit $$failed
 
 figures: .venv/dev.stamp ## what the experiments' last runs have left, into docs/reliability.md
 	@$(BIN)/python -m tests.reliability.figures --write
@@ -191,6 +194,7 @@ lock-javascript: node ## renew those of the JavaScript SDKs
 	$(foreach folder,$(JAVASCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK) && $(NO_ADDRESSES)) &&) true
 
 clean: ## remove what the targets made
+	@[ ! -d .local ] || chmod -R u+w .local
 	rm -rf .venv .venv-* .hypothesis .local .aws-sam .mypy_cache .pytest_cache .ruff_cache $(JAVASCRIPT:=/node_modules)
 
 .venv/bin/python:

@@ -6,6 +6,7 @@ gateway answers by itself is the same for all.  ``openapi.json`` is this documen
 
 import importlib.util
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -30,7 +31,13 @@ from enrollments.local.functions import environment
 _REFERENCE = "#/components/schemas/{model}"
 _UUID = {"type": "string", "format": "uuid"}
 # A function makes its client when it is imported, and without credentials asks the machine that it runs on for some.
-_NOWHERE = {"TABLE_NAME": "none", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+_NOWHERE = {
+    "TABLE_NAME": "none",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
 _BODY_VERBS = {"PATCH", "POST", "PUT"}
 # In the order in which they are read.
 _TAGS = {

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from tests.bench.contestants import lay_out
+from tests.bench.contestants import FOLDER, lay_out
 from tests.bench.measurements import count_instructions, database, look_inside, take_turns
 from tests.bench.parts import bars, parts_of_start, write_svg
 from tests.bench.report import contestants_explained, figures, goals, table, to_json
@@ -33,8 +33,10 @@ def main() -> None:
         }
     charts = {f"Start: {contestant.event}, {contestant.name}": parts for contestant, parts in shares.items()}
     picture = write_svg(charts)
+    found = f"{json.dumps(to_json(findings, shares), indent=1)}\n"
+    (FOLDER / "bench.json").write_text(found)
     if options.json:
-        sys.stdout.write(f"{json.dumps(to_json(findings, shares), indent=1)}\n")
+        sys.stdout.write(found)
         return
     records = figures(findings)
     lines = [contestants_explained(), table(records), "", *(f"{bars(*chart)}\n" for chart in charts.items())]

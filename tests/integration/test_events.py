@@ -167,6 +167,10 @@ def test_a_request_gives_its_answer(stack: Stack, name: str) -> None:
     assert response["multiValueHeaders"]["seam-request-id"] == [event(name)["requestContext"]["requestId"]]
 
 
+def test_every_answer_is_an_events() -> None:
+    assert json.loads(ANSWERS.read_text()).keys() == {path.stem for path in EVENTS.glob("*.json")}
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("*.json")))
 def test_an_event_is_answered_and_logged_to_the_letter(stack: Stack, log: io.StringIO, name: str) -> None:
     assert answer(stack, log, event(name)) == json.loads(ANSWERS.read_text())[name]

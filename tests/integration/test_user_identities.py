@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -809,11 +810,13 @@ def test_a_deletion_that_takes_too_long_ends_and_can_be_gone_on_with(
     store: Store, directory: Directory, large: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = count(step=5)
-    monkeypatch.setattr("enrollment.deadline.time.monotonic", lambda: next(seconds))
+    monkeypatch.setattr("enrollment.deadline.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    before = len(traces(store, large))
 
     with ending_before(28_000), pytest.raises(ServiceUnavailable):
         directory.delete(large)
     monkeypatch.undo()
+    assert 0 < len(traces(store, large)) < before
     assert not violations(store.items())
 
     directory.delete(large)

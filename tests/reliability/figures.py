@@ -1,7 +1,8 @@
 """Figures of the experiments: each leaves a table, and all of them are printed and kept in a document in docs/.
 
-``python -m tests.reliability.figures [DOCUMENT]`` prints what the last run of each experiment left; with ``--write``
-they replace those in the document.
+They leave them where ``ENROLLMENTS_FIGURES`` is set, as ``make reliability`` and ``make scale`` do: a run of a share of
+them must not replace one in full.  ``python -m tests.reliability.figures [DOCUMENT]`` prints what the last run of each
+left; with ``--write`` each replaces its own in the document.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import Any
 
 PROJECT = Path(__file__).parent.parent.parent
 FOLDER = PROJECT / ".local" / "figures"
-BEGIN, END = "<!-- figures: make {document} -->", "<!-- end of figures -->"
+BEGIN, END = "<!-- figures: {experiment} -->", "<!-- end -->"
 
 # The experiments of each document, in its order.
 DOCUMENTS = {
@@ -24,21 +25,25 @@ DOCUMENTS = {
 }
 
 
-def record(experiment: str, title: str, rows: Sequence[Mapping[str, str | int | float]]) -> None:
-    """Leave an experiment's table.
+def record(experiment: str, title: str, rows: Sequence[Mapping[str, str | int | float]]) -> str:
+    """Leave an experiment's table, and return it.
 
     Args:
         experiment: One of ``DOCUMENTS``.
         title: What the table shows, in one line.
-        rows: All with the same columns, which are the table's.
+        rows: All with the same columns, which are the table's; none is no table.
     """
     if all(experiment not in experiments for experiments in DOCUMENTS.values()):
         raise ValueError(experiment)
-    FOLDER.mkdir(parents=True, exist_ok=True)
     found = {"title": title, "date": f"{datetime.now(UTC):%Y-%m-%d}", "rows": list(rows)}
-    new = FOLDER / f"{experiment}.json.{os.getpid()}"
-    new.write_text(json.dumps(found, indent=1))
-    new.replace(FOLDER / f"{experiment}.json")
+    if not rows:
+        return ""
+    if "ENROLLMENTS_FIGURES" in os.environ:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        new = FOLDER / f"{experiment}.json.{os.getpid()}"
+        new.write_text(json.dumps(found, indent=1))
+        new.replace(FOLDER / f"{experiment}.json")
+    return as_markdown(found)
 
 
 def as_markdown(found: Mapping[str, Any]) -> str:
@@ -71,10 +76,25 @@ def _text(value: str | float) -> str:
     return f"{value:,}" if isinstance(value, int | float) else value
 
 
-def tables(document: str, *only: str) -> list[str]:
-    """Return what the last runs of a document's experiments left, or of some of them."""
-    paths = [FOLDER / f"{name}.json" for name in DOCUMENTS[document] if not only or name in only]
-    return [as_markdown(json.loads(path.read_text())) for path in paths if path.is_file()]
+def tables(document: str) -> dict[str, str]:
+    """Return what the last runs of a document's experiments left, by experiment."""
+    paths = {name: path for name in DOCUMENTS[document] if (path := FOLDER / f"{name}.json").is_file()}
+    return {name: as_markdown(json.loads(path.read_text())) for name, path in paths.items()}
+
+
+def with_tables(text: str, found: Mapping[str, str]) -> str:
+    """Return a document's text with these experiments' tables instead of its own.
+
+    Raises:
+        ValueError: The document has no place for one of them.
+    """
+    for experiment, table in found.items():
+        before, begin, rest = text.partition(BEGIN.format(experiment=experiment))
+        _, end, after = rest.partition(END)
+        if not (begin and end):
+            raise ValueError(f"the document has no place for {experiment}")
+        text = f"{before}{begin}\n\n{table}\n\n{end}{after}"
+    return text
 
 
 def main() -> None:
@@ -84,13 +104,11 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into the document")
     arguments = parser.parse_args()
     name = arguments.document
-    found = "\n\n".join(tables(name))
-    sys.stdout.write(f"{found}\n")
+    found = tables(name)
+    sys.stdout.write("\n\n".join([*found.values(), ""]))
     if arguments.write:
-        document, begin = PROJECT / "docs" / f"{name}.md", BEGIN.format(document=name)
-        before, _, rest = document.read_text().partition(begin)
-        _, _, after = rest.partition(END)
-        document.write_text(f"{before}{begin}\n\n{found}\n\n{END}{after}")
+        document = PROJECT / "docs" / f"{name}.md"
+        document.write_text(with_tables(document.read_text(), found))
 
 
 if __name__ == "__main__":

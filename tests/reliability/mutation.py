@@ -29,6 +29,8 @@ LEAST_SCORE = 90
 # What its exit codes stand for: a failed test, a time-out in different ways, mypy.
 _KILLED = {1, 3, 36, 37, -24, 24, 152, 255}
 _SURVIVED = {0, 5, 33}
+# pytest's: all tests passed, a test failed, tests could not be collected, as where the import fails.
+_TRIED = {0, 1, 2}
 
 
 @dataclass(frozen=True)
@@ -134,17 +136,24 @@ def _try_on_import() -> None:
     selection = tomllib.loads((TREE / "pyproject.toml").read_text())["tool"]["mutmut"]
     command = [sys.executable, "-m", "pytest", "-x", "-q", *selection["pytest_add_cli_args"]]
     command += selection["pytest_add_cli_args_test_selection"]
+
+    def try_one(name: str) -> int:
+        variables = {"MUTANT_UNDER_TEST": name, "PYTHONPATH": f"{TREE / 'mutants'}:{TREE / 'cli'}"}
+        tried = subprocess.run(  # noqa: S603
+            command, cwd=TREE / "mutants", env=os.environ | variables, capture_output=True, text=True, check=False
+        )
+        if tried.returncode not in _TRIED:
+            sys.exit(f"{name}: the tests cannot be run\n{tried.stdout[-2000:]}")
+        return tried.returncode
+
+    if try_one("") != 0:
+        sys.exit("the tests fail without a mutant")
     for meta in sorted((TREE / "mutants" / "enrollment").glob("*.meta")):
         found = json.loads(meta.read_text())
         codes = found["exit_code_by_key"]
         for name, code in codes.items():
-            if code not in _SURVIVED or name.partition("__mutmut_")[0] not in called:
-                continue
-            variables = {"MUTANT_UNDER_TEST": name, "PYTHONPATH": f"{TREE / 'mutants'}:{TREE / 'cli'}"}
-            tried = subprocess.run(  # noqa: S603
-                command, cwd=TREE / "mutants", env=os.environ | variables, capture_output=True, check=False
-            )
-            codes[name] = 0 if tried.returncode == 0 else 1
+            if code in _SURVIVED and name.partition("__mutmut_")[0] in called:
+                codes[name] = try_one(name)
         meta.write_text(json.dumps(found, indent=4))
 
 

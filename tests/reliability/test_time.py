@@ -153,7 +153,7 @@ def test_a_function_answers_before_its_time_ends(
 def test_a_function_that_has_little_time_left_answers_as_usual_when_the_database_does(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remaining(monkeypatch, 1000)
+    remaining(monkeypatch, 3000)
     with open_stack(project / "template.yaml", log=io.StringIO(), terminal=io.StringIO()) as stack:
         answer = stack.invoke(json.loads((project / "events/user_identities_list.json").read_text()))
 

@@ -83,18 +83,18 @@ def row(name: str, burst: Burst, outcome: Outcome) -> dict[str, str | int]:
 def _peak(peak: tuple[str, float, bool]) -> str:
     name, units, is_write = peak
     limit = LIMITS.partition_writes if is_write else LIMITS.partition_reads
-    return f"`{name}`: {units:g} of {limit:,g} {'written' if is_write else 'read'}"
+    return f"`{name}`: {units:,g} of {limit:,g} {'written' if is_write else 'read'}"
 
 
 def main() -> None:
-    """Run all bursts and leave their figures."""
+    """Run all bursts, print their figures and leave them."""
     plain, creating = captured()
-    figures.record(
+    hot_keys = figures.record(
         "hot-keys",
         f"Bursts of {LAUNCHES:,} launches with one credential manager, one pool and one token, simulated",
         [row(name, burst, simulate(burst, LIMITS)) for name, burst in bursts(plain, creating).items()],
     )
-    figures.record(
+    limits = figures.record(
         "limits",
         "Launches a second, with one credential manager in one workspace, at which a limit is met in a new table",
         [
@@ -109,7 +109,7 @@ def main() -> None:
             for limit in limits_of(workload.warm, LIMITS)
         ],
     )
-    sys.stdout.write("\n\n".join(figures.tables("scale", "hot-keys", "limits")) + "\n")
+    sys.stdout.write(f"{hot_keys}\n\n{limits}\n")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from tests.scale.bill import (
 )
 
 DOCUMENT = PROJECT / "docs" / "cost.md"
-# What `make bench` prints as JSON.
+# What the last `make bench` has left.
 _MEASURED = PROJECT / ".local" / "bench" / "bench.json"
 _TEMPLATE = Path(__file__).parent / "cost_template.md"
 

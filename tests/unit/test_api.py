@@ -4,10 +4,9 @@ import base64
 import io
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import pytest
-from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.logging import Logger
 
 from enrollment.api import Api, ProxyResponse
@@ -50,7 +49,7 @@ def make(log: io.StringIO, *origins: str, for_client_sessions: bool = False) -> 
     api = Api(Logger(service=f"api-{id(log)}", stream=log), origins)
 
     @api.route("/things", "GET", "POST", "PATCH", errors=[], for_client_sessions=for_client_sessions)
-    def things(request: Annotated[ThingsRequest, Body()]) -> ThingsResponse:
+    def things(request: ThingsRequest) -> ThingsResponse:
         if request.page_cursor == "gone":
             raise ServiceUnavailable from ConnectionError("the cable")
         if request.page_cursor == "defect":

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,7 +9,7 @@ from enrollment.deadline import ending_before, seconds_left
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr("enrollment.deadline.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("enrollment.deadline.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
