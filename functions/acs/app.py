@@ -67,9 +67,7 @@ def list_compatible_credential_managers(request: AcsSystemRequest) -> AcsSystems
 
 
 @api.route("/acs/credential_pools/list", "GET", "POST", errors=[AcsSystemNotFound])
-def list_credential_pools(
-    request: ListAcsCredentialPoolsRequest,
-) -> AcsCredentialPoolsResponse:
+def list_credential_pools(request: ListAcsCredentialPoolsRequest) -> AcsCredentialPoolsResponse:
     """List the credential pools of an access system, newest first."""
     page = acs.list_credential_pools(table, api.caller, request, api.position(cursors, request))
     pagination = api.pagination(cursors, request, page.next_position)

@@ -10,7 +10,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["enrollment", "app"]):
-    from tests.reliability.answers import running_service
+    from tests.reliability.handlers import running_service
 
 from tests.reliability.hostile import as_text, plain, routes, seeds, token_event_of
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from tests.reliability.answers import AUTHORIZER, Asked, Service, running_service
 from tests.reliability.figures import record
+from tests.reliability.handlers import AUTHORIZER, Asked, Service, running_service
 from tests.reliability.hostile import (
     BODIES,
     MARKER,

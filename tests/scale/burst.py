@@ -71,6 +71,7 @@ def row(name: str, burst: Burst, outcome: Outcome) -> dict[str, str | int]:
         "seconds": round(burst.seconds),
         "conflicts": outcome.conflicts,
         "throttled": outcome.throttled.total(),
+        "retries": outcome.retries,
         "failed": outcome.failed,
         "most written in a second": round(outcome.table_peak(is_write=True)),
         "nearest to its limit": _peak(outcome.peak(outcome.by_partition, LIMITS)),

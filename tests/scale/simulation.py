@@ -6,7 +6,7 @@ second's capacity saved up; and the processes that launch are taken at random, s
 
 from collections import Counter, defaultdict
 from collections.abc import Generator, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -37,12 +37,6 @@ class Limits:
     table_writes: float = 4_000
     table_reads: float = 12_000
     held_seconds: float = 0.010
-
-    def after_peak(self, writes: float, reads: float) -> "Limits":
-        """Return those of a table that has had so many units in a second before."""
-        return replace(
-            self, table_writes=max(self.table_writes, 2 * writes), table_reads=max(self.table_reads, 2 * reads)
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from enrollment.table import acs_system_key, enrolled_listing_key
 from tests.scale.burst import LIMITS, captured
 from tests.scale.people import MANAGER_ID, WORKSPACE_ID
-from tests.scale.simulation import Burst, Limits, limits_of, simulate
+from tests.scale.simulation import Burst, limits_of, simulate
 from tests.scale.workload import Workload
 
 # A tenth of the whole at the same rate.
@@ -87,11 +87,6 @@ def test_a_launch_writes_two_units_to_the_entries_of_its_credential_manager(
     assert [(place.touch.units, place.order) for place in places] == [(2, "random")]
     assert [limit.launches for limit in limits_of(plain.warm, LIMITS)] == [500, 500]
     assert limits_of(creating.warm, LIMITS)[0].launches == pytest.approx(4_000 / 18)
-
-
-def test_a_table_takes_twice_its_previous_peak() -> None:
-    assert LIMITS.after_peak(writes=1_000, reads=1_000) == LIMITS
-    assert LIMITS.after_peak(writes=3_000, reads=9_000) == Limits(table_writes=6_000, table_reads=18_000)
 
 
 def test_what_reads_the_credential_manager_is_no_transaction(workloads: tuple[Workload, Workload]) -> None:

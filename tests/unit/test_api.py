@@ -54,6 +54,11 @@ def make(log: io.StringIO, *origins: str, for_client_sessions: bool = False) -> 
             raise ServiceUnavailable from ConnectionError("the cable")
         if request.page_cursor == "defect":
             raise KeyError("x")
+        if request.page_cursor == "noted":
+            api.note("seen", thing_id=request.thing_id)
+        if request.page_cursor == "noted and gone":
+            api.note("seen", thing_id=request.thing_id)
+            raise ServiceUnavailable
         seen = {"caller": api.caller.workspace_id} | request.model_dump(mode="json", exclude_unset=True)
         return ThingsResponse(seen=seen)
 
@@ -221,6 +226,38 @@ def test_an_answer_is_logged_with_its_status(log: io.StringIO) -> None:
 
     line = lines(log)[-1]
     assert (line["message"], line["status"]) == ("answered", 200)
+
+
+def test_what_a_request_has_done_is_said_on_its_own_line_and_on_no_other(log: io.StringIO) -> None:
+    api = make(log)
+
+    for cursor in ("noted", "noted and gone", None):
+        ask(api, body=json.dumps({"thing_id": ID, "page_cursor": cursor}))
+
+    done, refused, answered = lines(log)
+    assert (done["message"], done["status"], done["thing_id"]) == ("seen", 200, ID)
+    assert (refused["message"], refused["status"], refused.get("cause")) == ("refused", 503, None)
+    assert (answered["message"], answered["status"]) == ("answered", 200)
+    assert "thing_id" not in {**refused, **answered}
+
+
+def test_who_asked_is_forgotten_with_the_answer(log: io.StringIO) -> None:
+    api = make(log)
+    for cursor in (None, "defect"):
+        ask(api, body=json.dumps({"thing_id": ID, "page_cursor": cursor}))
+
+        with pytest.raises(AttributeError):
+            api.caller  # noqa: B018
+
+
+def test_any_origin_may_be_allowed(log: io.StringIO) -> None:
+    headers = {"Content-Type": ["application/json"], "Origin": [ORIGIN]}
+
+    answer = ask(make(log, "*"), body=json.dumps({"thing_id": ID}), multiValueHeaders=headers)
+    preflight = ask(make(log, "*"), "OPTIONS", multiValueHeaders={"Origin": [ORIGIN]})
+
+    assert answer["multiValueHeaders"]["Access-Control-Allow-Origin"] == [ORIGIN]
+    assert preflight["multiValueHeaders"]["Access-Control-Allow-Origin"] == [ORIGIN]
 
 
 def test_a_preflight_says_what_a_page_may_do(log: io.StringIO) -> None:

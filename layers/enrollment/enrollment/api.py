@@ -201,7 +201,8 @@ class Api:
             outcome, facts = self._outcome
             self._logger.info(outcome, extra={"status": response["statusCode"], **facts})
         except EnrollmentError as error:
-            cause = repr(error.__cause__) if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
+            is_ours = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            cause = repr(error.__cause__) if is_ours and error.__cause__ else None
             self._logger.info("refused", status=error.status, type=error.type, cause=cause)
             response = _error_response(error)
         except Exception:  # the last place where a defect can become an answer
@@ -229,7 +230,10 @@ class Api:
         except ValidationError as invalid:
             raise InvalidInput([_problem(error) for error in invalid.errors(include_url=False)]) from invalid
         self._current = _Current(caller, event)
-        return _response(HTTPStatus.OK, route.handler(request=request).model_dump_json())
+        try:
+            return _response(HTTPStatus.OK, route.handler(request=request).model_dump_json())
+        finally:
+            del self._current
 
     def _preflight_response(self) -> ProxyResponse:
         if not self._cors_origins:

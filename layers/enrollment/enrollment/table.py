@@ -360,7 +360,7 @@ def _send_in_time(request: Any, **_: object) -> None:
     # At its worst it waits for a connection, and then for the answer.
     left = seconds_left() - _CONNECT_SECONDS
     if left <= 0:
-        raise ServiceUnavailable
+        raise ServiceUnavailable from TimeoutError("the invocation's time ends")
     if left < _READ_SECONDS:
         request.context["read_timeout"] = left
 

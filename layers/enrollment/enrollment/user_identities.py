@@ -235,7 +235,8 @@ def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
 
     Raises:
         UserIdentityNotFound: There is none.
-        ServiceUnavailable: The database stays out of reach, or there is so much to do that it takes another request.
+        ServiceUnavailable: The database stays out of reach, or there is so much to do that the invocation's time ends;
+            outside an invocation it takes as long as it takes.
     """
     workspace_id = caller.workspace_id
     key = user_identity_key(workspace_id, request.user_identity_id)
