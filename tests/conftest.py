@@ -130,10 +130,10 @@ class Workspace:
     def user_identity(self, **profile: str) -> str:
         return self._put(stored_user_identity, "user_identity_id", profile)
 
-    def credential_manager(self, **more: str | bool) -> str:
+    def credential_manager(self, **more: Value) -> str:
         return self.acs_system(is_credential_manager=True, **more)
 
-    def acs_system(self, **more: str | bool) -> str:
+    def acs_system(self, **more: Value) -> str:
         known: Item = {"name": "System", "is_credential_manager": False, "connected_account_id": str(uuid4())}
         return self._put(stored_acs_system, "acs_system_id", {**known, **more})
 

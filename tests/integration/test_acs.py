@@ -1,8 +1,11 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from enrollment import acs
+from enrollment.directory_model import ListAcsCredentialPoolsRequest, ListAcsSystemsRequest, ListAcsUsersRequest
 from enrollment.errors import (
     AcsAccessGroupNotFound,
     AcsSystemNotFound,
@@ -13,6 +16,8 @@ from enrollment.errors import (
     InvalidInput,
     UserIdentityNotFound,
 )
+from enrollment.paging import Page
+from enrollment.tokens import Caller
 from tests.conftest import Store, Workspace
 from tests.integration.conftest import UNKNOWN, Directory
 
@@ -99,6 +104,14 @@ def test_the_compatible_credential_managers_are_those_that_a_system_names(
     assert directory.credential_managers_for(system) == [manager]
 
 
+def test_a_system_can_name_several_compatible_credential_managers(directory: Directory, workspace: Workspace) -> None:
+    named = frozenset(workspace.credential_manager() for _ in range(3))
+    workspace.credential_manager()
+    system = workspace.acs_system(compatible_credential_manager_acs_system_ids=named)
+
+    assert set(directory.credential_managers_for(system)) == named
+
+
 def test_a_system_that_names_none_is_compatible_with_each(
     directory: Directory, workspace: Workspace, other_workspace: Workspace, system: str
 ) -> None:
@@ -122,6 +135,47 @@ def test_the_pools_of_a_system_are_listed(directory: Directory, workspace: Works
     workspace.acs_credential_pool(workspace.credential_manager())
 
     assert set(directory.pools(manager)) == pools
+
+
+def all_pages(read: Callable[[str | None], Page[Any]]) -> list[Any]:
+    """Return the records of a list's pages."""
+    records, after = [], None
+    while True:
+        page = read(after)
+        assert len(page.records) <= 2
+        records += page.records
+        if page.next_position is None:
+            return records
+        after = page.next_position
+
+
+def test_every_list_goes_on_behind_its_last_page(
+    store: Store, directory: Directory, workspace: Workspace, identity: str, manager: str
+) -> None:
+    table, caller = store.table, directory.caller
+    pools = {workspace.acs_credential_pool(manager) for _ in range(5)}
+    systems = {manager, *(workspace.acs_system() for _ in range(4))}
+    users = {directory.create_acs_user(system, user_identity_id=identity).acs_user_id for system in systems}
+    others = {directory.create_acs_user(manager).acs_user_id for _ in range(4)}
+    session = directory.session(identity).caller
+
+    def list_systems(caller: Caller) -> list[str]:
+        request = ListAcsSystemsRequest(limit=2)
+        return [one.acs_system_id for one in all_pages(lambda after: acs.list_systems(table, caller, request, after))]
+
+    def list_users(caller: Caller, acs_system_id: str | None = None) -> list[str]:
+        named = {} if acs_system_id is None else {"acs_system_id": acs_system_id}
+        request = ListAcsUsersRequest.model_validate({"limit": 2} | named)
+        return [one.acs_user_id for one in all_pages(lambda after: acs.list_users(table, caller, request, after))]
+
+    request = ListAcsCredentialPoolsRequest(acs_system_id=manager, limit=2)
+    listed = all_pages(lambda after: acs.list_credential_pools(table, caller, request, after))
+    assert sorted(pool.acs_credential_pool_id for pool in listed) == sorted(pools)
+    assert sorted(list_systems(caller)) == sorted(list_systems(session)) == sorted(systems)
+    assert sorted(list_users(caller)) == sorted(users | others)
+    assert sorted(list_users(session)) == sorted(users)
+    in_manager = {directory.acs_user(user_identity_id=identity, acs_system_id=manager).acs_user_id}
+    assert sorted(list_users(caller, acs_system_id=manager)) == sorted(others | in_manager)
 
 
 def test_a_system_without_pools_has_none(directory: Directory, system: str) -> None:
@@ -163,6 +217,52 @@ def test_an_acs_user_without_a_name_is_displayed_by_its_id(directory: Directory,
     created = directory.create_acs_user(system, full_name="")
 
     assert created.display_name == created.acs_user_id
+
+
+@pytest.mark.parametrize(
+    ("person", "name"),
+    [
+        (PERSON, "Jane Doe"),
+        (PERSON | {"full_name": ""}, "Jane@Example.com"),
+        ({"full_name": "", "phone_number": "+15555550100"}, "+15555550100"),
+    ],
+)
+def test_an_acs_user_is_displayed_by_the_first_that_is_known_of_it(
+    directory: Directory, system: str, person: dict[str, str], name: str
+) -> None:
+    created = directory.create_acs_user(system, **person)
+
+    assert directory.acs_user(created.acs_user_id).display_name == created.display_name == name
+
+
+def test_an_acs_user_is_not_created_for_an_identity_that_is_deleted_meanwhile(
+    store: Store, directory: Directory, identity: str, system: str
+) -> None:
+    waiting = iter([identity])
+
+    def delete_meanwhile(**_: Any) -> None:
+        for one in waiting:
+            directory.delete(one)
+
+    store.watch("before-call.dynamodb.TransactWriteItems", delete_meanwhile)
+    with pytest.raises(UserIdentityNotFound):
+        directory.create_acs_user(system, user_identity_id=identity)
+
+    assert directory.acs_users() == []
+
+
+def test_the_systems_and_acs_users_of_an_identity_are_listed_newest_first(
+    directory: Directory, workspace: Workspace, identity: str
+) -> None:
+    moments = [f"2026-0{month}-01T00:00:00.000Z" for month in (3, 1, 2)]
+    systems = {moment: workspace.acs_system(created_at=moment) for moment in moments}
+    users = {moment: workspace.acs_user(systems[moment], created_at=moment) for moment in moments}
+    for user in users.values():
+        directory.add(user, user_identity_id=identity)
+    newest_first = sorted(moments, reverse=True)
+
+    assert directory.systems_of(identity) == [systems[moment] for moment in newest_first]
+    assert [one.acs_user_id for one in directory.acs_users_of(identity)] == [users[moment] for moment in newest_first]
 
 
 def test_an_acs_user_can_be_created_linked(directory: Directory, workspace: Workspace, system: str) -> None:

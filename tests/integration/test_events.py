@@ -276,7 +276,10 @@ def test_what_is_not_json_is_said_so(stack: Stack, body: str) -> None:
     assert (response["statusCode"], json.loads(response["body"])["error"]["type"]) == (400, "invalid_json")
 
 
-@pytest.mark.parametrize(("limit", "status"), [("9" * 20, 200), ("9" * 4300, 200), ("9" * 4301, 400), ("1.0", 400)])
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [("9" * 20, 200), ("9" * 4300, 200), ("9" * 4301, 400), ("1.0", 400), ("\N{ARABIC-INDIC DIGIT ONE}", 400)],
+)
 def test_a_limit_in_a_query_string_is_any_whole_number(stack: Stack, limit: str, status: int) -> None:
     response = stack.invoke(
         event("user_identities_list_by_get") | {"multiValueQueryStringParameters": {"limit": [limit]}}

@@ -1,4 +1,8 @@
-from enrollment.errors import EnrollmentAutomationAlreadyExists, InvalidInput
+from enrollment.errors import EnrollmentAutomationAlreadyExists, InvalidContentType, InvalidInput
+
+
+def test_a_body_that_is_not_called_json_is_one_of_a_post_if_nothing_else_is_said() -> None:
+    assert InvalidContentType().message == 'POST requests must have Content-Type header with "application/json"'
 
 
 def test_one_missing_parameter_is_named_in_the_message() -> None:
