@@ -806,6 +806,16 @@ def test_the_values_of_an_identity_that_is_being_deleted_stay_taken(
     directory.create(**PROFILE)
 
 
+def test_all_automations_of_an_identity_are_listed_oldest_first(directory: Directory, workspace: Workspace) -> None:
+    identity = workspace.user_identity()
+    managers = [workspace.credential_manager() for _ in range(8)]
+    launched = [directory.launch(identity, manager) for manager in managers]
+
+    assert directory.automations(identity) == sorted(
+        launched, key=lambda automation: (automation.created_at, automation.enrollment_automation_id)
+    )
+
+
 def test_a_deletion_that_takes_too_long_ends_and_can_be_gone_on_with(
     store: Store, directory: Directory, large: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

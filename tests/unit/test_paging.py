@@ -1,10 +1,16 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from pydantic import BaseModel
 
-from enrollment.paging import MOST_RECORDS, Page, is_found, positions_of, read_page
+from enrollment.errors import InvalidInput
+from enrollment.paging import MOST_RECORDS, Cursors, Page, is_found, positions_of, read_page
+from enrollment.tokens import Caller
+
+if TYPE_CHECKING:
+    from enrollment.table import Table
 
 
 class Record(BaseModel):
@@ -119,3 +125,21 @@ def test_positions_are_newest_first_between_what_is_asked_for() -> None:
 )
 def test_search_finds_parts_without_regard_to_case(search: str | None, is_there: bool) -> None:  # noqa: FBT001
     assert is_found(search, ["Jane Doe", None, "+15555550100"]) is is_there
+
+
+class OneSecret:
+    """A table that holds the secret of page cursors."""
+
+    def get(self, _: object) -> dict[str, str]:
+        return {"secret": "00" * 32}
+
+
+@pytest.mark.parametrize("length", range(1, 70))
+def test_a_position_of_whatever_length_comes_back_from_its_cursor(length: int) -> None:
+    cursors, caller, query = Cursors(cast("Table", OneSecret())), Caller("w"), {"route": "/things"}
+
+    cursor = cursors.seal(caller, query, "x" * length)
+
+    assert cursors.open(caller, query, cursor) == "x" * length
+    with pytest.raises(InvalidInput, match="Invalid page cursor"):
+        cursors.open(caller, query | {"more": 1}, cursor)
