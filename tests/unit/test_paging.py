@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -127,11 +127,32 @@ def test_search_finds_parts_without_regard_to_case(search: str | None, is_there:
     assert is_found(search, ["Jane Doe", None, "+15555550100"]) is is_there
 
 
+SECRET = {"secret": "00" * 32}
+
+
 class OneSecret:
     """A table that holds the secret of page cursors."""
 
     def get(self, _: object) -> dict[str, str]:
-        return {"secret": "00" * 32}
+        return SECRET
+
+
+class Overtaken:
+    """A table in which another process stores the secret just before."""
+
+    def get(self, _: object) -> None:
+        return None
+
+    def transact(self, actions: Mapping[str, object]) -> dict[str, dict[str, str]]:
+        return dict.fromkeys(actions, SECRET)
+
+
+def test_two_processes_that_make_the_secret_use_the_first() -> None:
+    caller, query = Caller("w"), {"route": "/things"}
+
+    cursor = Cursors(cast("Table", Overtaken())).seal(caller, query, "here")
+
+    assert Cursors(cast("Table", OneSecret())).open(caller, query, cursor) == "here"
 
 
 @pytest.mark.parametrize("length", range(1, 70))
