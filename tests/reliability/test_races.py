@@ -159,6 +159,51 @@ def test_values_that_are_exchanged_stay_unique(race: Race) -> None:
     race.run(prepare, "user_identity_already_exists")
 
 
+def test_the_same_launch_is_one_automation(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    pool = race.workspace.acs_credential_pool(manager)
+
+    def prepare() -> list[Call]:
+        return [call("launch", race.workspace.user_identity(), manager, acs_credential_pool_id=pool)] * PROCESSES
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["enrollment_automation_id"] for outcome in winners(outcomes)}) == 1
+
+
+def test_of_launches_that_differ_one_kind_wins_and_the_others_name_its_automation(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    pool = race.workspace.acs_credential_pool(manager)
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        plain, with_pool = (
+            call("launch", identity, manager),
+            call("launch", identity, manager, acs_credential_pool_id=pool),
+        )
+        return [plain, with_pool, plain, with_pool]
+
+    for outcomes in race.run(prepare, "enrollment_automation_already_exists"):
+        (automation_id,) = {outcome.result["enrollment_automation_id"] for outcome in winners(outcomes)}
+        named = {"data": {"enrollment_automation_id": automation_id}}
+        assert all(outcome.details == named for outcome in outcomes if outcome.code and outcome.details)
+        assert len(winners(outcomes)) == 2 or "service_unavailable" in {outcome.code for outcome in outcomes}
+
+
+def test_a_launch_against_the_deletion_of_its_automation(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        launched = race.directory.launch(identity, manager).enrollment_automation_id
+        launch, delete = call("launch", identity, manager), call("delete_automation", launched)
+        return [launch, delete, launch, delete]
+
+    for outcomes in race.run(prepare, "enrollment_automation_not_found"):
+        launches, deletions = outcomes[::2], outcomes[1::2]
+        assert codes(launches) <= {None}
+        assert len(winners(deletions)) <= 1
+
+
 def test_two_identities_that_match_one_acs_user_get_one_each(race: Race) -> None:
     manager = race.workspace.credential_manager()
 
