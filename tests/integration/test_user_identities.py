@@ -806,6 +806,20 @@ def test_the_values_of_an_identity_that_is_being_deleted_stay_taken(
     directory.create(**PROFILE)
 
 
+def test_an_update_that_another_request_has_made_meanwhile_is_done(store: Store, directory: Directory) -> None:
+    identity = directory.create().user_identity_id
+    addresses = iter(["jane@example.com"])
+
+    def update_meanwhile(**_: Any) -> None:
+        for address in addresses:
+            directory.update(identity, email_address=address)
+
+    store.watch("before-call.dynamodb.TransactWriteItems", update_meanwhile)
+    directory.update(identity, email_address="jane@example.com")
+
+    assert directory.get(identity).email_address == "jane@example.com"
+
+
 def test_all_automations_of_an_identity_are_listed_oldest_first(directory: Directory, workspace: Workspace) -> None:
     identity = workspace.user_identity()
     managers = [workspace.credential_manager() for _ in range(8)]
