@@ -5,10 +5,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+import botocore.session
 import httpx
 import pytest
+from botocore.config import Config
 
-from enrollment.table import create_client
 from enrollments.local.containers import Containers
 from tests.acceptance.conftest import free_port
 from tests.conftest import Store
@@ -22,7 +23,9 @@ type Invoke = Callable[[str], Any]
 
 @pytest.fixture(scope="module")
 def store(containers: Containers) -> Store:
-    return Store(containers.stack.table, create_client(), containers.stack.table_name)
+    # After the tests of many records, reading the whole table takes moto longer than a function would wait.
+    client = botocore.session.get_session().create_client("dynamodb", config=Config(read_timeout=60))
+    return Store(containers.stack.table, client, containers.stack.table_name)
 
 
 @pytest.fixture(autouse=True)
