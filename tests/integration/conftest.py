@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from enrollment import acs, automations, user_identities
+from enrollment.deadline import ending_before
 from enrollment.directory_model import (
     AcsSystem,
     AcsSystemRequest,
@@ -63,9 +64,11 @@ class Directory:
         request = UpdateUserIdentityRequest(user_identity_id=user_identity_id, **changes)
         user_identities.update(self.table, self.caller, request)
 
-    def delete(self, user_identity_id: str) -> None:
+    def delete(self, user_identity_id: str, *, seconds: float = 10) -> None:
+        """Delete a user identity in an invocation that has so much time."""
         request = UserIdentityRequest(user_identity_id=user_identity_id)
-        user_identities.delete(self.table, self.caller, request)
+        with ending_before(1000 * seconds):
+            user_identities.delete(self.table, self.caller, request)
 
     def add(self, acs_user_id: str, **to: str) -> None:
         user_identities.add_acs_user(self.table, self.caller, AddAcsUserRequest(acs_user_id=acs_user_id, **to))
