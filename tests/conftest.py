@@ -19,6 +19,7 @@ from enrollment.user_identities import stored_user_identity
 from enrollments.local.functions import environment
 from enrollments.local.quick_transactions import quick_transactions
 from tests.invariants import violations
+from tests.items import by_key
 
 PROJECT = Path(__file__).parent.parent
 TABLE_NAME = "table"
@@ -52,15 +53,8 @@ class Store:
 
     def items(self) -> dict[Key, Item]:
         """Return the whole table."""
-        found: list[dict[str, Value]] = [
-            {
-                name: frozenset(next(iter(value.values()))) if "SS" in value else next(iter(value.values()))
-                for name, value in item.items()
-            }
-            for page in self.client.get_paginator("scan").paginate(TableName=self.table_name)
-            for item in page["Items"]
-        ]
-        return {Key(str(item.pop("pk")), str(item.pop("sk"))): item for item in found}
+        pages = self.client.get_paginator("scan").paginate(TableName=self.table_name)
+        return by_key(item for page in pages for item in page["Items"])
 
     def restore(self, items: Mapping[Key, Item]) -> None:
         """Make the table hold these items and no others."""

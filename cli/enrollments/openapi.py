@@ -6,7 +6,6 @@ gateway answers by itself is the same for all.  ``openapi.json`` is this documen
 
 import importlib.util
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -27,17 +26,10 @@ from enrollment.errors import (
 )
 from enrollments.examples import Json, answer_examples, error_example, request_example
 from enrollments.local.functions import environment
+from enrollments.local.stack import lambda_environment
 
 _REFERENCE = "#/components/schemas/{model}"
 _UUID = {"type": "string", "format": "uuid"}
-# A function makes its client when it is imported, and without credentials asks the machine that it runs on for some.
-_NOWHERE = {
-    "TABLE_NAME": "none",
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-}
 _BODY_VERBS = {"PATCH", "POST", "PUT"}
 # In the order in which they are read.
 _TAGS = {
@@ -123,7 +115,7 @@ def _apis(functions: Path) -> Iterable[Api]:
         if spec is None or spec.loader is None:
             continue
         module = importlib.util.module_from_spec(spec)
-        with environment(_NOWHERE, without=("AWS_", "POWERTOOLS_")):
+        with environment(lambda_environment() | {"TABLE_NAME": "none"}, without=("AWS_", "POWERTOOLS_")):
             spec.loader.exec_module(module)
         if isinstance(api := getattr(module, "api", None), Api):
             yield api

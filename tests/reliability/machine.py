@@ -15,7 +15,6 @@ import httpx
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from moto.dynamodb.models import dynamodb_backends
 
 from enrollment.acs import stored_acs_credential_pool, stored_acs_system
 from enrollment.acs_users import stored_acs_user
@@ -25,9 +24,9 @@ from enrollment.tokens import NewToken, TokenKind, create_token, revoke_token
 from enrollment.user_identities import stored_user_identity
 from enrollments.local.gateway import Gateway, Request
 from enrollments.local.stack import Stack
-from enrollments.local.template import ACCOUNT_ID
 from tests.conftest import put_all
 from tests.invariants import violations
+from tests.items import Attributes, by_key, unsigned
 from tests.reliability.model import (
     AUTOMATIONS,
     ROUTES,
@@ -73,7 +72,7 @@ class Service:
         read: Returns the whole table's items as DynamoDB's JSON.
     """
 
-    def __init__(self, stack: Stack, read: Callable[[], Iterable[Json]]) -> None:
+    def __init__(self, stack: Stack, read: Callable[[], Iterable[Attributes]]) -> None:
         self.table = stack.table
         self._table_name = stack.table_name
         self._read = read
@@ -94,8 +93,7 @@ class Service:
 
     def items(self) -> dict[Key, Item]:
         """Return the whole table."""
-        items = [{name: _value(value) for name, value in item.items()} for item in self._read()]
-        return {Key(item.pop("pk"), item.pop("sk")): item for item in items}
+        return by_key(self._read())
 
     def clear(self) -> None:
         """Delete all items but the secret of page cursors, which functions keep."""
@@ -106,29 +104,11 @@ class Service:
             assert not answer["UnprocessedItems"]
 
 
-def _value(attribute: Json) -> Any:
-    ((kind, value),) = attribute.items()
-    return frozenset(value) if kind == "SS" else value
-
-
-def in_moto(table_name: str) -> Iterable[Json]:
-    """Return a table's items as they are in moto: its scan takes longer than all else."""
-    (backend,) = (one for one in dynamodb_backends[ACCOUNT_ID].values() if table_name in one.tables)
-    items = backend.tables[table_name].all_items()
-    return [{name: {value.type: value.value} for name, value in item.attrs.items()} for item in items]
-
-
-def from_server(address: str, table_name: str) -> Iterable[Json]:
+def from_server(address: str, table_name: str) -> Iterable[Attributes]:
     """Return a table's items with requests of our own: botocore takes its time to parse an answer of that size."""
-    headers = {
-        "Content-Type": "application/x-amz-json-1.0",
-        "X-Amz-Target": "DynamoDB_20120810.Scan",
-        "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, "
-        "SignedHeaders=host, Signature=0",
-    }
     request: Json = {"TableName": table_name, "ConsistentRead": True}
     while True:
-        answer = _client.post(address, json=request, headers=headers).raise_for_status().json()
+        answer = _client.post(address, json=request, headers=unsigned("Scan")).raise_for_status().json()
         yield from answer["Items"]
         if "LastEvaluatedKey" not in answer:
             return

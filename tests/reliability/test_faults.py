@@ -17,7 +17,6 @@ from uuid import UUID
 
 import botocore.session
 import pytest
-from moto.dynamodb.models import dynamodb_backends
 from urllib3.util.timeout import Timeout
 
 from enrollment.table import Item, Key, Table, change, user_identity_key
@@ -25,6 +24,7 @@ from enrollments.local.dynamodb_server import serve_dynamodb
 from enrollments.local.stack import open_stack
 from tests.conftest import PROJECT, Store, put_all
 from tests.invariants import violations
+from tests.items import by_key, in_moto
 from tests.reliability.figures import record
 from tests.reliability.operations import ID_NAMES, Answer, Operation, Site, World, build_world, operations
 from tests.reliability.proxy import Fault, Plan, Proxy, open_proxy
@@ -201,26 +201,11 @@ def _experiment(database: str, endpoint: str, patch: pytest.MonkeyPatch, folder:
             world = build_world(store)
             file = _write_directory(folder, world)
             site = Site(stack, proxy.address, str(file))
-            items = _items_of_moto if database == "moto" else store.items
+            items = (lambda: by_key(in_moto(stack.table_name))) if database == "moto" else store.items
             known = f"{world.items} {world.ids} {file.read_text()}"
             yield Experiment(database, proxy, store, world, site, known, items)
         finally:
             store.restore(held)
-
-
-def _items_of_moto() -> dict[Key, Item]:
-    """Return the whole table as moto keeps it: asking for it takes longer than the rest of a case."""
-    ((table,),) = [backend.tables.values() for backend in _backends() if backend.tables]
-    found = [{name: _value(value) for name, value in item.attrs.items()} for item in table.all_items()]
-    return {Key(str(item.pop("pk")), str(item.pop("sk"))): item for item in found}
-
-
-def _backends() -> list[Any]:
-    return [backend for regions in dynamodb_backends.values() for backend in regions.values()]
-
-
-def _value(value: Any) -> Any:
-    return frozenset(value.value) if value.type == "SS" else value.value
 
 
 def _write_directory(folder: Path, world: World) -> Path:

@@ -12,10 +12,11 @@ from uuid import uuid4
 
 import pytest
 
-from enrollment.table import Table, create_client
+from enrollment.table import create_client
 from enrollment.tokens import Caller
 from enrollments.local.functions import environment
-from tests.conftest import Store, Workspace
+from enrollments.local.stack import lambda_environment
+from tests.conftest import Store, Workspace, create_table
 from tests.integration.conftest import Directory
 from tests.invariants import violations
 from tests.reliability import figures
@@ -82,24 +83,10 @@ def rows() -> Iterator[list[dict[str, str | int]]]:
 
 @pytest.fixture
 def race(dynamodb_local: str, rows: list[dict[str, str | int]], request: pytest.FixtureRequest) -> Iterator[Race]:
-    variables = {
-        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_local,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-    }
+    variables = lambda_environment(dynamodb_local)
     with environment(variables, without=("AWS_",)):
         client, name = create_client(), f"races-{uuid4()}"
-        client.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
-        table = Table(client, name)
+        table = create_table(client, name)
         title = request.node.name.removeprefix("test_").replace("_", " ")
         yield Race(title, Store(table, client, name), Workspace(table, str(uuid4())), variables, rows)
         client.delete_table(TableName=name)

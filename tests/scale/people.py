@@ -19,19 +19,13 @@ from enrollment.model import EnrollmentAutomation, LaunchRequest
 from enrollment.table import Item, Key, acs_user_link_key, put
 from enrollment.timestamps import timestamp
 from enrollment.user_identities import stored_user_identity
+from tests.items import unsigned
 
 _FIRST = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)
 # One in so many has an ACS user already.
 _LINKED_EACH = 10
 _ITEMS_AT_ONCE = 25
 _PROCESSES = 2
-# DynamoDB Local asks for a signature but does not look at it.
-_HEADERS = {
-    "X-Amz-Target": "DynamoDB_20120810.BatchWriteItem",
-    "Content-Type": "application/x-amz-json-1.0",
-    "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, "
-    "SignedHeaders=host, Signature=0",
-}
 
 
 def made_up_id(kind: str, number: int = 0) -> str:
@@ -140,9 +134,10 @@ def _load_share(share: _Share) -> None:
 
 def _send(endpoint: str, table_name: str, items: Iterable[tuple[Key, Item]]) -> None:
     # Not by botocore, whose way of sending 25 items takes longer than storing them.
+    headers = unsigned("BatchWriteItem")
     with closing(HTTPConnection(urlsplit(endpoint).netloc)) as connection:
         for requests in _requests(items):
-            connection.request("POST", "/", json.dumps({"RequestItems": {table_name: requests}}), _HEADERS)
+            connection.request("POST", "/", json.dumps({"RequestItems": {table_name: requests}}), headers)
             answer = json.load(connection.getresponse())
             assert answer.get("UnprocessedItems") == {}, answer
 

@@ -22,6 +22,7 @@ from enrollment.model import GetRequest, LaunchRequest
 from enrollment.table import Table, create_client
 from enrollment.tokens import Caller
 from enrollments.local.functions import environment
+from enrollments.local.stack import lambda_environment
 from tests.conftest import create_table
 from tests.integration.conftest import Directory
 from tests.reliability import figures
@@ -87,13 +88,7 @@ CALLS: Mapping[str, Callable[[Site], object]] = {
 
 @pytest.fixture(scope="module")
 def sites(dynamodb_local: str) -> Iterator[list[Site]]:
-    variables = {
-        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_local,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-    }
-    with environment(variables, without=("AWS_",)):
+    with environment(lambda_environment(dynamodb_local), without=("AWS_",)):
         sites = [_site(dynamodb_local, enrolled) for enrolled in (FEW, MANY)]
         yield sites
         patient = boto3.client("dynamodb", config=Config(read_timeout=600))

@@ -1,13 +1,14 @@
 """What a function may import at its start: each module costs every cold start, and one can bring a hundred others."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from sysconfig import get_path
 
 import pytest
+
+from enrollments.local.stack import lambda_environment
 
 # Beside the standard library, by package; of Powertools, of which each part has its price, by part.
 EVERYWHERE = {
@@ -49,11 +50,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 def imported_by(project: Path, function: str) -> set[str]:
     folders = [project / "functions" / function, project / "layers/enrollment", get_path("purelib")]
     variables = {
-        "AWS_ACCESS_KEY_ID": "made-up",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_SECRET_ACCESS_KEY": "made-up",
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **lambda_environment(),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": ":".join(map(str, folders)),
         "TABLE_NAME": "table",

@@ -1,7 +1,7 @@
 """Lambda on this machine: functions in this process, one invocation at a time, their environment from the template.
 
-An execution environment of Lambda handles one event at a time, and so does an ``Api`` of ours, so
-invocations take turns.  A file of a function or of the package ``enrollment`` that has changed since the last
+An execution environment of Lambda handles one event at a time, and so does an ``Api`` of ours, so invocations take
+turns.  A file of a function or of the package ``enrollment`` that has changed since the last
 invocation is picked up by the next.
 """
 

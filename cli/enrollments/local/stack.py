@@ -115,7 +115,7 @@ def open_stack(
         TemplateError: The template has a part that cannot be interpreted here.
         StackError: The DynamoDB server does not answer or refuses.
     """
-    variables = _lambda_environment(dynamodb_endpoint)
+    variables = lambda_environment(dynamodb_endpoint)
     with ExitStack() as exit_stack:
         # Nothing of the person's AWS configuration may reach a function, or a function AWS.
         exit_stack.enter_context(environment(variables, without=("AWS_", "POWERTOOLS_")))
@@ -207,7 +207,15 @@ class FunctionLog(io.TextIOBase):
             self._terminal.flush()
 
 
-def _lambda_environment(dynamodb_endpoint: str | None) -> dict[str, str]:
+def lambda_environment(dynamodb_endpoint: str | None = None) -> dict[str, str]:
+    """Return the variables under which nothing reaches AWS, or looks for who may.
+
+    Args:
+        dynamodb_endpoint: A DynamoDB server.
+
+    Raises:
+        StackError: It is AWS's, or no address.
+    """
     variables = {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,

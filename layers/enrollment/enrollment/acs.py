@@ -10,6 +10,7 @@ from enrollment.acs_users import (
     new_acs_user,
     put_acs_user,
     put_link,
+    require_usable,
     unlink,
 )
 from enrollment.directory_model import (
@@ -236,11 +237,10 @@ def create_user(table: Table, caller: Caller, request: CreateAcsUserRequest) -> 
     schedule = _access_schedule(request.access_schedule, datetime.now(UTC))
     workspace_id, identity_id = caller.workspace_id, request.user_identity_id
     system_key = acs_system_key(workspace_id, request.acs_system_id)
-    identity_key = user_identity_key(workspace_id, identity_id) if identity_id else None
-    around = table.batch_get([system_key, *([identity_key] if identity_key else [])])
-    identity = None if identity_key is None else around.get(identity_key)
-    if identity_key and (identity is None or "being_deleted_at" in identity):
-        raise UserIdentityNotFound
+    identity_keys = [user_identity_key(workspace_id, identity_id)] if identity_id else []
+    around = table.batch_get([system_key, *identity_keys])
+    for identity_key in identity_keys:
+        require_usable(around.get(identity_key))
     if request.acs_access_group_ids:
         raise AcsAccessGroupNotFound
     if system_key not in around:

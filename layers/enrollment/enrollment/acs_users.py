@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import batched
 
+from enrollment.errors import UserIdentityNotFound
 from enrollment.table import (
     MOST_KEYS,
     Action,
@@ -93,6 +94,17 @@ def delete_acs_user(acs_user: Item) -> dict[str, Action]:
     return {"acs_user": delete(itself, {"user_identity_id": acs_user.get("user_identity_id")})} | {
         f"acs_user_entry_{index}": delete(entry) for index, entry in enumerate(entries)
     }
+
+
+def require_usable(user_identity: Item | None) -> Item:
+    """Return a user identity as it was read, to which something can be attached.
+
+    Raises:
+        UserIdentityNotFound: There is none, or it is being deleted.
+    """
+    if user_identity is None or "being_deleted_at" in user_identity:
+        raise UserIdentityNotFound
+    return user_identity
 
 
 def use_user_identity(workspace_id: str, user_identity_id: str) -> Action:

@@ -19,6 +19,7 @@ from enrollment.acs_users import (
     new_acs_user,
     put_acs_user,
     put_link,
+    require_usable,
     unlinked_match,
     use_user_identity,
 )
@@ -241,9 +242,7 @@ def _look_up(table: Table, known: KnownItems, workspace_id: str, request: Launch
     # The identity comes along in the same request, so that it is the first to be missed, whatever was known.
     keys = [identity_key] if is_known else [identity_key, system_key, *([pool_key] if pool_key else [])]
     read = table.batch_get([*keys, link_key] if request.create_credential_manager_user else keys)
-    identity, link = read.pop(identity_key, None), read.pop(link_key, None)
-    if identity is None or "being_deleted_at" in identity:
-        raise UserIdentityNotFound
+    identity, link = require_usable(read.pop(identity_key, None)), read.pop(link_key, None)
     known.update(read)
     if not is_known and (refusal := _refusal(read, system_key, pool_key)):
         raise refusal

@@ -18,6 +18,7 @@ from enrollment.acs_users import (
     new_acs_user,
     put_acs_user,
     put_link,
+    require_usable,
     unlink,
     unlinked_match,
 )
@@ -470,10 +471,7 @@ def _id_by_key(table: Table, workspace_id: str, key: str) -> str | None:
 
 
 def _require(table: Table, caller: Caller, user_identity_id: str) -> Item:
-    item = table.get(user_identity_key(caller.workspace_id, user_identity_id))
-    if item is None or "being_deleted_at" in item:
-        raise UserIdentityNotFound
-    return item
+    return require_usable(table.get(user_identity_key(caller.workspace_id, user_identity_id)))
 
 
 def _named(caller: Caller, request: ListUserIdentitiesRequest) -> set[str] | None:
