@@ -106,6 +106,25 @@ def test_botocore_knows_dynamodb_only(build: Path, project: Path) -> None:
     assert '"documentation":"' not in (data / "dynamodb/2012-08-10/service-2.json").read_text()
 
 
+def test_botocore_knows_the_operations_that_are_called(build: Path, project: Path) -> None:
+    called = re.findall(r"_client\.([a-z_]+)\(", (project / "layers/enrollment/enrollment/table.py").read_text())
+    (description,) = (build / "DependenciesLayer/python/botocore/data/dynamodb").glob("*/service-2.json")
+
+    known = json.loads(description.read_text())["operations"]
+
+    assert {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in known} == set(called)
+
+
+def test_what_was_changed_in_a_package_says_so(build: Path, project: Path) -> None:
+    site, changed = build / "DependenciesLayer/python", "# Changed from what its authors wrote: "
+    makefile = (project / "layers/dependencies/Makefile").read_text()
+
+    told = {str(path.relative_to(site)) for path in site.rglob("*.py") if path.read_text().startswith(changed)}
+
+    assert {"urllib3/http2/__init__.py", "pydantic_core/core_schema.py"} < told
+    assert [path for path in told if path not in makefile] == []
+
+
 def test_compiled_code_is_there_for_both_processors(build: Path) -> None:
     machines = {"x86_64": 0x3E, "aarch64": 0xB7}  # e_machine of an ELF file
 
@@ -162,12 +181,15 @@ def variables() -> Iterator[dict[str, str]]:
             "AWS_LAMBDA_FUNCTION_NAME": "function",
             "POWERTOOLS_METRICS_NAMESPACE": "EnrollmentAutomations",
             "POWERTOOLS_SERVICE_NAME": "service",
+            "PYDANTIC_DISABLE_PLUGINS": "__all__",
             "TABLE_NAME": "table",
         }
 
 
-def start(artefacts: Path, variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-I", "-S", str(START), str(artefacts), *arguments]
+def start(
+    artefacts: Path, variables: dict[str, str], *arguments: str, options: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-S", *options, str(START), str(artefacts), *arguments]
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
 
 
@@ -206,6 +228,17 @@ def test_a_function_starts_and_answers_without_compiling_anything(
     else:
         assert answer["statusCode"] == 200
         assert json.loads(answer["body"])["ok"] is True
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_loads_nothing_for_documentation_plugins_http_2_or_email_addresses(
+    read_only: Path, variables: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    finished = start(read_only, variables, name, event_for(name, tmp_path), options=("-X", "importtime"))
+
+    loaded = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
+    assert "enrollment.table" in loaded
+    assert loaded & {"botocore.docs.service", "botocore.docs.bcdoc", "html.parser", "importlib.metadata"} == set()
 
 
 def test_a_module_without_bytecode_is_noticed(build: Path, variables: dict[str, str], tmp_path: Path) -> None:
