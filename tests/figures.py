@@ -1,8 +1,8 @@
 """Figures of the experiments: each leaves a table, and all of them are printed and kept in a document in docs/.
 
 They leave them where ``ENROLLMENTS_FIGURES`` is set, as ``make reliability`` and ``make scale`` do: a run of a share of
-them must not replace one in full.  ``python -m tests.reliability.figures [DOCUMENT]`` prints what the last run of each
-left; with ``--write`` each replaces its own in the document.
+them must not replace one in full.  ``python -m tests.figures`` prints what the last run of each left; with ``--write``
+each replaces its own in its document.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).parent.parent.parent
+PROJECT = Path(__file__).parent.parent
 FOLDER = PROJECT / ".local" / "figures"
 BEGIN, END = "<!-- figures: {experiment} -->", "<!-- end -->"
 
@@ -22,6 +22,7 @@ BEGIN, END = "<!-- figures: {experiment} -->", "<!-- end -->"
 DOCUMENTS = {
     "reliability": ("faults", "model", "races", "hostile-input", "secrets", "time", "mutation", "planted"),
     "scale": ("flat", "hot-keys", "limits"),
+    "speed": ("goals", "launch", "authorizer", "parts"),
 }
 
 
@@ -98,17 +99,16 @@ def with_tables(text: str, found: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Print the figures, and write them into the document."""
+    """Print the figures, and write them into their documents."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("document", nargs="?", choices=DOCUMENTS, default="reliability")
-    parser.add_argument("--write", action="store_true", help="into the document")
+    parser.add_argument("--write", action="store_true", help="into their documents")
     arguments = parser.parse_args()
-    name = arguments.document
-    found = tables(name)
-    sys.stdout.write("\n\n".join([*found.values(), ""]))
-    if arguments.write:
-        document = PROJECT / "docs" / f"{name}.md"
-        document.write_text(with_tables(document.read_text(), found))
+    for name in DOCUMENTS:
+        found = tables(name)
+        sys.stdout.write("".join(f"{table}\n\n" for table in found.values()))
+        if arguments.write:
+            document = PROJECT / "docs" / f"{name}.md"
+            document.write_text(with_tables(document.read_text(), found))
 
 
 if __name__ == "__main__":

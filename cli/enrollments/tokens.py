@@ -4,15 +4,15 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
+from enrollment.callers import TokenKind
 from enrollment.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.tokens import NewToken, StoredToken, TokenKind, create_token, list_tokens, revoke_token
+from enrollment.tokens import NewToken, StoredToken, create_token, list_tokens, revoke_token
 from enrollments.target import Uuid, in_table
 
 _KINDS = {kind.value.replace("_", "-"): kind for kind in TokenKind}
@@ -115,7 +115,7 @@ def list_(table: Table, workspace_id: str | None, *, as_json: bool) -> None:
     """List tokens, oldest first; their secrets are not known."""
     found = [token for token in list_tokens(table) if workspace_id is None or workspace_id in token.workspace_ids]
     if as_json:
-        click.echo(json.dumps([asdict(token) | {"state": _state(token)} for token in found]))
+        click.echo(json.dumps([token._asdict() | {"state": _state(token)} for token in found]))
         return
     if not found:
         click.echo("No tokens.", err=True)

@@ -1,6 +1,7 @@
 """The routes of access control systems, their credential pools and their users."""
 
-from aws_lambda_powertools.logging import Logger
+from enrollment.start import started
+
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from enrollment import acs
@@ -28,13 +29,14 @@ from enrollment.errors import (
     AcsUserNotInAcsSystem,
     UserIdentityNotFound,
 )
+from enrollment.log import create_logger
 from enrollment.model import DoneResponse
 from enrollment.paging import Cursors
 from enrollment.settings import Settings
 from enrollment.table import Table, create_client
 
 settings = Settings.from_environment()
-api = Api(Logger(), settings.cors_origins)
+api = Api(create_logger(), settings.cors_origins)
 table = Table(create_client(), settings.table_name)
 cursors = Cursors(table)
 
@@ -119,3 +121,6 @@ def delete_user(request: AcsUserRequest) -> DoneResponse:
 def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
     """Answer a request."""
     return api.answer(event, context)
+
+
+started()

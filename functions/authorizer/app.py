@@ -6,19 +6,22 @@ too, do not count as errors of the function, and carry the reason.  Anything une
 nobody in.
 """
 
+from enrollment.start import started
+
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, TokenKind
 from enrollment.deadline import ending_before
 from enrollment.errors import Unauthorized
+from enrollment.log import create_logger
 from enrollment.settings import Settings
 from enrollment.table import Table, create_client
-from enrollment.tokens import NOT_FOR_CLIENT_SESSIONS, TokenKind, authenticate
+from enrollment.tokens import authenticate
 
-logger = Logger()
+logger = create_logger()
 table = Table(create_client(), Settings.from_environment().table_name)
 
 # A client session reads what concerns its user identities, and nothing else.
@@ -68,3 +71,6 @@ def _policy(effect: str, resources: list[str], principal_id: str, context: dict[
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
         "context": context,
     }
+
+
+started()

@@ -1,6 +1,7 @@
 """The routes of user identities."""
 
-from aws_lambda_powertools.logging import Logger
+from enrollment.start import started
+
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from enrollment import acs, user_identities
@@ -26,6 +27,7 @@ from enrollment.errors import (
     UserIdentityAlreadyExists,
     UserIdentityNotFound,
 )
+from enrollment.log import create_logger
 from enrollment.model import DoneResponse
 from enrollment.paging import Cursors
 from enrollment.settings import Settings
@@ -34,7 +36,7 @@ from enrollment.table import Table, create_client
 _ROOT = "/user_identities"
 
 settings = Settings.from_environment()
-api = Api(Logger(), settings.cors_origins)
+api = Api(create_logger(), settings.cors_origins)
 table = Table(create_client(), settings.table_name)
 cursors = Cursors(table)
 
@@ -124,3 +126,6 @@ def list_acs_systems(request: UserIdentityRequest) -> AcsSystemsResponse:
 def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
     """Answer a request."""
     return api.answer(event, context)
+
+
+started()

@@ -21,10 +21,10 @@ import requests
 from click.testing import CliRunner, Result
 
 from enrollment.acs import list_systems
+from enrollment.callers import Caller
 from enrollment.directory_model import ListAcsSystemsRequest
 from enrollment.errors import ServiceUnavailable
 from enrollment.table import Table
-from enrollment.tokens import Caller
 from enrollments.directory.commands import directory
 from tests.conftest import TABLE_NAME, Store, Workspace
 

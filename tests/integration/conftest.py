@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from enrollment import acs, automations, user_identities
+from enrollment.callers import Caller
 from enrollment.deadline import ending_before
 from enrollment.directory_model import (
     AcsSystem,
@@ -32,7 +33,6 @@ from enrollment.directory_model import (
 from enrollment.model import DeleteRequest, EnrollmentAutomation, LaunchRequest, ListRequest
 from enrollment.paging import Page
 from enrollment.table import Table, create_client
-from enrollment.tokens import Caller
 from enrollments.local.stack import Stack, open_stack
 from tests.conftest import Store, Workspace
 

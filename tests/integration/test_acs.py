@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from enrollment import acs
+from enrollment.callers import Caller
 from enrollment.directory_model import ListAcsCredentialPoolsRequest, ListAcsSystemsRequest, ListAcsUsersRequest
 from enrollment.errors import (
     AcsAccessGroupNotFound,
@@ -17,7 +18,6 @@ from enrollment.errors import (
     UserIdentityNotFound,
 )
 from enrollment.paging import Page
-from enrollment.tokens import Caller
 from tests.conftest import Store, Workspace
 from tests.integration.conftest import UNKNOWN, Directory
 

@@ -11,6 +11,7 @@ import pytest
 from enrollment.acs import stored_acs_system
 from enrollment.acs_users import stored_acs_user
 from enrollment.automations import known_items, launch
+from enrollment.callers import Caller
 from enrollment.directory_model import AddAcsUserRequest
 from enrollment.errors import ServiceUnavailable
 from enrollment.model import LaunchRequest
@@ -24,7 +25,6 @@ from enrollment.table import (
     change,
     delete,
 )
-from enrollment.tokens import Caller
 from enrollment.user_identities import add_acs_user
 from enrollments.directory.importing import Outcome, Result, import_rows
 from enrollments.directory.rows import RawRow, read_row

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from enrollment.automations import KnownItems, Launched, known_items, launch
+from enrollment.callers import Caller
 from enrollment.directory_model import AddAcsUserRequest, RemoveAcsUserRequest
 from enrollment.errors import (
     AcsCredentialPoolNotFound,
@@ -28,7 +29,6 @@ from enrollment.table import (
     automation_key,
     enrolled_listing_key,
 )
-from enrollment.tokens import Caller
 from enrollment.user_identities import add_acs_user, remove_acs_user
 from tests.conftest import Store, Workspace
 

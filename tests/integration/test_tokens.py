@@ -5,20 +5,10 @@ from typing import Any
 
 import pytest
 
+from enrollment.callers import Caller, Principal, TokenKind
 from enrollment.errors import Unauthorized
 from enrollment.table import token_key
-from enrollment.tokens import (
-    Caller,
-    NewToken,
-    Principal,
-    StoredToken,
-    TokenKind,
-    authenticate,
-    create_token,
-    list_tokens,
-    revoke_token,
-    store_token,
-)
+from enrollment.tokens import NewToken, StoredToken, authenticate, create_token, list_tokens, revoke_token, store_token
 from tests.conftest import Store
 
 NOW = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)

@@ -18,9 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from enrollment.acs import stored_acs_credential_pool, stored_acs_system
 from enrollment.acs_users import stored_acs_user
+from enrollment.callers import TokenKind
 from enrollment.table import Item, Key, change, delete, elements, page_cursor_key, token_key
 from enrollment.timestamps import timestamp
-from enrollment.tokens import NewToken, TokenKind, create_token, revoke_token
+from enrollment.tokens import NewToken, create_token, revoke_token
 from enrollment.user_identities import stored_user_identity
 from enrollments.local.gateway import Gateway, Request
 from enrollments.local.stack import Stack

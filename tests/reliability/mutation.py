@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.reliability import figures
+from tests import figures
 
 PROJECT = Path(__file__).parent.parent.parent
 # mutmut names a module by its path, so the package is at the top here.

@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from click.testing import CliRunner
 
+from enrollment.callers import Caller, Principal, TokenKind
 from enrollment.table import Item, Key
-from enrollment.tokens import Caller, NewToken, Principal, TokenKind, create_token
+from enrollment.tokens import NewToken, create_token
 from enrollments.directory.commands import directory
 from enrollments.local.functions import FunctionError
 from enrollments.local.gateway import Request

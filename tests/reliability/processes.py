@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from enrollment.callers import Caller
 from enrollment.errors import EnrollmentError
 from enrollment.table import Table, create_client
-from enrollment.tokens import Caller
 from tests.integration.conftest import Directory
 
 PROCESSES = 4

@@ -23,9 +23,9 @@ from enrollment.table import Item, Key, Table, change, user_identity_key
 from enrollments.local.dynamodb_server import serve_dynamodb
 from enrollments.local.stack import open_stack
 from tests.conftest import PROJECT, Store, put_all
+from tests.figures import record
 from tests.invariants import violations
 from tests.items import by_key, in_moto
-from tests.reliability.figures import record
 from tests.reliability.operations import ID_NAMES, Answer, Operation, Site, World, build_world, operations
 from tests.reliability.proxy import Fault, Plan, Proxy, open_proxy
 

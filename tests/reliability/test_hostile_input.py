@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from tests.reliability.figures import record
+from tests.figures import record
 from tests.reliability.handlers import AUTHORIZER, Asked, Service, running_service
 from tests.reliability.hostile import (
     BODIES,

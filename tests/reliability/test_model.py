@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from enrollments.local.stack import open_stack
+from tests import figures
 from tests.items import in_moto
-from tests.reliability import figures
 from tests.reliability.machine import Machine, Service, Tally, from_server
 
 STEPS = float(os.environ.get("ENROLLMENTS_SOAK_STEPS", "inf"))

@@ -11,7 +11,7 @@ from hypothesis import Phase, settings
 
 from enrollment import automations, user_identities
 from enrollment.table import Action
-from tests.reliability import figures
+from tests import figures
 from tests.reliability.machine import Tally
 from tests.reliability.test_model import BOUNDED, on_moto, run
 

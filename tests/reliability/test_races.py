@@ -12,14 +12,14 @@ from uuid import uuid4
 
 import pytest
 
+from enrollment.callers import Caller
 from enrollment.table import create_client
-from enrollment.tokens import Caller
 from enrollments.local.functions import environment
 from enrollments.local.stack import lambda_environment
+from tests import figures
 from tests.conftest import Store, Workspace, create_table
 from tests.integration.conftest import Directory
 from tests.invariants import violations
-from tests.reliability import figures
 from tests.reliability.processes import PROCESSES, Call, Outcome, all_at_once, call
 
 pytestmark = [pytest.mark.races, pytest.mark.timeout(0)]

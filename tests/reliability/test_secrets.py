@@ -15,11 +15,12 @@ from typing import cast
 import pytest
 
 from enrollment import tokens
+from enrollment.callers import TokenKind
 from enrollment.errors import Unauthorized
 from enrollment.table import Item, Key, Table, token_key
-from enrollment.tokens import NewToken, TokenKind, authenticate, store_token
+from enrollment.tokens import NewToken, authenticate, store_token
 from tests.conftest import Store
-from tests.reliability.figures import record
+from tests.figures import record
 
 NOW = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)
 SECRET = "PubLicDemoKeyForLocaLUse"

@@ -15,7 +15,7 @@ import pytest
 
 from enrollments.local.functions import FunctionError, InvocationContext
 from enrollments.local.stack import Stack, open_stack
-from tests.reliability import figures
+from tests import figures
 
 # Of a busy machine.  Not bounded, the same takes six seconds and more.
 ALLOWANCE_SECONDS = 1

@@ -1,5 +1,6 @@
 """Lambda on this machine."""
 
+import gc
 import io
 import threading
 from collections.abc import Callable
@@ -60,6 +61,16 @@ def test_a_changed_function_is_picked_up_by_the_next_invocation(invoke: Callable
     write("def handler(event, context): return 'changed'")
 
     assert invoke({}) == "changed"
+
+
+def test_a_function_that_hides_what_it_has_from_the_collector_hides_nothing_here(
+    invoke: Callable[[Any], Any], write: Write
+) -> None:
+    write("import gc\ngc.disable()\ngc.freeze()\ndef handler(event, context): pass")
+
+    invoke({})
+
+    assert (gc.get_freeze_count(), gc.isenabled()) == (0, True)
 
 
 def test_a_module_beside_the_handler_is_the_functions_own(

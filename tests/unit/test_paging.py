@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from pydantic import BaseModel
 
+from enrollment.callers import Caller
 from enrollment.errors import InvalidInput
 from enrollment.paging import MOST_RECORDS, Cursors, Page, is_found, positions_of, read_page
-from enrollment.tokens import Caller
 
 if TYPE_CHECKING:
     from enrollment.table import Table

@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from enrollment.acs import stored_acs_credential_pool, stored_acs_system
 from enrollment.acs_users import stored_acs_user
 from enrollment.automations import stored_automation
+from enrollment.callers import TokenKind
 from enrollment.model import EnrollmentAutomation, LaunchRequest
 from enrollment.table import Item, Key, Table, acs_user_link_key, page_cursor_key, put_new, token_key, token_listing_key
 from enrollment.timestamps import timestamp
-from enrollment.tokens import NewToken, TokenKind
+from enrollment.tokens import NewToken
 from enrollment.user_identities import stored_user_identity
 
 _CREATED_AT = "2026-01-09T05:45:33.068Z"

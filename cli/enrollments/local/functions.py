@@ -1,11 +1,12 @@
 """Lambda on this machine: functions in this process, one invocation at a time, their environment from the template.
 
 An execution environment of Lambda handles one event at a time, and so does an ``Api`` of ours, so invocations take
-turns.  A file of a function or of the package ``enrollment`` that has changed since the last
-invocation is picked up by the next.
+turns.  A file of a function or of the package ``enrollment`` that has changed since the last invocation is picked up by
+the next.
 """
 
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -244,6 +245,9 @@ class Functions:
             module = importlib.import_module(definition.module)
             handler: Handler = getattr(module, definition.handler)
         finally:
+            # A function hides what it starts with from the collector; here that would be for good, at each change.
+            gc.unfreeze()
+            gc.enable()
             sys.path.remove(folder)
             sys.dont_write_bytecode = writes_bytecode
             _forget_modules([Path(folder)])

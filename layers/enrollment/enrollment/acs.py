@@ -13,6 +13,7 @@ from enrollment.acs_users import (
     require_usable,
     unlink,
 )
+from enrollment.callers import Caller
 from enrollment.directory_model import (
     AccessScheduleRequest,
     AcsCredentialPool,
@@ -56,7 +57,6 @@ from enrollment.table import (
     user_identity_key,
 )
 from enrollment.timestamps import timestamp
-from enrollment.tokens import Caller
 
 # Each round but the first answers a link that somebody else has made or undone in between.
 _ROUNDS = 4

@@ -7,10 +7,9 @@ contract's error shape here and nowhere else.
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 from urllib.parse import urlencode
 
 from aws_lambda_powertools.logging import Logger
@@ -19,6 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, Caller, Principal
 from enrollment.deadline import ending_before
 from enrollment.errors import (
     EnrollmentError,
@@ -30,7 +30,6 @@ from enrollment.errors import (
     Unauthorized,
 )
 from enrollment.model import FromQuery, PagedRequest, Pagination
-from enrollment.tokens import NOT_FOR_CLIENT_SESSIONS, Caller, Principal
 from enrollment.wording import in_zods_words, json_type
 
 if TYPE_CHECKING:
@@ -51,10 +50,11 @@ _CORS_HEADERS = {
 
 type ProxyEvent = dict[str, Any]
 type ProxyResponse = dict[str, Any]
+# Takes the event, what became of it and the status of the answer; returns keys for the line that is logged of it.
+type Tally = Callable[[ProxyEvent, str, int], Mapping[str, object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """What a path is served with; the API document is made from it.
 
     Attributes:
@@ -76,8 +76,7 @@ class Route:
     for_client_sessions: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Current:
+class _Current(NamedTuple):
     """The request that is being answered; an execution environment has one at a time."""
 
     caller: Caller
@@ -90,15 +89,17 @@ class Api:
     Args:
         logger: The function's logger.
         cors_origins: Origins whose pages may call the API; without any there is no CORS at all.
+        tally: Counts answers in their lines.
 
     Attributes:
         routes: The routes by path.
     """
 
-    def __init__(self, logger: Logger, cors_origins: Sequence[str] = ()) -> None:
+    def __init__(self, logger: Logger, cors_origins: Sequence[str] = (), tally: Tally = lambda *_: {}) -> None:
         self.routes: dict[str, Route] = {}
         self._logger = logger
         self._cors_origins = cors_origins
+        self._tally = tally
         self._current: _Current
         self._outcome: tuple[str, dict[str, str | None]]
 
@@ -184,33 +185,34 @@ class Api:
     def answer(self, event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
         """Answer a proxy event, whatever happens: a defect is logged and becomes a 500.
 
-        Every line that is logged meanwhile has the request's id, which the client gets as ``seam-request-id``.
+        The line that is logged of it has the request's id, which the client gets as ``seam-request-id``.
 
         Args:
             event: API Gateway's proxy event (payload version 1.0).
             context: Lambda's context.
         """
-        request_id = event["requestContext"]["requestId"]
-        self._logger.append_keys(
-            request_id=request_id, function_request_id=context.aws_request_id, route=event.get("resource")
-        )
+        ids = {"request_id": event["requestContext"]["requestId"], "function_request_id": context.aws_request_id}
         self._outcome = "answered", {}
         try:
             with ending_before(context.get_remaining_time_in_millis()):
                 response = self._answer(event)
             outcome, facts = self._outcome
-            self._logger.info(outcome, extra={"status": response["statusCode"], **facts})
+            self._logger.info(outcome, extra=self._line(event, outcome, response["statusCode"], ids | facts))
         except EnrollmentError as error:
             is_ours = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
             cause = repr(error.__cause__) if is_ours and error.__cause__ else None
-            self._logger.info("refused", status=error.status, type=error.type, cause=cause)
+            facts = {"type": error.type, "cause": cause}
+            self._logger.info("refused", extra=self._line(event, "refused", error.status, ids | facts))
             response = _error_response(error)
         except Exception:  # the last place where a defect can become an answer
-            self._logger.exception("defect")
             response = _error_response(InternalServerError())
-        response["multiValueHeaders"]["seam-request-id"] = [request_id]
+            self._logger.exception("defect", extra=self._line(event, "defect", response["statusCode"], ids))
+        response["multiValueHeaders"]["seam-request-id"] = [ids["request_id"]]
         response["multiValueHeaders"].update(self._cors_headers(event))
         return response
+
+    def _line(self, event: ProxyEvent, outcome: str, status: int, facts: Mapping[str, str | None]) -> dict[str, object]:
+        return {"route": event.get("resource"), "status": status, **facts, **self._tally(event, outcome, status)}
 
     def _answer(self, event: ProxyEvent) -> ProxyResponse:
         method = event["httpMethod"]

@@ -8,8 +8,8 @@ but never part of the transaction.
 
 import uuid
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from cachetools import TTLCache
 
@@ -23,6 +23,7 @@ from enrollment.acs_users import (
     unlinked_match,
     use_user_identity,
 )
+from enrollment.callers import Caller
 from enrollment.errors import (
     AcsCredentialPoolNotFound,
     AcsCredentialPoolNotInAcsSystem,
@@ -62,7 +63,6 @@ from enrollment.table import (
 )
 from enrollment.table import delete as delete_item
 from enrollment.timestamps import timestamp
-from enrollment.tokens import Caller
 
 type KnownItems = MutableMapping[Key, Item]
 
@@ -73,8 +73,7 @@ _LAUNCH_ROUNDS = 4
 _ASKED_PREFIX = "requested_"
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
+class Launched(NamedTuple):
     """What a launch gives.
 
     Attributes:
@@ -301,8 +300,7 @@ def stored_automation(automation: EnrollmentAutomation, request: LaunchRequest) 
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
+class _Chosen(NamedTuple):
     """The ACS user of a launch that asks for one.
 
     Attributes:

@@ -29,6 +29,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from enrollment.model import (
     NULL_OF_QUERY,
     FromQuery,
+    KnownUuid,
     OptionalUuid,
     PagedRequest,
     Pagination,
@@ -447,7 +448,7 @@ class UserIdentityWarning(Response):
 class UserIdentity(Response):
     """A person who will open doors with a phone."""
 
-    user_identity_id: Annotated[Uuid, Field(description="ID of the user identity.")]
+    user_identity_id: Annotated[KnownUuid, Field(description="ID of the user identity.")]
     user_identity_key: Annotated[str | None, Field(description="Unique key, if it has one.")]
     email_address: Annotated[str | None, Field(description="Unique email address, if it is known.")]
     phone_number: Annotated[str | None, Field(description="Unique phone number in E.164 format, if it is known.")]
@@ -455,9 +456,11 @@ class UserIdentity(Response):
     display_name: Annotated[
         str, Field(description="The first that is known of full name, email address, phone number, key and ID.")
     ]
-    acs_user_ids: Annotated[list[Uuid], Field(description="IDs of its ACS users, one in each access system at most.")]
+    acs_user_ids: Annotated[
+        list[KnownUuid], Field(description="IDs of its ACS users, one in each access system at most.")
+    ]
     created_at: Annotated[str, _CREATED_AT]
-    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
+    workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
     errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
     warnings: Annotated[
         Sequence[UserIdentityWarning], Field(description="`being_deleted` from the moment that its deletion begins.")
@@ -481,23 +484,25 @@ class AcsSystem(_Resource):
 
     ABSENT = frozenset({"external_type", "external_type_display_name"})
 
-    acs_system_id: Annotated[Uuid, Field(description="ID of the access system.")]
+    acs_system_id: Annotated[KnownUuid, Field(description="ID of the access system.")]
     name: Annotated[str, Field(description="Name of the access system.")]
     is_credential_manager: Annotated[bool, Field(description="Whether it issues mobile credentials.")]
-    connected_account_id: Annotated[Uuid, Field(description="ID of the connected account that it is part of.")]
+    connected_account_id: Annotated[KnownUuid, Field(description="ID of the connected account that it is part of.")]
     connected_account_ids: Annotated[
-        list[Uuid], Field(description="The same as `connected_account_id`.", json_schema_extra={"deprecated": True})
+        list[KnownUuid],
+        Field(description="The same as `connected_account_id`.", json_schema_extra={"deprecated": True}),
     ]
     created_at: Annotated[str, _CREATED_AT]
     default_credential_manager_acs_system_id: Annotated[
-        Uuid | None, Field(description="ID of the credential manager to choose if nothing speaks for another, if any.")
+        KnownUuid | None,
+        Field(description="ID of the credential manager to choose if nothing speaks for another, if any."),
     ]
     external_type: Annotated[_Absent, Field(description="Brand-specific type of the access system.")] = None
     external_type_display_name: Annotated[_Absent, Field(description="That type, for people.")] = None
     image_url: Annotated[str, Field(description="URL of an image of it; empty if there is none.")]
     image_alt_text: Annotated[str, Field(description="That image in words; empty if there is none.")]
     location: Annotated[Location, Field(description="Where the access system is.")]
-    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
+    workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
     errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
     warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
 
@@ -505,15 +510,15 @@ class AcsSystem(_Resource):
 class AcsCredentialPool(Response):
     """A pool that mobile credentials are taken from."""
 
-    acs_credential_pool_id: Annotated[Uuid, Field(description="ID of the credential pool.")]
-    acs_system_id: Annotated[Uuid, Field(description="ID of the credential manager that it belongs to.")]
+    acs_credential_pool_id: Annotated[KnownUuid, Field(description="ID of the credential pool.")]
+    acs_system_id: Annotated[KnownUuid, Field(description="ID of the credential manager that it belongs to.")]
     display_name: Annotated[str, Field(description="Name of the credential pool.")]
     external_type: Annotated[
         Literal["hid_part_number"], Field(description="Brand-specific type of the credential pool.")
     ]
     external_type_display_name: Annotated[str, Field(description="That type, for people.")]
     created_at: Annotated[str, _CREATED_AT]
-    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
+    workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
 
 
 class AccessSchedule(Response):
@@ -536,8 +541,8 @@ class AcsUser(_Resource):
         | {f"user_identity_{attribute}" for attribute in ("full_name", "email_address", "phone_number")}
     )
 
-    acs_user_id: Annotated[Uuid, Field(description="ID of the ACS user.")]
-    acs_system_id: Annotated[Uuid, Field(description="ID of the access system that contains it.")]
+    acs_user_id: Annotated[KnownUuid, Field(description="ID of the ACS user.")]
+    acs_system_id: Annotated[KnownUuid, Field(description="ID of the access system that contains it.")]
     display_name: Annotated[
         str, Field(description="The first that is known of full name, email address, phone number and ID.")
     ]
@@ -555,9 +560,9 @@ class AcsUser(_Resource):
     user_identity_full_name: Annotated[_Absent, Field(description="That user identity's full name.")] = None
     user_identity_email_address: Annotated[_Absent, Field(description="That user identity's email address.")] = None
     user_identity_phone_number: Annotated[_Absent, Field(description="That user identity's phone number.")] = None
-    connected_account_id: Annotated[Uuid, Field(description="ID of its system's connected account.")]
+    connected_account_id: Annotated[KnownUuid, Field(description="ID of its system's connected account.")]
     created_at: Annotated[str, _CREATED_AT]
-    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains it.")]
+    workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
     is_managed: Annotated[Literal[True], Field(description="Always `true`.")] = True
     last_successful_sync_at: Annotated[None, Field(description="Always `null`: nothing is synchronised.")] = None
     errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()

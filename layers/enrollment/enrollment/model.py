@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -19,8 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 
-@dataclass(frozen=True, slots=True)
-class FromQuery:
+class FromQuery(NamedTuple):
     """Beside the type of a parameter: how a query string's values become what a JSON body would have.
 
     Attributes:
@@ -59,14 +57,17 @@ _UUID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid"})
 Uuid = Annotated[StrictStr, AfterValidator(_uuid), _UUID_SCHEMA]
 # ``None`` is how an absent parameter reads here; neither JSON nor its schema has it.
 OptionalUuid = Annotated[Uuid | None, refuse_null("string"), _UUID_SCHEMA]
+# The id of something that is there, which was read as one when it came.
+KnownUuid = Annotated[str, _UUID_SCHEMA]
 OptionalBoolean = Annotated[StrictBool | None, refuse_null("boolean"), WithJsonSchema({"type": "boolean"})]
 
 
 class Request(BaseModel):
     """The parameters of a route."""
 
+    # Validators are built when they are first used: a function that starts has many models, and its request needs few.
     # A validation error that is logged somewhere must not carry what a client sent.
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
 
 class PagedRequest(Request):
@@ -152,7 +153,7 @@ class Response(BaseModel):
     """What a route answers with, or a part of it."""
 
     # What has a default is there all the same.
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(defer_build=True, frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class Pagination(Response):
@@ -176,16 +177,16 @@ class EnrollmentAutomation(Response):
 
     # Exactly the seven published properties.
 
-    user_identity_id: Annotated[Uuid, Field(description="ID of the enrolled user identity.")]
-    enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation.")]
+    user_identity_id: Annotated[KnownUuid, Field(description="ID of the enrolled user identity.")]
+    enrollment_automation_id: Annotated[KnownUuid, Field(description="ID of the enrollment automation.")]
     acs_credential_provisioning_automation_id: Annotated[
-        Uuid, Field(description="ID of the credential provisioning automation; the same as the automation's.")
+        KnownUuid, Field(description="ID of the credential provisioning automation; the same as the automation's.")
     ]
     credential_manager_acs_system_id: Annotated[
-        Uuid, Field(description="ID of the access system that serves as the credential manager.")
+        KnownUuid, Field(description="ID of the access system that serves as the credential manager.")
     ]
     is_running: Annotated[bool, Field(description="Whether the enrollment automation is running.")]
-    workspace_id: Annotated[Uuid, Field(description="ID of the workspace that contains the automation.")]
+    workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains the automation.")]
     created_at: Annotated[
         str, Field(description="When the automation was created, in UTC.", json_schema_extra={"format": "date-time"})
     ]

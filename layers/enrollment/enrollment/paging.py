@@ -8,17 +8,16 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from enrollment.callers import Caller
 from enrollment.errors import InvalidInput
 from enrollment.table import MOST_KEYS, Item, Table, page_cursor_key, put_new
 from enrollment.timestamps import timestamp
-from enrollment.tokens import Caller
 
 MOST_RECORDS = 1000
 # A filter that few records pass must not keep a request reading through a whole workspace: the page ends, perhaps
@@ -31,8 +30,7 @@ _MAC_BYTES = 16
 _LAST_SK = "\uffff"
 
 
-@dataclass(frozen=True, slots=True)
-class Page[Record]:
+class Page[Record](NamedTuple):
     """A part of a list.
 
     Attributes:

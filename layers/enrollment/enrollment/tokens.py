@@ -1,4 +1,4 @@
-"""Bearer tokens: their kinds and form, their records, and who a token speaks for.
+"""Bearer tokens: their form, their records, and who one speaks for.
 
 A token is ``seam_<short>_<secret>``, the scheme of the npm package ``prefixed-api-key``: ``<short>`` finds the record,
 of ``<secret>`` only the SHA-256 is stored (contract, "Tokens").  A secret has 24 characters of base58, about 140 random
@@ -9,13 +9,14 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
+from typing import NamedTuple
 
+from enrollment.callers import Principal, TokenKind, split_ids
 from enrollment.errors import Unauthorized
-from enrollment.table import Item, Table, Value, change, put_new, token_key, token_listing_key
+from enrollment.table import Item, Table, change, put_new, token_key, token_listing_key
 from enrollment.timestamps import timestamp
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -34,16 +35,6 @@ _TOKEN = re.compile(rf"seam_(?P<short>(?P<prefix>at1|cst1|)[{_BASE58}]{{8}})_(?P
 _JWT = re.compile(r"ey[\w-]+\.[\w-]+\.[\w-]*")
 
 
-class TokenKind(StrEnum):
-    """What a token is for."""
-
-    API_KEY = "api_key"
-    PERSONAL_ACCESS_TOKEN = "personal_access_token"  # noqa: S105 - a name
-    CLIENT_SESSION = "client_session"
-
-
-NOT_FOR_CLIENT_SESSIONS = "A client session cannot be used for this route"
-
 _KIND_OF_PREFIX = {
     "": TokenKind.API_KEY,
     "at1": TokenKind.PERSONAL_ACCESS_TOKEN,
@@ -61,80 +52,6 @@ _NOT_FOUND = {
     TokenKind.PERSONAL_ACCESS_TOKEN: "Access token not found",
     TokenKind.CLIENT_SESSION: "Unauthorized (client session not found)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who a request speaks for.
-
-    Attributes:
-        workspace_id: The workspace that it is in.
-        user_identity_ids: The only user identities that it sees; ``None`` is all of the workspace.
-    """
-
-    workspace_id: str
-    user_identity_ids: frozenset[str] | None = None
-
-    def sees(self, user_identity_id: str) -> bool:
-        """Return whether a user identity is there for this caller."""
-        return self.user_identity_ids is None or user_identity_id in self.user_identity_ids
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who a good token speaks for.
-
-    Attributes:
-        kind: The token's kind.
-        token_id: The token's short, which is no secret.
-        workspace_ids: The workspaces that it may enter; one, but for a personal access token.
-        user_identity_ids: The user identities of a client session; empty for the other kinds.
-    """
-
-    kind: TokenKind
-    token_id: str
-    workspace_ids: tuple[str, ...]
-    user_identity_ids: tuple[str, ...] = ()
-
-    def to_context(self) -> dict[str, str]:
-        """Return it as an authorizer's context, whose values are flat strings."""
-        return {
-            "token_kind": self.kind,
-            "token_id": self.token_id,
-            "workspace_ids": ",".join(self.workspace_ids),
-            "user_identity_ids": ",".join(self.user_identity_ids),
-        }
-
-    @classmethod
-    def from_context(cls, context: Mapping[str, str]) -> "Principal":
-        """Read it from an authorizer's context."""
-        return cls(
-            TokenKind(context["token_kind"]),
-            context["token_id"],
-            _split(context["workspace_ids"]),
-            _split(context["user_identity_ids"]),
-        )
-
-    def enter(self, named_workspace_id: str | None) -> Caller:
-        """Return the caller in the workspace that a request is for.
-
-        Args:
-            named_workspace_id: The header ``seam-workspace``, which only a personal access token needs.
-
-        Raises:
-            Unauthorized: A personal access token names no workspace, or one that it may not enter.
-        """
-        if self.kind is TokenKind.PERSONAL_ACCESS_TOKEN:
-            if not named_workspace_id:
-                raise Unauthorized("An access token was used instead of an API key")
-            workspace_id = named_workspace_id.strip().lower()
-            if workspace_id not in self.workspace_ids:
-                raise Unauthorized("The access token may not enter this workspace")
-            return Caller(workspace_id)
-        (workspace_id,) = self.workspace_ids
-        if self.kind is TokenKind.CLIENT_SESSION:
-            return Caller(workspace_id, frozenset(self.user_identity_ids))
-        return Caller(workspace_id)
 
 
 def authenticate(table: Table, authorization: str, now: datetime) -> Principal:
@@ -166,7 +83,7 @@ def authenticate(table: Table, authorization: str, now: datetime) -> Principal:
         raise Unauthorized(f"{_NAME[kind]} has been revoked")
     if "expires_at" in record and str(record["expires_at"]) <= timestamp(now):
         raise Unauthorized(f"{_NAME[kind]} has expired")
-    return Principal(kind, short, _split(record["workspace_ids"]), _split(record["user_identity_ids"]))
+    return Principal(kind, short, split_ids(str(record["workspace_ids"])), split_ids(str(record["user_identity_ids"])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +162,7 @@ def store_token(table: Table, short: str, record: Item) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredToken:
+class StoredToken(NamedTuple):
     """A token as an operator sees it: all but its secret.
 
     Attributes:
@@ -279,8 +195,8 @@ def list_tokens(table: Table) -> list[StoredToken]:
         StoredToken(
             token_id=key.pk.removeprefix(token_key("").pk),
             kind=TokenKind(str(record["kind"])),
-            workspace_ids=_split(record["workspace_ids"]),
-            user_identity_ids=_split(record["user_identity_ids"]),
+            workspace_ids=split_ids(str(record["workspace_ids"])),
+            user_identity_ids=split_ids(str(record["user_identity_ids"])),
             name=str(record["name"]),
             created_at=str(record["created_at"]),
             expires_at=str(record["expires_at"]) if "expires_at" in record else None,
@@ -330,7 +246,3 @@ def _hash(secret: str) -> str:
 
 def _random(length: int) -> str:
     return "".join(secrets.choice(_BASE58) for _ in range(length))
-
-
-def _split(joined: Value) -> tuple[str, ...]:
-    return tuple(part for part in str(joined).split(",") if part)

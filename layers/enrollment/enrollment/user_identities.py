@@ -23,6 +23,7 @@ from enrollment.acs_users import (
     unlinked_match,
 )
 from enrollment.automations import delete_automation
+from enrollment.callers import Caller
 from enrollment.directory_model import (
     AcsUser,
     AddAcsUserRequest,
@@ -66,7 +67,6 @@ from enrollment.table import (
 )
 from enrollment.table import delete as delete_item
 from enrollment.timestamps import timestamp
-from enrollment.tokens import Caller
 
 _UNIQUE = ("user_identity_key", "email_address", "phone_number")
 _PROFILE = (*_UNIQUE, "full_name")

@@ -1,0 +1,94 @@
+"""Who a request speaks for, and how the authorizer tells it to the functions."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from enrollment.errors import Unauthorized
+
+NOT_FOR_CLIENT_SESSIONS = "A client session cannot be used for this route"
+
+
+class TokenKind(StrEnum):
+    """What a token is for."""
+
+    API_KEY = "api_key"
+    PERSONAL_ACCESS_TOKEN = "personal_access_token"  # noqa: S105 - a name
+    CLIENT_SESSION = "client_session"
+
+
+def split_ids(joined: str) -> tuple[str, ...]:
+    """Return ids that are written as one string, with commas: an authorizer's context has no lists."""
+    return tuple(part for part in joined.split(",") if part)
+
+
+class Caller(NamedTuple):
+    """Who a request speaks for.
+
+    Attributes:
+        workspace_id: The workspace that it is in.
+        user_identity_ids: The only user identities that it sees; ``None`` is all of the workspace.
+    """
+
+    workspace_id: str
+    user_identity_ids: frozenset[str] | None = None
+
+    def sees(self, user_identity_id: str) -> bool:
+        """Return whether a user identity is there for this caller."""
+        return self.user_identity_ids is None or user_identity_id in self.user_identity_ids
+
+
+class Principal(NamedTuple):
+    """Who a good token speaks for.
+
+    Attributes:
+        kind: The token's kind.
+        token_id: The token's short, which is no secret.
+        workspace_ids: The workspaces that it may enter; one, but for a personal access token.
+        user_identity_ids: The user identities of a client session; empty for the other kinds.
+    """
+
+    kind: TokenKind
+    token_id: str
+    workspace_ids: tuple[str, ...]
+    user_identity_ids: tuple[str, ...] = ()
+
+    def to_context(self) -> dict[str, str]:
+        """Return it as an authorizer's context, whose values are flat strings."""
+        return {
+            "token_kind": self.kind,
+            "token_id": self.token_id,
+            "workspace_ids": ",".join(self.workspace_ids),
+            "user_identity_ids": ",".join(self.user_identity_ids),
+        }
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, str]) -> "Principal":
+        """Read it from an authorizer's context."""
+        return cls(
+            TokenKind(context["token_kind"]),
+            context["token_id"],
+            split_ids(context["workspace_ids"]),
+            split_ids(context["user_identity_ids"]),
+        )
+
+    def enter(self, named_workspace_id: str | None) -> Caller:
+        """Return the caller in the workspace that a request is for.
+
+        Args:
+            named_workspace_id: The header ``seam-workspace``, which only a personal access token needs.
+
+        Raises:
+            Unauthorized: A personal access token names no workspace, or one that it may not enter.
+        """
+        if self.kind is TokenKind.PERSONAL_ACCESS_TOKEN:
+            if not named_workspace_id:
+                raise Unauthorized("An access token was used instead of an API key")
+            workspace_id = named_workspace_id.strip().lower()
+            if workspace_id not in self.workspace_ids:
+                raise Unauthorized("The access token may not enter this workspace")
+            return Caller(workspace_id)
+        (workspace_id,) = self.workspace_ids
+        if self.kind is TokenKind.CLIENT_SESSION:
+            return Caller(workspace_id, frozenset(self.user_identity_ids))
+        return Caller(workspace_id)
