@@ -90,10 +90,10 @@ reliability: .venv/dev.stamp .venv-mutation/stamp ## all experiments of docs/rel
 	$(BIN)/pytest -m "faults or hostile or races or soak" -n 0 -s -p no:logging $(ARGS) tests/reliability || failed=1; \
 	$(BIN)/pytest -n 0 tests/reliability/test_time.py || failed=1; \
 	$(MAKE) --no-print-directory test-mutation || failed=1; \
-	$(BIN)/python -m tests.reliability.figures --write; exit $$failed
+	$(BIN)/python -m tests.figures --write; exit $$failed
 
-figures: .venv/dev.stamp ## what the experiments' last runs have left, into docs/reliability.md
-	@$(BIN)/python -m tests.reliability.figures --write
+figures: .venv/dev.stamp ## what the experiments' last runs have left, into their documents in docs/
+	@$(BIN)/python -m tests.figures --write
 
 test-faults: .venv/dev.stamp ## every fault at every request to DynamoDB; needs a DynamoDB server, like test-races
 	@$(BIN)/pytest -m faults -n 0 $(ARGS) tests/reliability
@@ -105,7 +105,7 @@ burst: .venv/dev.stamp ## 10,000 launches in a minute, simulated with the code's
 	@$(BIN)/python -m tests.scale.burst
 
 scale: flat burst ## both, and their figures into docs/scale.md
-	@$(BIN)/python -m tests.reliability.figures scale --write >/dev/null
+	@$(BIN)/python -m tests.figures --write >/dev/null
 
 cost: .venv/dev.stamp ## renew docs/cost.md: what a million launches cost
 	@$(BIN)/python -m tests.scale.cost

@@ -4,10 +4,10 @@ import argparse
 import json
 import sys
 
-from tests.bench.contestants import FOLDER, lay_out
+from tests.bench import parts, report
+from tests.bench.contestants import EVENTS, FOLDER, lay_out
 from tests.bench.measurements import count_instructions, database, look_inside, take_turns
-from tests.bench.parts import bars, parts_of_start, write_svg
-from tests.bench.report import contestants_explained, figures, goals, table, to_json
+from tests.figures import record
 
 
 def main() -> None:
@@ -26,24 +26,32 @@ def main() -> None:
         look_inside(runtime, at, findings)
         if options.instructions:
             count_instructions(runtime, at, findings)
-        shares = {
-            contestant: parts_of_start(contestant, runtime, at)
+        charts = {
+            f"{contestant.event}, {contestant.name}": parts.parts_of_start(contestant, runtime, at)
             for contestant in contestants
             if contestant.name in {"shipped", "bare"}
         }
-    charts = {f"Start: {contestant.event}, {contestant.name}": parts for contestant, parts in shares.items()}
-    picture = write_svg(charts)
-    found = f"{json.dumps(to_json(findings, shares), indent=1)}\n"
+    records = report.figures(findings)
+    _keep(records, charts, f"medians of {options.rounds} starts, each with {options.requests} warm requests")
+    found = f"{json.dumps(report.to_json(records, charts), indent=1)}\n"
     (FOLDER / "bench.json").write_text(found)
+    picture = parts.write_svg(charts)
     if options.json:
         sys.stdout.write(found)
         return
-    records = figures(findings)
-    lines = [contestants_explained(), table(records), "", *(f"{bars(*chart)}\n" for chart in charts.items())]
-    lines += [
-        f"{'met   ' if goal['met'] else 'missed'}  {goal['goal']}: {goal['found']:.2f}" for goal in goals(records)
-    ]
+    lines = [report.contestants_explained(), report.table(records), ""]
+    lines += [f"Start: {parts.bars(title, shares)}\n" for title, shares in charts.items()]
+    for goal in report.goals(records):
+        lines.append(f"{'met   ' if goal['met'] else 'missed'}  {goal['goal']}: {goal['found']:.2f}")
     sys.stdout.write("\n".join([*lines, "", f"The bars are in {picture}", ""]))
+
+
+def _keep(records: list[report.Record], charts: dict[str, parts.Parts], measured: str) -> None:
+    """Leave the tables of docs/speed.md, where they are asked for."""
+    record("goals", "Goals", report.goals_as_rows(records))
+    for event in EVENTS:
+        record(event, f"{event.capitalize()}: {measured}", report.as_rows(records, event))
+    record("parts", "Parts of a start", parts.as_rows(charts))
 
 
 if __name__ == "__main__":

@@ -33,12 +33,14 @@ class Contestant:
         event: Which of ``EVENTS`` it is sent.
         task: The function's folder, which Lambda has as ``/var/task``.
         layers: Its layers' packages, which Lambda has as ``/opt/python``.
+        variables: Of its environment, what is not the same for all.
     """
 
     name: str
     event: str
     task: Path
     layers: Path
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 def lay_out() -> tuple[Path, list[Contestant]]:
@@ -59,12 +61,13 @@ def lay_out() -> tuple[Path, list[Contestant]]:
     _compile(sdk)
     usual = _folder("usual")
     _install(usual, _POWERTOOLS + _PYDANTIC + _SDK)
+    variables = (("PYDANTIC_DISABLE_PLUGINS", "__all__"),)  # as the template has it
     contestants = [
-        Contestant("shipped", "launch", BUILD / "EnrollmentAutomationsFunction", shipped),
+        Contestant("shipped", "launch", BUILD / "EnrollmentAutomationsFunction", shipped, variables),
         Contestant("empty", "launch", _baseline("empty"), _folder("nothing")),
         Contestant("bare", "launch", _baseline("bare"), sdk),
         Contestant("usual", "launch", _baseline("usual", compiled=False), usual),
-        Contestant("shipped", "authorizer", BUILD / "AuthorizerFunction", shipped),
+        Contestant("shipped", "authorizer", BUILD / "AuthorizerFunction", shipped, variables),
         Contestant("empty", "authorizer", _baseline("empty"), _folder("nothing")),
         Contestant("bare", "authorizer", _baseline("bare_authorizer"), sdk),
     ]

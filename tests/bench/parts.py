@@ -19,6 +19,7 @@ _RUNS = 5
 _LEAST_SHARE = 0.01
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| ( *)(\S+)$")
 _RUNTIME_CLIENT = "runtime client"
+_REST = "the rest"
 # Packages that are there for another one only.
 _BELONGS_TO = {
     "_pydantic_core": "pydantic",
@@ -54,7 +55,7 @@ def parts_of_start(contestant: Contestant, runtime: Path, at: Database) -> Parts
     medians = {part: median(run.get(part, 0.0) for run in runs) for part in runs[-1]}
     shares = {part: milliseconds / sum(medians.values()) for part, milliseconds in medians.items()}
     shown = {part: share for part, share in shares.items() if share >= _LEAST_SHARE}
-    return {**shown, "the rest": 1 - sum(shown.values())}
+    return {**shown, _REST: 1 - sum(shown.values())}
 
 
 def _one_start(contestant: Contestant, runtime: Path, at: Database) -> Parts:
@@ -97,6 +98,15 @@ def bars(title: str, parts: Parts, width: int = 60) -> str:
     """Return a bar chart for the terminal."""
     lines = [f"  {part:<24} {share:4.0%}  {'█' * round(share * width)}" for part, share in parts.items()]
     return "\n".join([title, *lines])
+
+
+def as_rows(charts: dict[str, Parts]) -> list[dict[str, str]]:
+    """Return the shares as rows of a document's table, those of one chart beside those of the others."""
+    parts = dict.fromkeys(part for shares in charts.values() for part in shares if part != _REST)
+    return [
+        {"part": part} | {title: f"{shares[part]:.0%}" if part in shares else "" for title, shares in charts.items()}
+        for part in [*parts, _REST]
+    ]
 
 
 def write_svg(charts: dict[str, Parts]) -> Path:

@@ -1,11 +1,10 @@
 """The figures as a table, with the ratios that the goals are about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from tests.bench.contestants import Contestant
 from tests.bench.measurements import Findings, Found
 
 # Row → its unit, and a contestant's values: as many for each, which belong together.
@@ -29,6 +28,8 @@ _ROWS: dict[str, tuple[str, Callable[[Found], list[float]]]] = {
     ),
 }
 _MOST_OWN_MILLISECONDS = 0.3
+
+type Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ _GOALS = (
 )
 
 
-def figures(findings: Findings) -> list[dict[str, Any]]:
+def figures(findings: Findings) -> list[Record]:
     """Return a record for each row of each function: the contestants' medians, and the shipped one's ratios to others.
 
     A ratio is the median of the ratios of neighbours: of one round, or of one turn of warm requests.
@@ -88,7 +89,7 @@ def figures(findings: Findings) -> list[dict[str, Any]]:
     return records
 
 
-def goals(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def goals(records: list[Record]) -> list[Record]:
     """Return a record for each goal: what it is, what was found, and whether it is met."""
     found = {(record["function"], record["row"]): record for record in records}
     outcome = []
@@ -101,7 +102,7 @@ def goals(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return outcome
 
 
-def table(records: list[dict[str, Any]]) -> str:
+def table(records: list[Record]) -> str:
     """Return the records as text."""
     lines: list[str] = []
     function = None
@@ -121,6 +122,29 @@ def table(records: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def goals_as_rows(records: list[Record]) -> list[dict[str, str]]:
+    """Return the goals as rows of a document's table."""
+    return [
+        {"goal": goal["goal"], "found": f"{goal['found']:.2f}", "is": "met" if goal["met"] else "**missed**"}
+        for goal in goals(records)
+    ]
+
+
+def as_rows(records: list[Record], function: str) -> list[dict[str, str]]:
+    """Return a function's records as rows of a document's table."""
+    return [
+        {"": f"{record['row']}{', ' + record['unit'] if record['unit'] else ''}"}
+        | {name: _short(value) for name, value in record["medians"].items()}
+        | {
+            f"shipped : {name}": f"{record['ratios'][name]:.2f}" if name in record["ratios"] else ""
+            for name in record["medians"]
+            if name != "shipped"
+        }
+        for record in records
+        if record["function"] == function
+    ]
+
+
 def _short(value: float) -> str:
     if value >= 100 or value == int(value):
         return f"{value:.0f}"
@@ -136,8 +160,6 @@ def contestants_explained() -> str:
     )
 
 
-def to_json(findings: Findings, shares: dict[Contestant, dict[str, float]]) -> dict[str, Any]:
+def to_json(records: list[Record], charts: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """Return everything that was found."""
-    records = figures(findings)
-    starts = {f"{contestant.event}, {contestant.name}": parts for contestant, parts in shares.items()}
-    return {"figures": records, "goals": goals(records), "parts_of_start": starts}
+    return {"figures": records, "goals": goals(records), "parts_of_start": charts}

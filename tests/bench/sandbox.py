@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -107,7 +107,6 @@ class Sandbox:
         dynamodb_port: Of the database.
         command: What runs instead of Python, with Python's options.
         handler: The handler, as the runtime client is told it.
-        variables: More of the environment.
 
     Attributes:
         start_milliseconds: From the process's start until it asks for its first event.
@@ -122,7 +121,6 @@ class Sandbox:
         *,
         command: Sequence[str] = (),
         handler: str = "app.lambda_handler",
-        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._api = _RuntimeApi()
         Thread(target=self._api.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -155,7 +153,7 @@ class Sandbox:
             "PYTHONPATH": f"{contestant.layers}:{runtime}",
             "TABLE_NAME": "table",
             "_HANDLER": handler,
-            **(variables or {}),
+            **dict(contestant.variables),
         }
         # Not the environment's Python, which has packages of its own.
         python = str(Path(sys.base_prefix) / "bin/python3.13")

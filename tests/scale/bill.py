@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from enrollment.automations import KNOWN_ITEMS_SECONDS
+from enrollment.callers import Caller
 from enrollment.table import Table, create_client
-from enrollment.tokens import Caller
 from enrollments.local.stack import open_stack
 from enrollments.local.template import Resource, load_template
 from tests.conftest import create_table, put_all

@@ -13,8 +13,8 @@ from moto import mock_aws
 from enrollment.table import create_client
 from enrollments.local.functions import environment
 from enrollments.local.quick_transactions import quick_transactions
+from tests import figures
 from tests.conftest import create_table
-from tests.reliability import figures
 from tests.scale.simulation import Burst, Limits, Outcome, limits_of, simulate
 from tests.scale.workload import Workload, captured_workload
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from enrollment.automations import KNOWN_ITEMS_SECONDS
-from tests.reliability.figures import rows_as_markdown
+from tests.figures import rows_as_markdown
 from tests.scale.bill import (
     BURST,
     DURATIONS,
@@ -149,7 +149,7 @@ def measured_durations(measured: Mapping[str, Any]) -> dict[str, Any]:
     return {"source": "what `make bench` has measured"} | {
         function: {
             "start_ms": round(found[function, "start"], 1),
-            "warm_ms": round(found[function, "warm request, median"], 2),
+            "warm_ms": round(found[function, "CPU of a warm request"], 2),
         }
         for function in FUNCTIONS
     }

@@ -52,9 +52,9 @@ def test_durations_are_those_of_what_is_shipped() -> None:
         {"function": function, "row": row, "unit": "ms", "medians": {"shipped": shipped, "bare": 9}, "ratios": {}}
         for function, row, shipped in [
             ("launch", "start", 300.04),
-            ("launch", "warm request, median", 1.234),
+            ("launch", "CPU of a warm request", 1.234),
             ("authorizer", "start", 200),
-            ("authorizer", "warm request, median", 0.5),
+            ("authorizer", "CPU of a warm request", 0.5),
         ]
     ]
 

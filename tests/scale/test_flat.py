@@ -18,14 +18,14 @@ import pytest
 from botocore.config import Config
 
 from enrollment import automations
+from enrollment.callers import Caller
 from enrollment.model import GetRequest, LaunchRequest
 from enrollment.table import Table, create_client
-from enrollment.tokens import Caller
 from enrollments.local.functions import environment
 from enrollments.local.stack import lambda_environment
+from tests import figures
 from tests.conftest import create_table
 from tests.integration.conftest import Directory
-from tests.reliability import figures
 from tests.scale.capture import Request, captured, units_of
 from tests.scale.people import MANAGER_ID, POOL_ID, WORKSPACE_ID, load, made_up_id
 
