@@ -4,15 +4,17 @@ import threading
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from enrollment.callers import TokenKind
 from enrollment.timestamps import timestamp
+from enrollment.tokens import NewToken, create_token
 from enrollment.user_identities import stored_user_identity
 from tests.acceptance.conftest import Service, serve_stack
-from tests.conftest import PROJECT, put_all
+from tests.conftest import PROJECT, Workspace, put_all
 
 if TYPE_CHECKING:
     from enrollment.table import Item, Key
@@ -20,14 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Crowd:
-    """User identities in a service of their own, some of which come and go.
+    """User identities in a workspace of their own, some of which come and go.
 
     Attributes:
-        service: Where they are.
+        demo: The service that they are in, with its demo workspaces.
+        service: The same, with theirs.
         ids: Those that stay.
         passing: Others, the next to go first.
     """
 
+    demo: Service
     service: Service
     ids: list[str]
     passing: deque[str]
@@ -61,8 +65,13 @@ class Crowd:
 
 @contextmanager
 def crowd(number: int) -> Iterator[Crowd]:
-    """Serve as many user identities, and stop when the context ends."""
-    with serve_stack(PROJECT) as service:
+    """Serve as many user identities in a workspace of their own, and stop when the context ends."""
+    with serve_stack(PROJECT) as demo:
+        # All stacks in memory that are open at once have one table.
+        workspace = Workspace(demo.workspace.table, str(uuid4()))
+        key = create_token(workspace.table, NewToken(TokenKind.API_KEY, [workspace.workspace_id]))
+        own = {"SEAM_API_KEY": key, "SEAM_WORKSPACE_ID": workspace.workspace_id}
+        service = replace(demo, variables={**demo.variables, **own}, workspace=workspace)
         begin = datetime(2026, 1, 1, tzinfo=UTC)
         items: dict[Key, Item] = {}
         ids = [str(uuid4()) for _ in range(number)]
@@ -74,7 +83,7 @@ def crowd(number: int) -> Iterator[Crowd]:
         put_all(service.workspace.table, items)
         # One in fifty, evenly among the others.
         passing = deque(ids[::50])
-        yield Crowd(service, [identity_id for identity_id in ids if identity_id not in set(passing)], passing)
+        yield Crowd(demo, service, [identity_id for identity_id in ids if identity_id not in set(passing)], passing)
 
 
 def occurrences(records: list[dict[str, Any]], ids: list[str]) -> tuple[set[int], int]:

@@ -36,6 +36,11 @@ def service(hundreds: Crowd) -> Service:
 
 
 @pytest.fixture
+def demo(hundreds: Crowd) -> Service:
+    return hundreds.demo
+
+
+@pytest.fixture
 def cursor(service: Service) -> str:
     """The cursor of the first page of all user identities."""
     return next_cursor(service, IDENTITIES, {"limit": 5})
@@ -95,21 +100,21 @@ def test_a_cursor_with_anything_behind_it_is_invalid(service: Service, cursor: s
     assert refused(service.post(IDENTITIES, {"limit": 5, "page_cursor": more}))
 
 
-def test_a_cursor_is_good_in_its_workspace_only(service: Service, cursor: str) -> None:
-    body = {"limit": 5, "page_cursor": cursor}
-    person = service["SEAM_PERSONAL_ACCESS_TOKEN"]
-    there = {"headers": {"seam-workspace": service["OTHER_SEAM_WORKSPACE_ID"]}}
-    here = {"headers": {"seam-workspace": service["SEAM_WORKSPACE_ID"]}}
+def test_a_cursor_is_good_in_its_workspace_only(demo: Service) -> None:
+    body = {"page_cursor": next_cursor(demo, IDENTITIES, {"limit": 1})}
+    person = demo["SEAM_PERSONAL_ACCESS_TOKEN"]
+    there = {"headers": {"seam-workspace": demo["OTHER_SEAM_WORKSPACE_ID"]}}
+    here = {"headers": {"seam-workspace": demo["SEAM_WORKSPACE_ID"]}}
 
-    assert refused(service.post(IDENTITIES, body, token=service["OTHER_SEAM_API_KEY"]))
-    assert refused(service.post(IDENTITIES, body, token=person, **there))
-    assert service.post(IDENTITIES, body, token=person, **here).status_code == 200
+    assert refused(demo.post(IDENTITIES, body, token=demo["OTHER_SEAM_API_KEY"]))
+    assert refused(demo.post(IDENTITIES, body, token=person, **there))
+    assert demo.post(IDENTITIES, body, token=person, **here).status_code == 200
 
 
-def test_a_cursor_of_the_workspace_is_not_for_a_client_session(service: Service, cursor: str) -> None:
-    token = service["SEAM_CLIENT_SESSION_TOKEN"]
+def test_a_cursor_of_the_workspace_is_not_for_a_client_session(demo: Service) -> None:
+    body = {"page_cursor": next_cursor(demo, IDENTITIES, {"limit": 1})}
 
-    assert refused(service.post(IDENTITIES, {"limit": 5, "page_cursor": cursor}, token=token))
+    assert refused(demo.post(IDENTITIES, body, token=demo["SEAM_CLIENT_SESSION_TOKEN"]))
 
 
 @pytest.mark.parametrize(
@@ -178,15 +183,15 @@ def test_the_last_page_says_so(service: Service) -> None:
     assert answer["pagination"] == {"has_next_page": False, "next_page_cursor": None, "next_page_url": None}
 
 
-def test_a_client_session_pages_its_own_list(service: Service) -> None:
-    token = {"token": service["SEAM_CLIENT_SESSION_TOKEN"]}
-    system_id = service.workspace.acs_system()
-    body = {"acs_user_id": service.workspace.acs_user(system_id), "user_identity_id": service["USER_IDENTITY_ID"]}
-    assert service.post("/user_identities/add_acs_user", body).status_code == 200
-    cursor = next_cursor(service, ACS_USERS, {"limit": 1}, **token)
+def test_a_client_session_pages_its_own_list(demo: Service) -> None:
+    token = {"token": demo["SEAM_CLIENT_SESSION_TOKEN"]}
+    system_id = demo.workspace.acs_system()
+    body = {"acs_user_id": demo.workspace.acs_user(system_id), "user_identity_id": demo["USER_IDENTITY_ID"]}
+    assert demo.post("/user_identities/add_acs_user", body).status_code == 200
+    cursor = next_cursor(demo, ACS_USERS, {"limit": 1}, **token)
 
-    page = service.post(ACS_USERS, {"limit": 1, "page_cursor": cursor}, **token).json()
+    page = demo.post(ACS_USERS, {"limit": 1, "page_cursor": cursor}, **token).json()
 
     assert len(page["acs_users"]) == 1
     assert page["pagination"]["has_next_page"] is False
-    assert refused(service.post(ACS_USERS, {"limit": 1, "page_cursor": cursor}))
+    assert refused(demo.post(ACS_USERS, {"limit": 1, "page_cursor": cursor}))
