@@ -7,6 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from enrollment.callers import TokenKind
+from enrollment.tokens import NewToken, create_token
 from tests.acceptance.conftest import Service
 from tests.acceptance.crowd import Crowd, crowd, occurrences
 from tests.acceptance.sdk import SEAM_1, Sdk, installed, javascript, param, python
@@ -183,15 +185,18 @@ def test_the_last_page_says_so(service: Service) -> None:
     assert answer["pagination"] == {"has_next_page": False, "next_page_cursor": None, "next_page_url": None}
 
 
-def test_a_client_session_pages_its_own_list(demo: Service) -> None:
-    token = {"token": demo["SEAM_CLIENT_SESSION_TOKEN"]}
-    system_id = demo.workspace.acs_system()
-    body = {"acs_user_id": demo.workspace.acs_user(system_id), "user_identity_id": demo["USER_IDENTITY_ID"]}
-    assert demo.post("/user_identities/add_acs_user", body).status_code == 200
-    cursor = next_cursor(demo, ACS_USERS, {"limit": 1}, **token)
+def test_a_client_session_pages_its_own_list(service: Service) -> None:
+    workspace = service.workspace
+    identity_id = workspace.user_identity()
+    for _ in range(2):
+        body = {"acs_user_id": workspace.acs_user(workspace.acs_system()), "user_identity_id": identity_id}
+        assert service.post("/user_identities/add_acs_user", body).status_code == 200
+    session = NewToken(TokenKind.CLIENT_SESSION, [workspace.workspace_id], [identity_id])
+    token = {"token": create_token(workspace.table, session)}
+    cursor = next_cursor(service, ACS_USERS, {"limit": 1}, **token)
 
-    page = demo.post(ACS_USERS, {"limit": 1, "page_cursor": cursor}, **token).json()
+    page = service.post(ACS_USERS, {"limit": 1, "page_cursor": cursor}, **token).json()
 
     assert len(page["acs_users"]) == 1
     assert page["pagination"]["has_next_page"] is False
-    assert refused(demo.post(ACS_USERS, {"limit": 1, "page_cursor": cursor}))
+    assert refused(service.post(ACS_USERS, {"limit": 1, "page_cursor": cursor}))
