@@ -25,8 +25,16 @@ OPERATIONS = {
 NEW = {"/acs/users/create", "/user_identities/create", "/user_identities/enrollment_automations/launch"}
 
 
+# All stacks in memory that are open at once have one table, which examples are read from.
+@pytest.mark.usefixtures("stack")
 def test_the_document_is_what_the_code_says() -> None:
-    assert api_document(PROJECT) == DOCUMENT
+    made = api_document(PROJECT)
+
+    # Path by path, so that what differs can be read.
+    assert made["paths"].keys() == DOCUMENT["paths"].keys()
+    for path, operations in made["paths"].items():
+        assert json.dumps(operations, indent=1) == json.dumps(DOCUMENT["paths"][path], indent=1)
+    assert made == DOCUMENT
 
 
 def resolved(part: Json) -> Json:
