@@ -227,8 +227,6 @@ def _automation_key_of(workspace_id: str, by_id: Item) -> Key:
 
 def _look_up(table: Table, known: KnownItems, workspace_id: str, request: LaunchRequest) -> tuple[Item, str | None]:
     """Require credential manager and pool; for an ACS user to choose, return the user identity and the one it has."""
-    identity_key = user_identity_key(workspace_id, request.user_identity_id)
-    link_key = acs_user_link_key(workspace_id, request.user_identity_id, request.credential_manager_acs_system_id)
     system_key = acs_system_key(workspace_id, request.credential_manager_acs_system_id)
     pool_key = None
     if request.acs_credential_pool_id:
@@ -238,6 +236,8 @@ def _look_up(table: Table, known: KnownItems, workspace_id: str, request: Launch
     is_known = _refusal(found, system_key, pool_key) is None
     if is_known and not request.create_credential_manager_user:
         return {}, None
+    identity_key = user_identity_key(workspace_id, request.user_identity_id)
+    link_key = acs_user_link_key(workspace_id, request.user_identity_id, request.credential_manager_acs_system_id)
     # The identity comes along in the same request, so that it is the first to be missed, whatever was known.
     keys = [identity_key] if is_known else [identity_key, system_key, *([pool_key] if pool_key else [])]
     read = table.batch_get([*keys, link_key] if request.create_credential_manager_user else keys)

@@ -19,7 +19,7 @@ class TokenKind(StrEnum):
 
 def split_ids(joined: str) -> tuple[str, ...]:
     """Return ids that are written as one string, with commas: an authorizer's context has no lists."""
-    return tuple(part for part in joined.split(",") if part)
+    return tuple(filter(None, joined.split(",")))
 
 
 class Caller(NamedTuple):

@@ -6,8 +6,6 @@ and says so.  Outside an invocation nothing is late.
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 # For what comes after the last request: the answer and its log lines, on a slow processor.
@@ -16,18 +14,21 @@ _RESERVE_SECONDS = 0.25
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
-@contextmanager
-def ending_before(remaining_milliseconds: float) -> Iterator[None]:
-    """Bound what is done in the context.
+class ending_before:  # noqa: N801 - a context manager, as cheap as they are: every request is in one
+    """Bounds what is done in the context.
 
     Args:
         remaining_milliseconds: The invocation's, as Lambda's context tells it.
     """
-    token = _deadline.set(time.monotonic() + remaining_milliseconds / 1000 - _RESERVE_SECONDS)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
+
+    def __init__(self, remaining_milliseconds: float) -> None:
+        self._ends = time.monotonic() + remaining_milliseconds / 1000 - _RESERVE_SECONDS
+
+    def __enter__(self) -> None:
+        self._token = _deadline.set(self._ends)
+
+    def __exit__(self, *_: object) -> None:
+        _deadline.reset(self._token)
 
 
 def seconds_left() -> float:

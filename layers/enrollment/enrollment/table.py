@@ -10,7 +10,6 @@ list's order.  An entry holds nothing but its key, so it is written once and nev
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import batched
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -389,7 +388,7 @@ class Table:
 
     def get(self, key: Key) -> Item | None:
         """Return an item, strongly consistent."""
-        with _reachable():
+        with _reachable:
             answer = self._client.get_item(TableName=self._name, Key=_marshal(key._asdict()), ConsistentRead=True)
         item = answer.get("Item")
         return None if item is None else _unmarshal(item)
@@ -436,7 +435,7 @@ class Table:
         if after is not None:
             request["ExclusiveStartKey"] = _marshal(Key(pk, after)._asdict())
         while True:
-            with _reachable():
+            with _reachable:
                 answer = self._client.query(**request)
             yield from map(_unmarshal, answer["Items"])
             if "LastEvaluatedKey" not in answer:
@@ -459,7 +458,7 @@ class Table:
         found: dict[Key, Item] = {}
         wanted: Sequence[Mapping[str, Any]] = [_marshal(key._asdict()) for key in keys]
         for _ in self._attempts():
-            with _reachable():
+            with _reachable:
                 answer = self._client.batch_get_item(
                     RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}}
                 )
@@ -489,7 +488,7 @@ class Table:
         ]
         for _ in self._attempts():
             try:
-                with _reachable():
+                with _reachable:
                     self._client.transact_write_items(TransactItems=cast("Any", request))
             except self._client.exceptions.TransactionCanceledException as cancelled:
                 reasons = cancelled.response["CancellationReasons"]
@@ -518,18 +517,23 @@ class Table:
             yield
 
 
-@contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        response = cast("dict[str, Any]", error.response)
-        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if response["Error"].get("Code") in _PASSING or status >= 500:  # noqa: PLR2004
+class _Reachable:
+    """Raises ``ServiceUnavailable`` instead of what says that the database is not there."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ClientError):
+            response = cast("dict[str, Any]", error.response)
+            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if response["Error"].get("Code") in _PASSING or status >= 500:  # noqa: PLR2004
+                raise ServiceUnavailable from error
+        elif isinstance(error, _NO_ANSWER):
             raise ServiceUnavailable from error
-        raise
-    except _NO_ANSWER as error:
-        raise ServiceUnavailable from error
+
+
+_reachable = _Reachable()
 
 
 def _with_key(key: Key, item: Item) -> Item:
