@@ -1,6 +1,6 @@
 import pytest
 
-from enrollment.settings import Settings
+from enrollment.settings import Settings, client_options
 
 
 def test_without_origins_there_are_none() -> None:
@@ -18,3 +18,28 @@ def test_origins_are_separated_by_commas() -> None:
 def test_a_function_without_a_table_does_not_start() -> None:
     with pytest.raises(KeyError, match="TABLE_NAME"):
         Settings.from_environment({})
+
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}
+
+
+def test_the_environments_credentials_and_no_proxy_are_the_clients() -> None:
+    assert client_options(CREDENTIALS) == {
+        "config": {"proxies": {}},
+        "aws_access_key_id": "key",
+        "aws_secret_access_key": "secret",
+        "aws_session_token": "token",
+    }
+
+
+@pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_botocore_looks_for_credentials_that_are_not_complete(missing: str, empty: bool) -> None:  # noqa: FBT001
+    environment = {name: value for name, value in CREDENTIALS.items() if name != missing}
+
+    assert client_options(environment | ({missing: ""} if empty else {})) == {"config": {"proxies": {}}}
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "no_proxy"])
+def test_botocore_looks_for_a_proxy_where_there_may_be_one(name: str) -> None:
+    assert client_options({name: "http://proxy.example.com"}) == {"config": {}}

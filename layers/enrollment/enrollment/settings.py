@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Settings(NamedTuple):
@@ -28,3 +28,22 @@ class Settings(NamedTuple):
             table_name=environment["TABLE_NAME"],
             cors_origins=tuple(origin.strip() for origin in origins if origin.strip()),
         )
+
+
+def client_options(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return what the environment says that botocore would look for in many other places, too.
+
+    Those are a fiftieth of a start: it prepares to ask each for credentials, and urllib for a proxy.  A function that
+    Lambda starts from a snapshot has no credentials in its environment, and botocore finds them.
+
+    Returns:
+        Arguments of ``create_client``; ``config`` are those of a ``Config``.
+    """
+    options: dict[str, Any] = {"config": {}}
+    if environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
+        options["aws_access_key_id"] = environment["AWS_ACCESS_KEY_ID"]
+        options["aws_secret_access_key"] = environment["AWS_SECRET_ACCESS_KEY"]
+        options["aws_session_token"] = environment.get("AWS_SESSION_TOKEN")
+    if not any(name.lower().endswith("_proxy") for name in environment):
+        options["config"] = {"proxies": {}}
+    return options

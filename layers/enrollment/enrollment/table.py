@@ -27,6 +27,7 @@ from botocore.parsers import ResponseParserError
 
 from enrollment.deadline import seconds_left
 from enrollment.errors import ServiceUnavailable
+from enrollment.settings import client_options
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -354,7 +355,9 @@ def create_client() -> "DynamoDBClient":
     A botocore session starts faster than ``boto3.client``, which imports S3 transfers too.
     """
     session = botocore.session.get_session()
-    client = cast("DynamoDBClient", session.create_client("dynamodb", config=CLIENT_CONFIG))
+    options = client_options()
+    config = CLIENT_CONFIG.merge(Config(**options.pop("config")))
+    client = cast("DynamoDBClient", session.create_client("dynamodb", config=config, **options))
     client.meta.events.register_first("before-send.dynamodb", _send_in_time)
     return client
 
