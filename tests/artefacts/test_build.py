@@ -1,5 +1,6 @@
 """What ``sam build`` makes is what Lambda can start from, and nothing else."""
 
+import importlib
 import json
 import marshal
 import os
@@ -10,7 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 
@@ -26,6 +28,20 @@ pytestmark = pytest.mark.artefacts
 MAGIC_NUMBER_OF_3_13 = (3571).to_bytes(2, "little") + b"\r\n"
 UNCHECKED_HASH = (0b01).to_bytes(4, "little")  # PEP 552
 LARGEST_FUNCTION_BYTES = 250 * 2**20  # with its layers, unzipped: a quota of Lambda
+# For documentation, plugins, HTTP/2, email addresses, other credentials, proxies, other types.
+NOT_NEEDED = {
+    *("botocore.docs.bcdoc", "botocore.docs.service", "html.parser", "importlib.metadata"),
+    *("botocore.discovery", "botocore.retries", "calendar", "configparser", "dateutil"),
+    *("fractions", "mimetypes", "shlex", "tempfile", "urllib.request", "zoneinfo"),
+}
+COUNT_PATTERNS = """
+import re._parser, runpy, sys
+parse, parsed = re._parser.parse, []
+re._parser.parse = lambda *text: parsed.append(text) or parse(*text)
+sys.argv[:] = sys.argv[1:]
+runpy.run_path(sys.argv[0])
+print(len(parsed))
+"""
 START = Path(__file__).with_name("start.py")
 
 
@@ -123,6 +139,28 @@ def test_what_was_changed_in_a_package_says_so(build: Path, project: Path) -> No
 
     assert {"urllib3/http2/__init__.py", "pydantic_core/core_schema.py"} < told
     assert [path for path in told if path not in makefile] == []
+
+
+def test_patterns_of_the_layer_are_what_python_compiles(build: Path) -> None:
+    told: dict[str, Any] = {}
+    exec((build / "DependenciesLayer/python/compiled_patterns.py").read_text(), told)  # noqa: S102 - we have built it
+    calls: list[tuple[Any, ...]] = []
+    compiler = cast("Any", importlib.import_module("re._compiler"))
+
+    with patch.object(compiler._sre, "compile", lambda *call: calls.append(call)):
+        for pattern, flags in told["CALLS"]:
+            compiler.compile(pattern, flags)
+
+    assert len(calls) > 50
+    assert [call[1:] for call in calls] == list(told["CALLS"].values())
+    assert told["ENGINE"] == (compiler._sre.MAGIC, compiler._sre.CODESIZE)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_compiles_few_patterns_at_its_start(read_only: Path, variables: dict[str, str], name: str) -> None:
+    finished = start(read_only, variables, name, options=("-c", COUNT_PATTERNS))
+
+    assert int(finished.stdout) < 30  # of more than 100
 
 
 def test_compiled_code_is_there_for_both_processors(build: Path) -> None:
@@ -231,14 +269,14 @@ def test_a_function_starts_and_answers_without_compiling_anything(
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_loads_nothing_for_documentation_plugins_http_2_or_email_addresses(
+def test_a_function_loads_nothing_for_what_it_does_not_do(
     read_only: Path, variables: dict[str, str], tmp_path: Path, name: str
 ) -> None:
     finished = start(read_only, variables, name, event_for(name, tmp_path), options=("-X", "importtime"))
 
     loaded = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
     assert "enrollment.table" in loaded
-    assert loaded & {"botocore.docs.service", "botocore.docs.bcdoc", "html.parser", "importlib.metadata"} == set()
+    assert loaded & NOT_NEEDED == set()
 
 
 def test_a_module_without_bytecode_is_noticed(build: Path, variables: dict[str, str], tmp_path: Path) -> None:

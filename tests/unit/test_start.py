@@ -21,7 +21,7 @@ EVERYWHERE = {
     "typing_extensions",
     *(
         f"enrollment.{module}"
-        for module in ("callers", "deadline", "errors", "log", "settings", "start", "table", "timestamps")
+        for module in ("callers", "deadline", "errors", "log", "patterns", "settings", "start", "table", "timestamps")
     ),
     "app",
 }
@@ -49,7 +49,7 @@ modules, collections = set(sys.modules), sum(generation["collections"] for gener
 import app
 collections = sum(generation["collections"] for generation in gc.get_stats()) - collections
 told = {"modules": sorted(set(sys.modules) - modules), "collections": collections}
-print(json.dumps({**told, "frozen": gc.get_freeze_count(), "enabled": gc.isenabled()}))
+print(json.dumps({**told, "frozen": gc.get_freeze_count(), "enabled": gc.isenabled(), "path": sys.path}))
 """
 
 
@@ -104,6 +104,17 @@ def test_the_collector_waits_until_a_function_is_ready_and_then_looks_at_what_is
     assert start["collections"] <= 1  # the one that comes as soon as it may, and finds nothing
     assert start["frozen"] > 50_000
     assert start["enabled"]
+
+
+def test_pythons_own_modules_are_looked_for_where_they_are(project: Path, function: str, start: dict[str, Any]) -> None:
+    standard = get_path("stdlib")
+
+    first, second, *others = start["path"]
+
+    assert {first, second} == {standard, f"{standard}/lib-dynload"}
+    # The others stay in their order: a function's own modules go before a layer's.
+    assert others.index(str(project / "functions" / function)) < others.index(str(project / "layers/enrollment"))
+    assert others.index(str(project / "layers/enrollment")) < others.index(get_path("purelib"))
 
 
 def test_every_function_has_a_budget(project: Path) -> None:

@@ -1,0 +1,57 @@
+"""Compile the regular expressions of packages ahead: Python has them as text, and compiles them in each process.
+
+usage: compile_patterns.py SITE MODULE...
+
+Imports the modules from the folder SITE, and writes there, as ``compiled_patterns.py``, what ``re`` makes of their
+patterns.  ``enrollment.patterns`` reads it.
+"""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+type Call = tuple[Any, ...]
+
+
+def calls_while_importing(modules: list[str]) -> dict[tuple[str, int], Call]:
+    """Import modules; return for each pattern and its flags how ``re`` calls its engine, without the pattern."""
+    # What ``re`` is made of has no names for others.
+    compiler = cast("Any", importlib.import_module("re._compiler"))
+    engine = cast("Any", importlib.import_module("_sre"))
+    compile_text, compile_code = compiler.compile, engine.compile
+    calls: dict[tuple[str, int], Call] = {}
+    called: list[Call] = []
+
+    def note_code(*arguments: Any) -> Any:
+        called.append(arguments[1:])
+        return compile_code(*arguments)
+
+    def note_text(pattern: Any, flags: int = 0) -> Any:
+        compiled = compile_text(pattern, flags)
+        if isinstance(pattern, str):
+            # Some integers are constants that know their names.
+            all_flags, code, groups, numbers, names = called[-1]
+            calls[pattern, int(flags)] = (int(all_flags), [int(word) for word in code], groups, dict(numbers), names)
+        return compiled
+
+    compiler.compile, engine.compile = note_text, note_code
+    re.purge()
+    for module in modules:
+        importlib.import_module(module)
+    compiler.compile, engine.compile = compile_text, compile_code
+    return calls
+
+
+site, *modules = sys.argv[1:]
+sys.path.insert(0, site)
+sys.dont_write_bytecode = True
+calls = calls_while_importing(modules)
+lines = "".join(f"    {key}: {call},\n" for key, call in sorted(calls.items()))
+engine = cast("Any", importlib.import_module("_sre"))
+Path(site, "compiled_patterns.py").write_text(f"""# What Python's re makes of patterns, by pattern and flags.
+ENGINE = {engine.MAGIC, engine.CODESIZE}
+CALLS = {{
+{lines}}}
+""")
