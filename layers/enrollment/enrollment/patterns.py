@@ -1,9 +1,9 @@
 """Regular expressions of third-party modules, as the layer's build has compiled them.
 
 Python has them as text and compiles them whenever it imports a module that has some: a twentieth of a start, two
-fifths of it for what an IPv6 address looks like.  ``re`` cannot keep what it has compiled, so while modules are imported what it
-calls inside is replaced.  Its engine checks the code that it is given; where it is another engine than the build's, and
-where nothing is built, everything is as ever.
+fifths of it for what an IPv6 address looks like.  ``re`` cannot keep what it has compiled, so while modules are
+imported what it calls inside is replaced.  Its engine checks the code that it is given; where it is another engine than
+the build's, and where nothing is built, everything is as ever.
 """
 
 import importlib

@@ -6,8 +6,8 @@ the start.
 Most of what is imported is Python's, and Lambda has Python's folder behind those of the function and its layers.
 
 CPython keeps the frames of Python's functions in chunks of 16 KiB, and maps and unmaps the next one at each call beyond
-the edge.  Imports nest dozens deep, and urllib3 compiles regular expressions where botocore's are deepest: thousands of
-calls, an eighth of a start, if the edge happens to be there.  So what is deep is imported first, from up here.
+the edge.  Imports nest dozens deep, and where an edge happens to be where thousands of calls are, a start takes a
+twentieth longer, or an eighth where patterns are compiled.  So what is deep is imported first, from up here.
 """
 
 import gc
