@@ -20,16 +20,13 @@ def test_a_function_without_a_table_does_not_start() -> None:
         Settings.from_environment({})
 
 
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}
+CREDENTIALS = {name: name.title() for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
 
 
 def test_the_environments_credentials_and_no_proxy_are_the_clients() -> None:
-    assert client_options(CREDENTIALS) == {
-        "config": {"proxies": {}},
-        "aws_access_key_id": "key",
-        "aws_secret_access_key": "secret",
-        "aws_session_token": "token",
-    }
+    expected = {name.lower(): value for name, value in CREDENTIALS.items()}
+
+    assert client_options(CREDENTIALS) == {"config": {"proxies": {}}, **expected}
 
 
 @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
