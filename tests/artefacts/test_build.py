@@ -9,7 +9,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from types import CodeType
 from typing import Any, cast
 from unittest.mock import patch
@@ -277,6 +281,35 @@ def test_a_function_loads_nothing_for_what_it_does_not_do(
     loaded = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
     assert "enrollment.table" in loaded
     assert loaded & NOT_NEEDED == set()
+
+
+def test_a_function_from_a_snapshot_asks_for_its_credentials(
+    read_only: Path, variables: dict[str, str], tmp_path: Path
+) -> None:
+    asked = []
+
+    class Credentials(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+            until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+            keys = dict.fromkeys(("AccessKeyId", "SecretAccessKey", "Token"), "local")
+            self.wfile.write(json.dumps(keys | {"Expiration": until}).encode())
+
+    # Lambda has none in its environment then.
+    snapshot = {
+        name: value for name, value in variables.items() if not name.endswith(("_ACCESS_KEY", "_ACCESS_KEY_ID"))
+    }
+    with ThreadingHTTPServer(("127.0.0.1", 0), Credentials) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        snapshot["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"http://127.0.0.1:{server.server_port}/credentials"
+        event = event_for("EnrollmentAutomationsFunction", tmp_path)
+        finished = start(read_only, snapshot, "EnrollmentAutomationsFunction", event)
+        server.shutdown()
+
+    assert json.loads(finished.stdout.splitlines()[-1])["statusCode"] == 200
+    assert asked == ["/credentials"]
 
 
 def test_a_module_without_bytecode_is_noticed(build: Path, variables: dict[str, str], tmp_path: Path) -> None:
