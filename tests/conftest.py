@@ -1,5 +1,6 @@
 """Fixtures of every layer: an empty table in moto, and items to put into it."""
 
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +35,13 @@ def project() -> Path:
 def as_quick_as_locally() -> Iterator[None]:
     with quick_transactions():
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Let processes be interrupted that the tests start: what a shell runs in the background ignores Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
