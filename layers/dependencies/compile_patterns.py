@@ -14,13 +14,14 @@ from typing import Any, cast
 
 type Call = tuple[Any, ...]
 
+# What ``re`` is made of has no names for others.
+_COMPILER = cast("Any", importlib.import_module("re._compiler"))
+_ENGINE = cast("Any", importlib.import_module("_sre"))
+
 
 def calls_while_importing(modules: list[str]) -> dict[tuple[str, int], Call]:
     """Import modules; return for each pattern and its flags how ``re`` calls its engine, without the pattern."""
-    # What ``re`` is made of has no names for others.
-    compiler = cast("Any", importlib.import_module("re._compiler"))
-    engine = cast("Any", importlib.import_module("_sre"))
-    compile_text, compile_code = compiler.compile, engine.compile
+    compile_text, compile_code = _COMPILER.compile, _ENGINE.compile
     calls: dict[tuple[str, int], Call] = {}
     called: list[Call] = []
 
@@ -36,11 +37,11 @@ def calls_while_importing(modules: list[str]) -> dict[tuple[str, int], Call]:
             calls[pattern, int(flags)] = (int(all_flags), [int(word) for word in code], groups, dict(numbers), names)
         return compiled
 
-    compiler.compile, engine.compile = note_text, note_code
+    _COMPILER.compile, _ENGINE.compile = note_text, note_code
     re.purge()
     for module in modules:
         importlib.import_module(module)
-    compiler.compile, engine.compile = compile_text, compile_code
+    _COMPILER.compile, _ENGINE.compile = compile_text, compile_code
     return calls
 
 
@@ -49,9 +50,8 @@ sys.path.insert(0, site)
 sys.dont_write_bytecode = True
 calls = calls_while_importing(modules)
 lines = "".join(f"    {key}: {call},\n" for key, call in sorted(calls.items()))
-engine = cast("Any", importlib.import_module("_sre"))
 Path(site, "compiled_patterns.py").write_text(f"""# What Python's re makes of patterns, by pattern and flags.
-ENGINE = {engine.MAGIC, engine.CODESIZE}
+ENGINE = {_ENGINE.MAGIC, _ENGINE.CODESIZE}
 CALLS = {{
 {lines}}}
 """)

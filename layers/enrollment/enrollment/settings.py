@@ -33,7 +33,7 @@ class Settings(NamedTuple):
 def client_options(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Return what the environment says that botocore would look for in many other places, too.
 
-    Those are a fiftieth of a start: it prepares to ask each for credentials, and urllib for a proxy.  A function that
+    Those are a thirtieth of a start: it prepares to ask each for credentials, and urllib for a proxy.  A function that
     Lambda starts from a snapshot has no credentials in its environment, and botocore finds them.
 
     Returns:
