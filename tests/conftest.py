@@ -12,11 +12,9 @@ from uuid import uuid4
 import pytest
 from moto import mock_aws
 
-from enrollment.acs import stored_acs_credential_pool, stored_acs_system
-from enrollment.acs_users import stored_acs_user
+from enrollment.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
 from enrollment.table import Item, Key, Table, Value, create_client, put, put_new
 from enrollment.timestamps import timestamp
-from enrollment.user_identities import stored_user_identity
 from enrollments.local.functions import environment
 from enrollments.local.quick_transactions import quick_transactions
 from tests.invariants import violations

@@ -2,22 +2,23 @@
 
 from collections.abc import Mapping
 
-from enrollment.acs import stored_acs_credential_pool, stored_acs_system
-from enrollment.acs_users import stored_acs_user
+from enrollment.items import (
+    stored_acs_credential_pool,
+    stored_acs_system,
+    stored_acs_user,
+    stored_automation,
+    stored_user_identity,
+)
 from enrollment.table import (
     Item,
     Key,
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
-    automation_by_id_key,
-    automation_key,
     elements,
-    enrolled_listing_key,
     page_cursor_key,
     user_identity_key,
 )
-from enrollment.user_identities import stored_user_identity
 
 
 def violations(table: Mapping[Key, Item]) -> list[str]:
@@ -32,7 +33,7 @@ def violations(table: Mapping[Key, Item]) -> list[str]:
                     (key, acs_user_key(_of(item), acs_user_id)) for acs_user_id in elements(item.get("acs_user_ids"))
                 ]
             case "ENROLLMENT_AUTOMATION" if key.pk.count("#USER_IDENTITY#"):
-                expected |= _automation(item)
+                expected |= stored_automation(item)
                 system_id, identity_id = str(item["credential_manager_acs_system_id"]), str(item["user_identity_id"])
                 required += [
                     (key, acs_system_key(_of(item), system_id)),
@@ -78,18 +79,6 @@ def _of(item: Item) -> str:
 
 def _identity_of(acs_user: Item) -> Key:
     return user_identity_key(_of(acs_user), str(acs_user["user_identity_id"]))
-
-
-def _automation(item: Item) -> dict[Key, Item]:
-    identity_id, system_id = str(item["user_identity_id"]), str(item["credential_manager_acs_system_id"])
-    return {
-        automation_key(_of(item), identity_id, system_id): item,
-        automation_by_id_key(_of(item), str(item["enrollment_automation_id"])): {
-            "user_identity_id": identity_id,
-            "credential_manager_acs_system_id": system_id,
-        },
-        enrolled_listing_key(_of(item), system_id, identity_id): {},
-    }
 
 
 def _link(acs_user: Item) -> dict[Key, Item]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from enrollment.callers import TokenKind
+from enrollment.items import stored_user_identity
 from enrollment.timestamps import timestamp
 from enrollment.tokens import NewToken, create_token
-from enrollment.user_identities import stored_user_identity
 from tests.acceptance.conftest import Service, serve_stack
 from tests.conftest import PROJECT, Workspace, put_all
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from enrollment.directory_model import (
 from enrollment.model import DeleteRequest, EnrollmentAutomation, LaunchRequest, ListRequest
 from enrollment.paging import Page
 from enrollment.table import Table, create_client
+from enrollment.timestamps import timestamp
+from enrollments.directory.importing import import_rows
+from enrollments.directory.rows import RawRow, read_row
 from enrollments.local.stack import Stack, open_stack
 from tests.conftest import Store, Workspace
 
@@ -124,6 +128,12 @@ class Directory:
 
     def delete_acs_user(self, acs_user_id: str | None = None, **named: str) -> None:
         acs.delete_user(self.table, self.caller, AcsUserRequest(**_acs_user(acs_user_id, named)))
+
+    def import_row(self, **properties: Any) -> None:
+        """Import a row that is right."""
+        rows = [read_row(RawRow(1, 1, properties))]
+        results = import_rows(self.table, self.caller.workspace_id, rows, timestamp(datetime.now(UTC)))
+        assert [result.problems for result in results] == [()]
 
     def launch(self, user_identity_id: str, manager_id: str, **options: Any) -> EnrollmentAutomation:
         pair = {"user_identity_id": user_identity_id, "credential_manager_acs_system_id": manager_id}

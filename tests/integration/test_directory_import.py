@@ -8,12 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from enrollment.acs import stored_acs_system
-from enrollment.acs_users import stored_acs_user
 from enrollment.automations import known_items, launch
 from enrollment.callers import Caller
 from enrollment.directory_model import AddAcsUserRequest
 from enrollment.errors import ServiceUnavailable
+from enrollment.items import stored_acs_system, stored_acs_user
 from enrollment.model import LaunchRequest
 from enrollment.table import (
     Item,

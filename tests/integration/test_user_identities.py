@@ -7,9 +7,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from enrollment.acs import stored_acs_system
-from enrollment.acs_users import stored_acs_user
-from enrollment.automations import stored_automation
+from enrollment.automations import automation_item
 from enrollment.errors import (
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
@@ -20,10 +18,10 @@ from enrollment.errors import (
     UserIdentityAlreadyExists,
     UserIdentityNotFound,
 )
+from enrollment.items import stored_acs_system, stored_acs_user, stored_automation, stored_user_identity
 from enrollment.model import EnrollmentAutomation, LaunchRequest
 from enrollment.table import Item, Key, acs_user_key, acs_user_link_key, user_identity_key
 from enrollment.timestamps import timestamp
-from enrollment.user_identities import stored_user_identity
 from tests.conftest import Store, Workspace, put_all
 from tests.integration.conftest import UNKNOWN, Directory, Outage
 from tests.invariants import violations
@@ -72,7 +70,7 @@ def attached(workspace_id: str, identity_id: str, number: int) -> dict[Key, Item
         )
         items |= stored_acs_system({**known, **system, "connected_account_id": str(uuid4())})
         items |= stored_acs_user({**known, **acs_user})
-        items |= stored_automation(automation, launched)
+        items |= stored_automation(automation_item(automation, launched))
         items[acs_user_link_key(workspace_id, identity_id, system_id)] = {"acs_user_id": acs_user_id}
     identity: Item = {"user_identity_id": identity_id, "acs_user_ids": frozenset(acs_user_ids), **known, **PROFILE}
     return items | stored_user_identity(identity)

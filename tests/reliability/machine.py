@@ -16,13 +16,11 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from enrollment.acs import stored_acs_credential_pool, stored_acs_system
-from enrollment.acs_users import stored_acs_user
 from enrollment.callers import TokenKind
+from enrollment.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
 from enrollment.table import Item, Key, change, delete, elements, page_cursor_key, token_key
 from enrollment.timestamps import timestamp
 from enrollment.tokens import NewToken, create_token, revoke_token
-from enrollment.user_identities import stored_user_identity
 from enrollments.local.gateway import Gateway, Request
 from enrollments.local.stack import Stack
 from tests.conftest import put_all

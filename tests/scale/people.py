@@ -12,13 +12,17 @@ from random import Random
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from enrollment.acs import stored_acs_credential_pool, stored_acs_system
-from enrollment.acs_users import stored_acs_user
-from enrollment.automations import stored_automation
+from enrollment.automations import automation_item
+from enrollment.items import (
+    stored_acs_credential_pool,
+    stored_acs_system,
+    stored_acs_user,
+    stored_automation,
+    stored_user_identity,
+)
 from enrollment.model import EnrollmentAutomation, LaunchRequest
 from enrollment.table import Item, Key, acs_user_link_key, put
 from enrollment.timestamps import timestamp
-from enrollment.user_identities import stored_user_identity
 from tests.items import unsigned
 
 _FIRST = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)
@@ -86,7 +90,7 @@ def person(number: int, *, is_enrolled: bool) -> dict[Key, Item]:
         created_at=created_at,
     )
     asked = LaunchRequest(user_identity_id=identity_id, credential_manager_acs_system_id=MANAGER_ID)
-    enrolled = stored_automation(automation, asked)
+    enrolled = stored_automation(automation_item(automation, asked))
     if number % _LINKED_EACH:
         return stored_user_identity({**profile, "user_identity_id": identity_id}) | enrolled
     identity = {**profile, "user_identity_id": identity_id, "acs_user_ids": frozenset({acs_user_id})}

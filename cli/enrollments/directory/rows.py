@@ -12,8 +12,6 @@ from typing import Annotated, Any, Literal, Self, override
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.acs import stored_acs_credential_pool, stored_acs_system
-from enrollment.acs_users import stored_acs_user
 from enrollment.directory_model import (
     LONGEST_TEXT,
     MOST_IDS,
@@ -24,6 +22,7 @@ from enrollment.directory_model import (
     NullableText,
     Text,
 )
+from enrollment.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user
 from enrollment.model import Uuid
 from enrollment.table import Item, Key, Value, acs_credential_pool_key, acs_system_key, acs_user_key
 from enrollment.timestamps import timestamp

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from enrollment.acs import stored_acs_credential_pool, stored_acs_system
-from enrollment.acs_users import stored_acs_user
-from enrollment.automations import stored_automation
+from enrollment.automations import automation_item
 from enrollment.callers import TokenKind
+from enrollment.items import (
+    stored_acs_credential_pool,
+    stored_acs_system,
+    stored_acs_user,
+    stored_automation,
+    stored_user_identity,
+)
 from enrollment.model import EnrollmentAutomation, LaunchRequest
 from enrollment.table import Item, Key, Table, acs_user_link_key, page_cursor_key, put_new, token_key, token_listing_key
 from enrollment.timestamps import timestamp
 from enrollment.tokens import NewToken
-from enrollment.user_identities import stored_user_identity
 
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
@@ -100,7 +104,7 @@ def demo() -> Demo:
         **_user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe", v["ACS_USER_ID"]),
         **_user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
         **_user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe", v["ENROLLED_ACS_USER_ID"]),
-        **stored_automation(automation, launched),
+        **stored_automation(automation_item(automation, launched)),
         **_user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
         **_acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
         **_acs_system(workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Annex", issues=True),

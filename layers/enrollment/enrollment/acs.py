@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from enrollment.acs_users import (
-    comparable,
     delete_acs_user,
     list_at_user_identity,
     new_acs_user,
@@ -37,11 +36,13 @@ from enrollment.errors import (
     ServiceUnavailable,
     UserIdentityNotFound,
 )
+from enrollment.items import comparable
 from enrollment.paging import MOST_RECORDS, Page, is_found, newest_first, positions_of, read_page
 from enrollment.table import (
     Item,
     Key,
     Table,
+    Value,
     acs_credential_pool_key,
     acs_credential_pool_listing_key,
     acs_system_key,
@@ -62,31 +63,6 @@ from enrollment.timestamps import timestamp
 _ROUNDS = 4
 
 # ---------------------------------------------------------------------------------------------- Systems and their pools
-
-
-def stored_acs_system(acs_system: Item) -> dict[Key, Item]:
-    """Return the items of an ACS system, each with its key: itself, and its entries in listings."""
-    workspace_id, acs_system_id, created_at = (
-        str(acs_system[name]) for name in ("workspace_id", "acs_system_id", "created_at")
-    )
-    stored: dict[Key, Item] = {
-        acs_system_key(workspace_id, acs_system_id): acs_system,
-        acs_system_listing_key(workspace_id, created_at, acs_system_id): {},
-    }
-    if acs_system["is_credential_manager"]:
-        stored[credential_manager_listing_key(workspace_id, created_at, acs_system_id)] = {}
-    return stored
-
-
-def stored_acs_credential_pool(pool: Item) -> dict[Key, Item]:
-    """Return the items of a credential pool, each with its key: itself, and its entry among those of its system."""
-    workspace_id, acs_system_id, pool_id, created_at = (
-        str(pool[name]) for name in ("workspace_id", "acs_system_id", "acs_credential_pool_id", "created_at")
-    )
-    return {
-        acs_credential_pool_key(workspace_id, pool_id): pool,
-        acs_credential_pool_listing_key(workspace_id, acs_system_id, created_at, pool_id): {},
-    }
 
 
 def get_system(table: Table, caller: Caller, request: AcsSystemRequest) -> AcsSystem:
@@ -284,7 +260,7 @@ def get_user(table: Table, caller: Caller, request: AcsUserRequest) -> AcsUser:
         ServiceUnavailable: The database stays out of reach.
     """
     (found,) = load_acs_users(table, caller.workspace_id, [_acs_user_id(table, caller, request)])
-    if found is None:
+    if found is None or not _is_named_one(request, found.user_identity_id):
         raise AcsUserNotFound
     if request.acs_system_id not in {None, found.acs_system_id}:
         raise AcsUserNotInAcsSystem
@@ -358,11 +334,13 @@ def delete_user(table: Table, caller: Caller, request: AcsUserRequest) -> None:
         ServiceUnavailable: The database stays out of reach.
     """
     workspace_id = caller.workspace_id
-    acs_user_id = _acs_user_id(table, caller, request)
     for _ in range(_ROUNDS):
+        acs_user_id = _acs_user_id(table, caller, request)
         acs_user = table.get(acs_user_key(workspace_id, acs_user_id))
-        if acs_user is None:
+        if acs_user is None and request.acs_user_id is not None:
             raise AcsUserNotFound
+        if acs_user is None or not _is_named_one(request, acs_user.get("user_identity_id")):
+            continue  # it was unlinked or deleted between the two reads
         system_id = str(acs_user["acs_system_id"])
         if request.acs_system_id not in {None, system_id}:
             raise AcsUserNotInAcsSystem
@@ -457,6 +435,11 @@ def _acs_user_id(table: Table, caller: Caller, request: AcsUserRequest) -> str:
     if link_key not in found:
         raise AcsUserNotFound
     return str(found[link_key]["acs_user_id"])
+
+
+def _is_named_one(request: AcsUserRequest, user_identity_id: Value | None) -> bool:
+    """Return whether an ACS user that was found by its user identity is still linked to it."""
+    return request.user_identity_id is None or request.user_identity_id == user_identity_id
 
 
 def acs_user_of(item: Item, around: Mapping[Key, Item]) -> AcsUser:

@@ -8,20 +8,26 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import batched
+from types import MappingProxyType
+from typing import NamedTuple
 
 from enrollment.errors import UserIdentityNotFound
+from enrollment.items import (
+    ADDRESSES,
+    ENTRIES_OF_ACS_USER_COME_FROM,
+    as_read,
+    comparable,
+    stored_acs_user,
+)
 from enrollment.table import (
     MOST_KEYS,
     Action,
     Item,
-    Key,
     Table,
     Value,
     acs_user_key,
     acs_user_link_key,
-    acs_user_listing_key,
     acs_user_match_key,
-    acs_user_of_system_listing_key,
     automation_key,
     change,
     claim,
@@ -34,16 +40,11 @@ from enrollment.table import (
 )
 from enrollment.timestamps import timestamp
 
-# What finds an ACS user for a user identity, in this order (contract, "What launching does").
-_ADDRESSES = ("email_address", "phone_number")
+# What a new ACS user is told about a person, and what an existing one is found by.
+PERSON = ("full_name", *ADDRESSES)
 
 # Nothing new is attached to a user identity that is being deleted.
 NOT_BEING_DELETED: Mapping[str, Value | None] = {"being_deleted_at": None}
-
-
-def comparable(attribute: str, value: Value | None) -> str:
-    """Return a value in the one way in which equal values are written: email addresses without regard to case."""
-    return str(value).lower() if attribute == "email_address" else str(value)
 
 
 def new_acs_user(workspace_id: str, acs_system_id: str, person: Item) -> Item:
@@ -54,31 +55,13 @@ def new_acs_user(workspace_id: str, acs_system_id: str, person: Item) -> Item:
         acs_system_id: The system that it is in.
         person: Where ``full_name``, ``email_address`` and ``phone_number`` come from, as far as they are known.
     """
-    profile = {name: person[name] for name in ("full_name", *_ADDRESSES) if name in person}
+    profile = {name: person[name] for name in PERSON if name in person}
     return {
         "acs_user_id": str(uuid.uuid4()),
         "acs_system_id": acs_system_id,
         "workspace_id": workspace_id,
         "created_at": timestamp(datetime.now(UTC)),
         **profile,
-    }
-
-
-def stored_acs_user(acs_user: Item) -> dict[Key, Item]:
-    """Return the items of an ACS user, each with its key: itself, its entries in listings, and those that find it."""
-    workspace_id, acs_system_id, acs_user_id, created_at = (
-        str(acs_user[name]) for name in ("workspace_id", "acs_system_id", "acs_user_id", "created_at")
-    )
-    matches = [
-        acs_user_match_key(workspace_id, acs_system_id, name, comparable(name, acs_user[name]), acs_user_id)
-        for name in _ADDRESSES
-        if name in acs_user
-    ]
-    return {
-        acs_user_key(workspace_id, acs_user_id): acs_user,
-        acs_user_listing_key(workspace_id, created_at, acs_user_id): {},
-        acs_user_of_system_listing_key(workspace_id, acs_system_id, created_at, acs_user_id): {},
-        **{key: {} for key in matches},
     }
 
 
@@ -89,9 +72,10 @@ def put_acs_user(acs_user: Item, name: str = "new_acs_user") -> dict[str, Action
 
 
 def delete_acs_user(acs_user: Item) -> dict[str, Action]:
-    """Return the actions that delete an ACS user as long as it is linked as it was read: its own is ``acs_user``."""
+    """Return the actions that delete an ACS user as long as it is as it was read; its own action is ``acs_user``."""
     (itself, *entries) = stored_acs_user(acs_user)
-    return {"acs_user": delete(itself, {"user_identity_id": acs_user.get("user_identity_id")})} | {
+    where = as_read(acs_user, [*ENTRIES_OF_ACS_USER_COME_FROM, "user_identity_id"])
+    return {"acs_user": delete(itself, where)} | {
         f"acs_user_entry_{index}": delete(entry) for index, entry in enumerate(entries)
     }
 
@@ -112,19 +96,42 @@ def use_user_identity(workspace_id: str, user_identity_id: str) -> Action:
     return require(user_identity_key(workspace_id, user_identity_id), NOT_BEING_DELETED)
 
 
-def list_at_user_identity(workspace_id: str, user_identity_id: str, acs_user_id: str) -> Action:
-    """List an ACS user at a user identity that is there, and not being deleted."""
+def list_at_user_identity(
+    workspace_id: str, user_identity_id: str, acs_user_id: str, where: Mapping[str, Value | None] = MappingProxyType({})
+) -> Action:
+    """List an ACS user at a user identity that is there, and not being deleted.
+
+    Args:
+        workspace_id: The workspace.
+        user_identity_id: The user identity.
+        acs_user_id: The ACS user.
+        where: What else the user identity must be, because the ACS user was chosen by it.
+    """
     return change(
         user_identity_key(workspace_id, user_identity_id),
         add={"acs_user_ids": frozenset({acs_user_id})},
-        where=NOT_BEING_DELETED,
+        where={**NOT_BEING_DELETED, **where},
     )
 
 
-def claim_acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str, user_identity_id: str) -> Action:
-    """Name the user identity in an ACS user of a system that names none or this one."""
+def claim_acs_user(
+    workspace_id: str,
+    acs_user_id: str,
+    acs_system_id: str,
+    user_identity_id: str,
+    where: Mapping[str, Value | None] = MappingProxyType({}),
+) -> Action:
+    """Name the user identity in an ACS user of a system that names none or this one.
+
+    Args:
+        workspace_id: The workspace.
+        acs_user_id: The ACS user.
+        acs_system_id: The system that it must be in.
+        user_identity_id: The user identity.
+        where: What else the ACS user must be, because it was chosen by it.
+    """
     key = acs_user_key(workspace_id, acs_user_id)
-    return claim(key, "user_identity_id", user_identity_id, where=("acs_system_id", acs_system_id))
+    return claim(key, "user_identity_id", user_identity_id, where={"acs_system_id": acs_system_id, **where})
 
 
 def put_link(workspace_id: str, acs_user_id: str, acs_system_id: str, user_identity_id: str) -> Action:
@@ -144,8 +151,22 @@ def unlink(workspace_id: str, acs_user_id: str, acs_system_id: str, user_identit
     }
 
 
-def unlinked_match(table: Table, workspace_id: str, acs_system_id: str, person: Item) -> str | None:
-    """Return the id of a system's unlinked ACS user with a person's email address, else with her phone number.
+class Match(NamedTuple):
+    """An unlinked ACS user that has a person's address.
+
+    Attributes:
+        acs_user_id: Its id.
+        address: The address that it was found by, as it is stored: whoever links it has the transaction check it.
+    """
+
+    acs_user_id: str
+    address: dict[str, Value | None]
+
+
+def unlinked_match(table: Table, workspace_id: str, acs_system_id: str, person: Item) -> Match | None:
+    """Return a system's unlinked ACS user with a person's email address, else with the person's phone number.
+
+    An entry that is out of date does not count: the ACS user that it leads to must still have the address.
 
     Args:
         table: The table.
@@ -153,7 +174,7 @@ def unlinked_match(table: Table, workspace_id: str, acs_system_id: str, person: 
         acs_system_id: The system.
         person: Has an ``email_address``, a ``phone_number``, both or neither.
     """
-    for attribute in _ADDRESSES:
+    for attribute in ADDRESSES:
         if attribute not in person:
             continue
         value = comparable(attribute, person[attribute])
@@ -163,7 +184,8 @@ def unlinked_match(table: Table, workspace_id: str, acs_system_id: str, person: 
         for some in batched(entries, MOST_KEYS, strict=False):
             keys = [acs_user_key(workspace_id, str(entry["sk"])) for entry in some]
             found = table.batch_get(keys)
-            for key in keys:
-                if key in found and "user_identity_id" not in found[key]:
-                    return str(found[key]["acs_user_id"])
+            for acs_user in (found[key] for key in keys if key in found):
+                has_address = attribute in acs_user and comparable(attribute, acs_user[attribute]) == value
+                if has_address and "user_identity_id" not in acs_user:
+                    return Match(str(acs_user["acs_user_id"]), as_read(acs_user, [attribute]))
     return None

@@ -9,11 +9,13 @@ but never part of the transaction.
 import uuid
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cachetools import TTLCache
 
 from enrollment.acs_users import (
+    PERSON,
     claim_acs_user,
     list_at_user_identity,
     new_acs_user,
@@ -38,6 +40,7 @@ from enrollment.errors import (
     ServiceUnavailable,
     UserIdentityNotFound,
 )
+from enrollment.items import as_read, stored_automation
 from enrollment.model import (
     DeleteRequest,
     EnrollmentAutomation,
@@ -50,6 +53,7 @@ from enrollment.table import (
     Item,
     Key,
     Table,
+    Value,
     acs_credential_pool_key,
     acs_system_key,
     acs_user_link_key,
@@ -93,7 +97,8 @@ def known_items() -> KnownItems:
 def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchRequest) -> Launched:
     """Enrol a user identity with a credential manager (contract, "What launching does").
 
-    What the ids refer to is answered first, then the automation that exists already, then a link in the way.
+    What the ids refer to is answered first, then the automation that exists already, then a link in the way.  One
+    exception: an automation that exists is answered even if its system is no credential manager any more.
 
     Args:
         table: The table.
@@ -114,7 +119,14 @@ def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchReque
         ServiceUnavailable: The database stays out of reach; repeating the launch is safe.
     """
     workspace_id, system_id = caller.workspace_id, request.credential_manager_acs_system_id
-    person, linked = _look_up(table, known, workspace_id, request)
+    try:
+        person, linked = _look_up(table, known, workspace_id, request)
+    except AcsSystemIsNotCredentialManager:
+        # Releases before this one let an import make a credential manager a system like any other.
+        existing = table.get(automation_key(workspace_id, request.user_identity_id, system_id))
+        if existing is None:
+            raise
+        return Launched(_same_launch(existing, request), is_replay=True)
     for _ in range(_LAUNCH_ROUNDS):
         chosen = _choose_acs_user(table, workspace_id, request, person, linked)
         automation = _new_automation(workspace_id, request)
@@ -122,14 +134,15 @@ def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchReque
         if not refused:
             return Launched(automation, is_replay=False)
         if "user_identity" in refused:
-            raise UserIdentityNotFound
+            # It has gone, or its name or an address has changed since the ACS user was chosen by it.
+            person = require_usable(refused["user_identity"])
         if request.credential_manager_acs_user_id and "acs_user" in refused:
             _require_in_system(refused["acs_user"], system_id)
         if existing := refused.get("automation"):
             return Launched(_same_launch(existing, request), is_replay=True)
         if request.credential_manager_acs_user_id:
             raise AcsUserAlreadyLinked
-        # create_credential_manager_user: the ACS user or the link is not what this round took for granted.
+        # create_credential_manager_user: the person, the ACS user or the link is not what this round was based on.
         if "link" in refused:
             link = refused["link"]
             linked = None if link is None else str(link["acs_user_id"])
@@ -277,41 +290,28 @@ def _new_automation(workspace_id: str, request: LaunchRequest) -> EnrollmentAuto
     )
 
 
-def stored_automation(automation: EnrollmentAutomation, request: LaunchRequest) -> dict[Key, Item]:
-    """Return the items of an automation, each with its key.
-
-    Itself with what was asked for, the one that finds it by its id, and its user identity's entry among the enrolled.
-
-    Args:
-        automation: The automation.
-        request: The launch that it comes from.
-    """
-    workspace_id = automation.workspace_id
-    pair: Item = {
-        "user_identity_id": automation.user_identity_id,
-        "credential_manager_acs_system_id": automation.credential_manager_acs_system_id,
-    }
+def automation_item(automation: EnrollmentAutomation, request: LaunchRequest) -> Item:
+    """Return what is stored of an automation: what the API answers, and what its launch asked for."""
     asked = {f"{_ASKED_PREFIX}{name}": value for name, value in _asked(request).items()}
-    system_id, identity_id = automation.credential_manager_acs_system_id, automation.user_identity_id
-    return {
-        _automation_key_of(workspace_id, pair): automation.model_dump() | asked,
-        automation_by_id_key(workspace_id, automation.enrollment_automation_id): pair,
-        enrolled_listing_key(workspace_id, system_id, identity_id): {},
-    }
+    return automation.model_dump() | asked
 
 
 class _Chosen(NamedTuple):
     """The ACS user of a launch that asks for one.
 
     Attributes:
-        acs_user_id: Its id, if there is one.
+        acs_user_id: Its id.
         is_linked: It was linked before.
-        new: What is to be created of it, if there is none.
+        new: What is to be created of it, if it is not there yet.
+        acs_user_is: What it must be, because it was chosen by it.
+        person_is: What the user identity must be, because the ACS user was chosen by it or is made from it.
     """
 
     acs_user_id: str
     is_linked: bool = False
     new: Item | None = None
+    acs_user_is: Mapping[str, Value | None] = MappingProxyType({})
+    person_is: Mapping[str, Value | None] = MappingProxyType({})
 
 
 def _choose_acs_user(
@@ -323,18 +323,18 @@ def _choose_acs_user(
         return None
     if linked is not None:
         return _Chosen(linked, is_linked=True)
-    system_id = request.credential_manager_acs_system_id
-    if matching := unlinked_match(table, workspace_id, system_id, person):
-        return _Chosen(matching)
+    system_id, person_is = request.credential_manager_acs_system_id, as_read(person, PERSON)
+    if match := unlinked_match(table, workspace_id, system_id, person):
+        return _Chosen(match.acs_user_id, acs_user_is=match.address, person_is=person_is)
     new = new_acs_user(workspace_id, system_id, person)
-    return _Chosen(str(new["acs_user_id"]), new=new)
+    return _Chosen(str(new["acs_user_id"]), new=new, person_is=person_is)
 
 
 def _transaction(automation: EnrollmentAutomation, request: LaunchRequest, chosen: _Chosen | None) -> dict[str, Action]:
     """Build the launch's one transaction; ``launch`` knows what each action's failure means by its name."""
     workspace_id, identity_id = automation.workspace_id, automation.user_identity_id
     system_id = automation.credential_manager_acs_system_id
-    itself, by_id, enrolled = stored_automation(automation, request).items()
+    itself, by_id, enrolled = stored_automation(automation_item(automation, request)).items()
 
     actions = {
         "user_identity": use_user_identity(workspace_id, identity_id),
@@ -348,11 +348,13 @@ def _transaction(automation: EnrollmentAutomation, request: LaunchRequest, chose
         link_key = acs_user_link_key(workspace_id, identity_id, system_id)
         return actions | {"link": require(link_key, {"acs_user_id": chosen.acs_user_id})}
     if chosen.new is None:
-        actions["acs_user"] = claim_acs_user(workspace_id, chosen.acs_user_id, system_id, identity_id)
+        actions["acs_user"] = claim_acs_user(
+            workspace_id, chosen.acs_user_id, system_id, identity_id, chosen.acs_user_is
+        )
     else:
         actions |= put_acs_user({**chosen.new, "user_identity_id": identity_id})
     return actions | {
-        "user_identity": list_at_user_identity(workspace_id, identity_id, chosen.acs_user_id),
+        "user_identity": list_at_user_identity(workspace_id, identity_id, chosen.acs_user_id, chosen.person_is),
         "link": put_link(workspace_id, chosen.acs_user_id, system_id, identity_id),
     }
 

@@ -281,23 +281,26 @@ def change(  # noqa: PLR0913 - DynamoDB's four kinds of change, and a condition
     return {"Update": update | ({"ExpressionAttributeValues": values} if values else {})}
 
 
-def claim(key: Key, attribute: str, value: str, *, where: tuple[str, str]) -> Action:
-    """Set an attribute that is absent or has that value already, of an item that has another attribute's value.
+def claim(key: Key, attribute: str, value: str, *, where: Mapping[str, Value | None]) -> Action:
+    """Set an attribute that is absent or has that value already.
 
     Args:
         key: The item's key; it must exist.
         attribute: The attribute to set.
         value: Its value.
-        where: The other attribute and the value that it must have.
+        where: Values that other attributes must have; ``None`` is to be absent.
     """
-    required_attribute, required_value = where
+    condition = _conditions(where)
     return {
         "Update": {
             "Key": _marshal(key._asdict()),
             "UpdateExpression": "SET #a = :a",
-            "ConditionExpression": "#w = :w AND (attribute_not_exists(#a) OR #a = :a)",
-            "ExpressionAttributeNames": {"#a": attribute, "#w": required_attribute},
-            "ExpressionAttributeValues": _marshal({":a": value, ":w": required_value}),
+            "ConditionExpression": f"{condition['ConditionExpression']} AND (attribute_not_exists(#a) OR #a = :a)",
+            "ExpressionAttributeNames": {**condition["ExpressionAttributeNames"], "#a": attribute},
+            "ExpressionAttributeValues": {
+                **condition.get("ExpressionAttributeValues", {}),
+                **_marshal({":a": value}),
+            },
         }
     }
 

@@ -12,8 +12,8 @@ from itertools import batched
 from enrollment.acs import load_acs_users
 from enrollment.acs_users import (
     NOT_BEING_DELETED,
+    PERSON,
     claim_acs_user,
-    comparable,
     list_at_user_identity,
     new_acs_user,
     put_acs_user,
@@ -45,13 +45,14 @@ from enrollment.errors import (
     UserIdentityAlreadyExists,
     UserIdentityNotFound,
 )
+from enrollment.items import ENTRIES_OF_USER_IDENTITY_COME_FROM, UNIQUE, as_read, stored_user_identity, unique_keys
 from enrollment.paging import Page, entries_at_once, is_found, newest_first, positions_of, read_page
 from enrollment.table import (
     MOST_ACTIONS,
     Action,
     Item,
-    Key,
     Table,
+    Value,
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
@@ -68,24 +69,12 @@ from enrollment.table import (
 from enrollment.table import delete as delete_item
 from enrollment.timestamps import timestamp
 
-_UNIQUE = ("user_identity_key", "email_address", "phone_number")
-_PROFILE = (*_UNIQUE, "full_name")
+_PROFILE = (*UNIQUE, "full_name")
 
 # Each round but the first answers what somebody else has done in between.
 _ROUNDS = 4
 # Each takes three actions at most, and the user identity one.
 _DETACHED_AT_ONCE = (MOST_ACTIONS - 1) // 3
-
-
-def stored_user_identity(user_identity: Item) -> dict[Key, Item]:
-    """Return the items of a user identity, each with its key: itself, its entry, its unique values."""
-    workspace_id, user_identity_id = str(user_identity["workspace_id"]), str(user_identity["user_identity_id"])
-    uniques = _uniques(workspace_id, user_identity).values()
-    return {
-        user_identity_key(workspace_id, user_identity_id): user_identity,
-        user_identity_listing_key(workspace_id, str(user_identity["created_at"]), user_identity_id): {},
-        **{key: {"user_identity_id": user_identity_id} for key in uniques},
-    }
 
 
 def create(table: Table, caller: Caller, request: CreateUserIdentityRequest) -> UserIdentity:
@@ -251,7 +240,7 @@ def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
         if item.get("sk") != key.sk:  # somebody else was quicker
             return
         if not attached:
-            where = {"being_deleted_at": item["being_deleted_at"]}
+            where = as_read(item, ["being_deleted_at", *ENTRIES_OF_USER_IDENTITY_COME_FROM])
             entries = {
                 f"entry_{index}": delete_item(entry)
                 for index, entry in enumerate(stored_user_identity(item))
@@ -292,24 +281,28 @@ def add_acs_user(table: Table, caller: Caller, request: AddAcsUserRequest) -> No
         if acs_user is None:
             raise AcsUserNotFound
         system_id = str(acs_user["acs_system_id"])
+        acs_user_is: Mapping[str, Value | None] = {}
         if user_identity_id is None:
-            profile = {name: acs_user[name] for name in _PROFILE if name in acs_user}
+            profile = {name: acs_user[name] for name in PERSON if name in acs_user}
+            acs_user_is = as_read(acs_user, PERSON)
             item = _new_user_identity(workspace_id, {**profile, "user_identity_key": str(request.user_identity_key)})
             user_identity_id = str(item["user_identity_id"])
             actions = _put_user_identity({**item, "acs_user_ids": frozenset({request.acs_user_id})})
         else:
-            listed = list_at_user_identity(workspace_id, user_identity_id, request.acs_user_id)
+            named_by = {} if request.user_identity_key is None else {"user_identity_key": request.user_identity_key}
+            listed = list_at_user_identity(workspace_id, user_identity_id, request.acs_user_id, named_by)
             actions = {"user_identity": listed}
         refused = table.transact(
             {
                 **actions,
-                "acs_user": claim_acs_user(workspace_id, request.acs_user_id, system_id, user_identity_id),
+                "acs_user": claim_acs_user(workspace_id, request.acs_user_id, system_id, user_identity_id, acs_user_is),
                 "link": put_link(workspace_id, request.acs_user_id, system_id, user_identity_id),
             }
         )
         if not refused:
             return
-        if refused.get("acs_user") or refused.get("link"):
+        claimed = refused.get("acs_user") or {}
+        if claimed.get("user_identity_id", user_identity_id) != user_identity_id or refused.get("link"):
             raise AcsUserAlreadyLinked
         if "unique_user_identity_key" not in refused:  # otherwise another request has just created it
             _raise_if_taken(refused)
@@ -381,22 +374,14 @@ def _new_user_identity(workspace_id: str, profile: Item) -> Item:
     }
 
 
-def _uniques(workspace_id: str, item: Mapping[str, object]) -> dict[str, Key]:
-    return {
-        name: unique_key(workspace_id, name, comparable(name, str(item[name])))
-        for name in _UNIQUE
-        if item.get(name) is not None
-    }
-
-
 def _put_user_identity(item: Item) -> dict[str, Action]:
-    names = ["user_identity", "listing", *(f"unique_{name}" for name in _uniques(str(item["workspace_id"]), item))]
+    names = ["user_identity", "listing", *(f"unique_{name}" for name in unique_keys(str(item["workspace_id"]), item))]
     stored = stored_user_identity(item).items()
     return {name: put_new(key, stored_item) for name, (key, stored_item) in zip(names, stored, strict=True)}
 
 
 def _raise_if_taken(refused: Mapping[str, Item | None], *, but_by: str | None = None) -> None:
-    for name in _UNIQUE:
+    for name in UNIQUE:
         owner = refused.get(f"unique_{name}")
         if owner is not None and owner["user_identity_id"] != but_by:
             raise UserIdentityAlreadyExists(name, str(owner["user_identity_id"]))
@@ -413,7 +398,7 @@ def _change(item: Item, changed: Mapping[str, str | None]) -> dict[str, Action]:
             where={**NOT_BEING_DELETED, **{name: item.get(name) for name in changed}},
         )
     }
-    before, after = _uniques(workspace_id, item), _uniques(workspace_id, {**item, **changed})
+    before, after = unique_keys(workspace_id, item), unique_keys(workspace_id, {**item, **changed})
     for name in changed:
         if before.get(name) == after.get(name):
             continue
@@ -427,9 +412,10 @@ def _change(item: Item, changed: Mapping[str, str | None]) -> dict[str, Action]:
 def _link_or_create(table: Table, identity: Item, acs_system_id: str) -> tuple[str, dict[str, Action]]:
     """Return the ACS user that a new user identity gets in a system, and the actions that link it."""
     workspace_id, identity_id = str(identity["workspace_id"]), str(identity["user_identity_id"])
-    acs_user_id = unlinked_match(table, workspace_id, acs_system_id, identity)
-    if acs_user_id is not None:
-        claimed = claim_acs_user(workspace_id, acs_user_id, acs_system_id, identity_id)
+    match = unlinked_match(table, workspace_id, acs_system_id, identity)
+    if match is not None:
+        acs_user_id = match.acs_user_id
+        claimed = claim_acs_user(workspace_id, acs_user_id, acs_system_id, identity_id, match.address)
         actions = {f"acs_user_{acs_system_id}": claimed}
     else:
         acs_user = {**new_acs_user(workspace_id, acs_system_id, identity), "user_identity_id": identity_id}

@@ -1,0 +1,221 @@
+"""What a choice or a deletion was based on is in its transaction's condition.
+
+Each test lets somebody else change that between the look and the transaction.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from enrollment.errors import AcsUserNotFound, UserIdentityNotFound
+from enrollment.table import acs_user_key, acs_user_link_key, acs_user_match_key, put
+from tests.conftest import Store, Workspace
+from tests.integration.conftest import Directory
+
+type Meanwhile = Callable[[Callable[[], object]], None]
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+@pytest.fixture
+def meanwhile(store: Store) -> Meanwhile:
+    """Has something done once, right before the next transaction."""
+
+    def do(change: Callable[[], object]) -> None:
+        changes: Iterator[Callable[[], object]] = iter([change])
+
+        def make(**_: Any) -> None:
+            for one in changes:
+                one()
+
+        store.watch("before-call.dynamodb.TransactWriteItems", make)
+
+    return do
+
+
+@pytest.fixture
+def manager(workspace: Workspace) -> str:
+    return workspace.credential_manager()
+
+
+@pytest.fixture
+def anns(workspace: Workspace, manager: str) -> str:
+    return workspace.acs_user(manager, email_address=ANN)
+
+
+# ------------------------------------------------------------------------------------------------------------ Launching
+
+
+def test_a_launch_does_not_link_a_record_that_an_import_gives_to_somebody_else(
+    directory: Directory, workspace: Workspace, manager: str, anns: str, meanwhile: Meanwhile
+) -> None:
+    ann = workspace.user_identity(email_address=ANN)
+
+    meanwhile(lambda: directory.import_row(acs_user_id=anns, acs_system_id=manager, email_address=BOB))
+    directory.launch(ann, manager, create_credential_manager_user=True)
+
+    assert directory.acs_user(anns).user_identity_id is None
+    assert [acs_user.email_address for acs_user in directory.acs_users_of(ann)] == [ANN]
+
+
+def test_a_launch_does_not_link_by_an_entry_that_is_out_of_date(
+    store: Store, directory: Directory, workspace: Workspace, manager: str
+) -> None:
+    bobs = workspace.acs_user(manager, email_address=BOB)
+    left_over = acs_user_match_key(workspace.workspace_id, manager, "email_address", ANN, bobs)
+    store.table.transact({"entry": put(left_over, {})})
+    ann = workspace.user_identity(email_address=ANN)
+
+    directory.launch(ann, manager, create_credential_manager_user=True)
+
+    assert directory.acs_user(bobs).user_identity_id is None
+    store.client.delete_item(TableName=store.table_name, Key={"pk": {"S": left_over.pk}, "sk": {"S": left_over.sk}})
+
+
+def test_a_launch_goes_by_the_address_that_the_identity_has_when_it_is_linked(
+    directory: Directory, workspace: Workspace, manager: str, anns: str, meanwhile: Meanwhile
+) -> None:
+    bobs = workspace.acs_user(manager, email_address=BOB)
+    person = workspace.user_identity(email_address=ANN)
+
+    meanwhile(lambda: directory.update(person, email_address=BOB))
+    directory.launch(person, manager, create_credential_manager_user=True)
+
+    assert directory.acs_user(anns).user_identity_id is None
+    assert directory.acs_user(bobs).user_identity_id == person
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [("full_name", "Ann Doe"), ("email_address", BOB), ("phone_number", "+15555550100")],
+)
+def test_a_launch_creates_an_acs_user_with_what_the_identity_has_then(
+    directory: Directory, workspace: Workspace, manager: str, meanwhile: Meanwhile, attribute: str, value: str
+) -> None:
+    person = workspace.user_identity(email_address=ANN)
+
+    meanwhile(lambda: directory.update(person, **{attribute: value}))
+    directory.launch(person, manager, create_credential_manager_user=True)
+
+    (created,) = directory.acs_users_of(person)
+    assert getattr(created, attribute) == value
+
+
+def test_a_launch_finds_out_that_the_identity_is_deleted_meanwhile(
+    directory: Directory, workspace: Workspace, manager: str, meanwhile: Meanwhile
+) -> None:
+    person = workspace.user_identity(email_address=ANN)
+
+    meanwhile(lambda: directory.delete(person))
+    with pytest.raises(UserIdentityNotFound):
+        directory.launch(person, manager, create_credential_manager_user=True)
+
+    assert directory.acs_users() == []
+
+
+# ------------------------------------------------------------------------------------------------------ User identities
+
+
+def test_a_new_identity_is_not_given_a_record_that_an_import_gives_to_somebody_else(
+    directory: Directory, manager: str, anns: str, meanwhile: Meanwhile
+) -> None:
+    meanwhile(lambda: directory.import_row(acs_user_id=anns, acs_system_id=manager, email_address=BOB))
+    ann = directory.create(email_address=ANN, acs_system_ids=[manager])
+
+    assert directory.acs_user(anns).user_identity_id is None
+    assert anns not in ann.acs_user_ids
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [("full_name", "Bob Roe"), ("email_address", BOB), ("phone_number", "+15555550100")],
+)
+def test_an_identity_that_is_made_from_an_acs_user_has_what_that_has_then(
+    directory: Directory, manager: str, anns: str, meanwhile: Meanwhile, attribute: str, value: str
+) -> None:
+    row = {"acs_user_id": anns, "acs_system_id": manager, attribute: value}
+
+    meanwhile(lambda: directory.import_row(**row))
+    directory.add(anns, user_identity_key="new")
+
+    assert getattr(directory.get_by_key("new"), attribute) == value
+
+
+def test_an_acs_user_is_added_to_the_identity_that_has_the_key_then(
+    directory: Directory, workspace: Workspace, anns: str, meanwhile: Meanwhile
+) -> None:
+    ann, bob = workspace.user_identity(user_identity_key="desk 1"), workspace.user_identity()
+
+    def exchange() -> None:
+        directory.update(ann, user_identity_key=None)
+        directory.update(bob, user_identity_key="desk 1")
+
+    meanwhile(exchange)
+    directory.add(anns, user_identity_key="desk 1")
+
+    assert directory.acs_user(anns).user_identity_id == bob
+
+
+# ------------------------------------------------------------------------------------------------------------ ACS users
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("email_address", BOB),
+        ("phone_number", "+15555550100"),
+        ("created_at", "2020-01-01T00:00:00.000Z"),
+    ],
+)
+def test_deleting_an_acs_user_leaves_no_entry_that_an_import_puts_meanwhile(
+    store: Store,
+    directory: Directory,
+    workspace: Workspace,
+    manager: str,
+    anns: str,
+    meanwhile: Meanwhile,
+    attribute: str,
+    value: str,
+) -> None:
+    row = {"acs_user_id": anns, "acs_system_id": manager, "email_address": ANN, attribute: value}
+
+    meanwhile(lambda: directory.import_row(**row))
+    directory.delete_acs_user(anns)
+
+    assert [key for key in store.items() if anns in key.pk or anns in key.sk] == []
+    assert acs_user_key(workspace.workspace_id, anns) not in store.items()
+
+
+def test_an_acs_user_that_moves_to_another_identity_is_not_deleted_as_the_firsts(
+    directory: Directory, workspace: Workspace, manager: str, anns: str, meanwhile: Meanwhile
+) -> None:
+    ann, bob = workspace.user_identity(), workspace.user_identity()
+    directory.add(anns, user_identity_id=ann)
+
+    def move() -> None:
+        directory.remove(anns, ann)
+        directory.add(anns, user_identity_id=bob)
+
+    meanwhile(move)
+    with pytest.raises(AcsUserNotFound):
+        directory.delete_acs_user(user_identity_id=ann, acs_system_id=manager)
+
+    assert directory.acs_user(anns).user_identity_id == bob
+
+
+def test_the_acs_user_that_an_identity_has_then_is_deleted(
+    store: Store, directory: Directory, workspace: Workspace, manager: str, anns: str, meanwhile: Meanwhile
+) -> None:
+    ann, second = workspace.user_identity(), workspace.acs_user(manager)
+    directory.add(anns, user_identity_id=ann)
+
+    def exchange() -> None:
+        directory.remove(anns, ann)
+        directory.add(second, user_identity_id=ann)
+
+    meanwhile(exchange)
+    directory.delete_acs_user(user_identity_id=ann, acs_system_id=manager)
+
+    assert directory.acs_users() == [anns]
+    assert acs_user_link_key(workspace.workspace_id, ann, manager) not in store.items()
