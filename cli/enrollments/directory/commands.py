@@ -18,6 +18,7 @@ import click
 
 from enrollment.table import Table
 from enrollment.timestamps import timestamp
+from enrollments.directory.checking import check
 from enrollments.directory.exporting import export_resources
 from enrollments.directory.files import BadHeader, Format, format_of, read_rows, write_rows
 from enrollments.directory.importing import Outcome, Result, import_rows
@@ -27,6 +28,7 @@ from enrollments.target import AWS_ERRORS, Uuid, in_table, reason_of
 
 _STANDARD_STREAM = "-"
 _FORMATS = click.Choice([file_format.value for file_format in Format])
+_MOST_PASSES = 3
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -80,6 +82,37 @@ def import_directory(  # noqa: PLR0913 - options
     else:
         click.echo(f"{'Dry run, nothing was written: ' if dry_run else ''}{_text(counts)}.")
     if counts[Outcome.BAD]:
+        click.get_current_context().exit(1)
+
+
+@directory.command("check")
+@click.option("--workspace-id", type=Uuid(), required=True, help="The workspace.")
+@click.option("--mend", is_flag=True, help="Put right what needs no person's decision.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, for scripts.")
+@in_table
+def check_directory(table: Table, workspace_id: str, *, mend: bool, as_json: bool) -> None:
+    """Find entries that stand for nothing or are missing, and links that are not whole.
+
+    Each finding is a line; the exit status is 1 if one is left. The workspace may be in use meanwhile. The whole table
+    is read, which costs what a scan costs.
+    """
+    counts: Counter[str] = Counter(mended=0, left=0)
+    # What was in the way of putting one thing right may be right now.
+    for _ in range(_MOST_PASSES if mend else 1):
+        counts["left"], before = 0, counts["mended"]
+        for finding in check(table, workspace_id, mend=mend):
+            counts["mended" if finding.is_mended else "left"] += 1
+            done = " (mended)" if finding.is_mended else ""
+            click.echo(f"{finding.about}: {finding.problem}{done}", err=True)
+        if counts["mended"] == before:
+            break
+    if as_json:
+        click.echo(json.dumps(dict(counts)))
+    elif counts.total():
+        click.echo(f"{counts['mended']:,} mended, {counts['left']:,} left.")
+    else:
+        click.echo("Nothing is wrong.")
+    if counts["left"]:
         click.get_current_context().exit(1)
 
 

@@ -203,8 +203,13 @@ def elements(value: object) -> list[str]:
     return sorted(value) if isinstance(value, frozenset) else []
 
 
+def workspace_prefix(workspace_id: str) -> str:
+    """Return what the partition keys of all that is in a workspace begin with."""
+    return f"WORKSPACE#{workspace_id}#"
+
+
 def _partition(workspace_id: str, kind: str, identifier: str) -> str:
-    return f"WORKSPACE#{workspace_id}#{kind}#{identifier}"
+    return f"{workspace_prefix(workspace_id)}{kind}#{identifier}"
 
 
 def put(key: Key, item: Item) -> Action:
@@ -440,9 +445,25 @@ class Table:
             request["Limit"] = at_once
         if after is not None:
             request["ExclusiveStartKey"] = _marshal(Key(pk, after)._asdict())
+        return self._pages(self._client.query, request)
+
+    def scan(self, pk_prefix: str) -> Iterator[Item]:
+        """Yield the items whose partition key begins with a text, strongly consistent, in no order.
+
+        It reads the whole table, so it is for an operator's command and for no function.
+        """
+        request = {
+            "TableName": self._name,
+            "FilterExpression": "begins_with(pk, :prefix)",
+            "ExpressionAttributeValues": _marshal({":prefix": pk_prefix}),
+            "ConsistentRead": True,
+        }
+        return self._pages(self._client.scan, request)
+
+    def _pages(self, read: Callable[..., Any], request: dict[str, Any]) -> Iterator[Item]:
         while True:
             with _reachable:
-                answer = self._client.query(**request)
+                answer = read(**request)
             yield from map(_unmarshal, answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return

@@ -1,0 +1,408 @@
+"""Find entries of a workspace that stand for nothing or are missing, links that are not whole, and put them right.
+
+An entry is right if the item that it leads to has it among the items that are stored of it (``enrollment.items``).  The
+workspace is in use meanwhile, so what looks wrong is looked at again before it counts, and whatever is put right is a
+transaction that checks what was read.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import batched
+
+from enrollment.items import (
+    stored_acs_credential_pool,
+    stored_acs_system,
+    stored_acs_user,
+    stored_automation,
+    stored_user_identity,
+)
+from enrollment.table import (
+    MOST_KEYS,
+    Action,
+    Item,
+    Key,
+    Table,
+    acs_credential_pool_key,
+    acs_system_key,
+    acs_user_key,
+    acs_user_link_key,
+    automation_key,
+    change,
+    delete,
+    elements,
+    listed_id,
+    put_new,
+    require,
+    require_absent,
+    user_identity_key,
+    workspace_prefix,
+)
+
+# What somebody else is changing at this moment is right again at the next look.
+_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong.
+
+    Attributes:
+        about: What it is about: a kind of record and an id, never a name or an address.
+        problem: What is wrong.
+        is_mended: It has been put right.
+    """
+
+    about: str
+    problem: str
+    is_mended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    about: str
+    text: str
+    mend: Mapping[str, Action] = field(default_factory=dict)
+    # Many items show it.
+    is_told_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A kind of item that others are derived from."""
+
+    name: str
+    key: re.Pattern[str]
+    id_name: str
+    stored: Callable[[Item], dict[Key, Item]]
+
+
+def _stored_with_link(acs_user: Item) -> dict[Key, Item]:
+    stored = stored_acs_user(acs_user)
+    if "user_identity_id" in acs_user:
+        link = {"acs_user_id": acs_user["acs_user_id"]}
+        stored[_link_key(acs_user)] = link
+    return stored
+
+
+# By partition key and sort key, with a line feed between, behind the workspace.
+_RECORDS = (
+    _Record(
+        "user identity", re.compile(r"USER_IDENTITY#[^#]+\nUSER_IDENTITY"), "user_identity_id", stored_user_identity
+    ),
+    _Record(
+        "automation",
+        re.compile(r"USER_IDENTITY#[^#]+\nENROLLMENT_AUTOMATION#.+"),
+        "enrollment_automation_id",
+        stored_automation,
+    ),
+    _Record("ACS system", re.compile(r"ACS_SYSTEM#[^#]+\nACS_SYSTEM"), "acs_system_id", stored_acs_system),
+    _Record(
+        "credential pool",
+        re.compile(r"ACS_CREDENTIAL_POOL#.+\nACS_CREDENTIAL_POOL"),
+        "acs_credential_pool_id",
+        stored_acs_credential_pool,
+    ),
+    _Record("ACS user", re.compile(r"ACS_USER#.+\nACS_USER"), "acs_user_id", _stored_with_link),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A kind of entry: what it is, and how to find the item that it stands for."""
+
+    name: str
+    record: str
+    key: re.Pattern[str]
+    source: Callable[[str, Key, Item, re.Match[str]], Key]
+
+
+_ENTRIES = (
+    _Entry(
+        "entry in the list of user identities",
+        "user identity",
+        re.compile(r"USER_IDENTITIES\n.+"),
+        lambda workspace_id, key, _item, _match: user_identity_key(workspace_id, listed_id(key.sk)),
+    ),
+    _Entry(
+        "item that keeps a value unique",
+        "user identity",
+        re.compile(r"UNIQUE_[A-Z_]+#.*\nUNIQUE_[A-Z_]+", re.DOTALL),
+        lambda workspace_id, _key, item, _match: user_identity_key(workspace_id, str(item["user_identity_id"])),
+    ),
+    _Entry(
+        "item that finds it by its id",
+        "automation",
+        re.compile(r"ENROLLMENT_AUTOMATION#.+\nENROLLMENT_AUTOMATION"),
+        lambda workspace_id, _key, item, _match: automation_key(
+            workspace_id, str(item["user_identity_id"]), str(item["credential_manager_acs_system_id"])
+        ),
+    ),
+    _Entry(
+        "entry in the list of enrolled user identities",
+        "automation",
+        re.compile(r"ACS_SYSTEM#(?P<system>[^#]+)#USER_IDENTITIES\n.+"),
+        lambda workspace_id, key, _item, match: automation_key(workspace_id, key.sk, match["system"]),
+    ),
+    _Entry(
+        "entry in a list of ACS users",
+        "ACS user",
+        re.compile(r"(?:ACS_SYSTEM#[^#]+#)?ACS_USERS\n.+"),
+        lambda workspace_id, key, _item, _match: acs_user_key(workspace_id, listed_id(key.sk)),
+    ),
+    _Entry(
+        "entry that finds it by an address",
+        "ACS user",
+        re.compile(r"ACS_SYSTEM#[^#]+#ACS_USERS_BY_[A-Z_]+#.*\n.+", re.DOTALL),
+        lambda workspace_id, key, _item, _match: acs_user_key(workspace_id, key.sk),
+    ),
+    _Entry(
+        "link to a user identity",
+        "ACS user",
+        re.compile(r"USER_IDENTITY#[^#]+\nACS_USER#.+"),
+        lambda workspace_id, _key, item, _match: acs_user_key(workspace_id, str(item["acs_user_id"])),
+    ),
+    _Entry(
+        "entry in a list of ACS systems",
+        "ACS system",
+        re.compile(r"(?:ACS_SYSTEMS|CREDENTIAL_MANAGERS)\n.+"),
+        lambda workspace_id, key, _item, _match: acs_system_key(workspace_id, listed_id(key.sk)),
+    ),
+    _Entry(
+        "entry in its system's list of credential pools",
+        "credential pool",
+        re.compile(r"ACS_SYSTEM#[^#]+#ACS_CREDENTIAL_POOLS\n.+"),
+        lambda workspace_id, key, _item, _match: acs_credential_pool_key(workspace_id, listed_id(key.sk)),
+    ),
+)
+
+
+def check(table: Table, workspace_id: str, *, mend: bool = False) -> Iterator[Finding]:
+    """Yield what is wrong with a workspace, having put it right if that is asked for and possible.
+
+    It reads the whole table once, and holds no more than 100 items with what they refer to.
+
+    Args:
+        table: The table.
+        workspace_id: The workspace.
+        mend: Put right what can be put right without a person's decision.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.  What was yielded is done.
+    """
+    checker = _Checker(table, workspace_id)
+    for items in batched(table.scan(workspace_prefix(workspace_id)), MOST_KEYS, strict=False):
+        found = table.get_all(key for item in items for key in checker.related(_key_of(item), item))
+        for item in items:
+            if checker.problems(_key_of(item), item, found):
+                yield from checker.look_again(_key_of(item), mend=mend)
+
+
+class _Checker:
+    def __init__(self, table: Table, workspace_id: str) -> None:
+        self._table = table
+        self._workspace_id = workspace_id
+        self._prefix = workspace_prefix(workspace_id)
+        self._told: set[str] = set()
+
+    def look_again(self, key: Key, *, mend: bool) -> Iterator[Finding]:
+        problems: list[_Problem] = []
+        for _ in range(_LOOKS):
+            item = self._table.get(key)
+            if item is None:
+                return
+            problems = self.problems(key, item, self._table.get_all(self.related(key, item)))
+            if mend:
+                mended = [problem for problem in problems if self._is_mended(problem)]
+                yield from (Finding(problem.about, problem.text, is_mended=True) for problem in mended)
+                problems = [problem for problem in problems if problem not in mended]
+            if not problems:
+                return
+        for problem in problems:
+            if problem.about not in self._told:
+                yield Finding(problem.about, problem.text)
+            if problem.is_told_once:
+                self._told.add(problem.about)
+
+    def _is_mended(self, problem: _Problem) -> bool:
+        return bool(problem.mend) and not self._table.transact(problem.mend)
+
+    def related(self, key: Key, item: Item) -> list[Key]:
+        """Return the keys of what an item's rightness depends on."""
+        if record := self._record(key):
+            others = [other for other in record.stored(_unkeyed(item)) if other != key]
+            others += [acs_user_key(self._workspace_id, one) for one in elements(item.get("acs_user_ids"))]
+            if record.name in {"ACS user", "automation"} and "user_identity_id" in item:
+                others.append(_identity_key(item))
+            if (system := self._system_of(record, item)) is not None:
+                others.append(system)
+            return others
+        source = self._source(key, item)
+        return [] if source is None else [source[1]]
+
+    def problems(self, key: Key, item: Item, found: Mapping[Key, Item]) -> list[_Problem]:
+        """Return what is wrong with an item.
+
+        Args:
+            key: Its key.
+            item: The item.
+            found: Those of ``related`` that are there.
+        """
+        record = self._record(key)
+        if record is None:
+            return self._problems_of_entry(key, item, found)
+        about = f"{record.name} {item[record.id_name]}"
+        problems = [*self._missing_entries(about, record, key, item, found)]
+        if record.name == "ACS user" and "user_identity_id" in item:
+            problems += self._problems_of_link(about, key, item, found)
+        if record.name == "user identity":
+            problems += self._problems_of_list(about, key, item, found)
+        if record.name == "automation" and _identity_key(item) not in found:
+            itself, *others = stored_automation(_unkeyed(item))
+            mend = {
+                "user_identity": require_absent(_identity_key(item)),
+                "record": delete(itself, _as_it_is(item)),
+                **{str(number): delete(other) for number, other in enumerate(others)},
+            }
+            return [_Problem(about, "its user identity is not there", mend)]
+        problems += self._problems_of_system(about, record, item, found)
+        return problems
+
+    def _missing_entries(
+        self, about: str, record: _Record, key: Key, item: Item, found: Mapping[Key, Item]
+    ) -> Iterator[_Problem]:
+        for entry_key, entry in record.stored(_unkeyed(item)).items():
+            if entry_key == key or _is_link(entry_key):
+                continue
+            name = self._entry_name(entry_key, entry)
+            if entry_key not in found:
+                mend = {"record": require(key, _as_it_is(item)), "entry": put_new(entry_key, entry)}
+                yield _Problem(about, f"its {name} is missing", mend)
+            elif _unkeyed(found[entry_key]) != entry:
+                yield _Problem(about, f"its {name} is another record's; change one of the two")
+
+    def _problems_of_entry(self, key: Key, item: Item, found: Mapping[Key, Item]) -> list[_Problem]:
+        source = self._source(key, item)
+        if source is None:  # a kind of item that this release does not know
+            return []
+        entry, source_key = source
+        record_item = found.get(source_key)
+        record = self._record(source_key)
+        about = f"{entry.record} {self._id_of(source_key, entry, key, item)}"
+        if record_item is None or record is None:
+            mend = {"record": require_absent(source_key), "entry": delete(key)}
+            return [_Problem(about, f"is not there, but its {entry.name} is", mend)]
+        if record.stored(_unkeyed(record_item)).get(key) == _unkeyed(item):
+            return []
+        mend = {"record": require(source_key, _as_it_is(record_item)), "entry": delete(key)}
+        return [_Problem(about, f"has a needless {entry.name}", mend)]
+
+    def _problems_of_link(self, about: str, key: Key, item: Item, found: Mapping[Key, Item]) -> Iterator[_Problem]:
+        identity_key, link_key = _identity_key(item), _link_key(item)
+        identity, link = found.get(identity_key), found.get(link_key)
+        if identity is None:
+            unlink = change(key, remove=["user_identity_id"], where=_as_it_is(item))
+            mend = {"record": unlink, "user_identity": require_absent(identity_key)}
+            yield _Problem(about, "is linked to a user identity that is not there", mend)
+            return
+        itself = {"record": require(key, _as_it_is(item))}
+        if link is None:
+            mend = {**itself, "link": put_new(link_key, {"acs_user_id": item["acs_user_id"]})}
+            yield _Problem(about, "its link to its user identity is missing", mend)
+        elif link["acs_user_id"] != item["acs_user_id"]:
+            text = (
+                f"its user identity has another ACS user in that system, {link['acs_user_id']}; remove one of the two"
+            )
+            yield _Problem(about, text)
+        if item["acs_user_id"] not in elements(identity.get("acs_user_ids")):
+            listed = change(identity_key, add={"acs_user_ids": frozenset({str(item["acs_user_id"])})})
+            yield _Problem(about, "its user identity does not list it", {**itself, "user_identity": listed})
+
+    def _problems_of_list(self, about: str, key: Key, item: Item, found: Mapping[Key, Item]) -> Iterator[_Problem]:
+        for acs_user_id in elements(item.get("acs_user_ids")):
+            acs_user_at = acs_user_key(self._workspace_id, acs_user_id)
+            acs_user = found.get(acs_user_at)
+            if acs_user is not None and acs_user.get("user_identity_id") == item["user_identity_id"]:
+                continue
+            is_so = require_absent(acs_user_at) if acs_user is None else require(acs_user_at, _as_it_is(acs_user))
+            mend = {
+                "acs_user": is_so,
+                "user_identity": change(key, discard={"acs_user_ids": frozenset({acs_user_id})}),
+            }
+            yield _Problem(about, f"lists ACS user {acs_user_id}, which is not linked to it", mend)
+
+    def _problems_of_system(
+        self, about: str, record: _Record, item: Item, found: Mapping[Key, Item]
+    ) -> Iterator[_Problem]:
+        key = self._system_of(record, item)
+        if key is None:
+            return
+        system = found.get(key)
+        if system is None:
+            yield _Problem(about, "its ACS system is not there; import the system")
+        elif record.name != "ACS user" and not system["is_credential_manager"]:
+            told = f"ACS system {system['acs_system_id']}"
+            if told not in self._told:
+                text = "has pools or enrolled people, but is no credential manager; import it as one"
+                yield _Problem(told, text, is_told_once=True)
+
+    def _system_of(self, record: _Record, item: Item) -> Key | None:
+        names = {
+            "automation": "credential_manager_acs_system_id",
+            "credential pool": "acs_system_id",
+            "ACS user": "acs_system_id",
+        }
+        name = names.get(record.name)
+        return None if name is None else acs_system_key(self._workspace_id, str(item[name]))
+
+    def _record(self, key: Key) -> _Record | None:
+        text = self._text(key)
+        return next((record for record in _RECORDS if record.key.fullmatch(text)), None)
+
+    def _source(self, key: Key, item: Item) -> tuple[_Entry, Key] | None:
+        """Return what kind of entry an item is, and the key of the item that it stands for."""
+        text = self._text(key)
+        for entry in _ENTRIES:
+            if match := entry.key.fullmatch(text):
+                return entry, entry.source(self._workspace_id, key, item, match)
+        return None
+
+    def _entry_name(self, key: Key, entry: Item) -> str:
+        source = self._source(key, entry)
+        return "entry" if source is None else source[0].name
+
+    def _id_of(self, source_key: Key, entry: _Entry, key: Key, item: Item) -> str:
+        if entry.record != "automation":
+            return listed_id(source_key.pk)
+        if "user_identity_id" in item:  # found by its id, which is in the key
+            return listed_id(key.pk)
+        return f"of user identity {listed_id(source_key.pk)} with ACS system {listed_id(source_key.sk)}"
+
+    def _text(self, key: Key) -> str:
+        return f"{key.pk.removeprefix(self._prefix)}\n{key.sk}"
+
+
+def _key_of(item: Item) -> Key:
+    return Key(str(item["pk"]), str(item["sk"]))
+
+
+def _unkeyed(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name not in {"pk", "sk"}}
+
+
+def _as_it_is(item: Item) -> Item:
+    """Return a condition: the item is as it was read, but for its sets, from which nothing is derived."""
+    return {name: value for name, value in _unkeyed(item).items() if not isinstance(value, frozenset)}
+
+
+def _identity_key(acs_user: Item) -> Key:
+    return user_identity_key(str(acs_user["workspace_id"]), str(acs_user["user_identity_id"]))
+
+
+def _link_key(acs_user: Item) -> Key:
+    workspace_id, identity_id = str(acs_user["workspace_id"]), str(acs_user["user_identity_id"])
+    return acs_user_link_key(workspace_id, identity_id, str(acs_user["acs_system_id"]))
+
+
+def _is_link(key: Key) -> bool:
+    return key.sk.startswith("ACS_USER#")

@@ -1,0 +1,284 @@
+"""``enrollments directory check`` finds what the table's invariants name, and puts it right."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner, Result
+
+from enrollment.callers import Caller
+from enrollment.items import stored_acs_user, stored_user_identity
+from enrollment.table import (
+    Item,
+    Key,
+    acs_credential_pool_listing_key,
+    acs_system_listing_key,
+    acs_user_key,
+    acs_user_link_key,
+    acs_user_listing_key,
+    acs_user_match_key,
+    acs_user_of_system_listing_key,
+    automation_by_id_key,
+    automation_key,
+    change,
+    credential_manager_listing_key,
+    delete,
+    enrolled_listing_key,
+    put,
+    unique_key,
+    user_identity_key,
+    user_identity_listing_key,
+)
+from enrollments.directory.checking import Finding, check
+from enrollments.directory.commands import directory
+from tests.conftest import TABLE_NAME, Store, Workspace, put_all
+from tests.integration.conftest import Directory
+from tests.invariants import violations
+
+CREATED_AT = "2024-01-09T05:45:33.068Z"
+ANN = {"email_address": "Ann@example.com", "phone_number": "+15555550100", "user_identity_key": "ann"}
+OTHER = "00000000-0000-4000-8000-000000000001"
+
+type Run = Callable[..., Result]
+
+
+class World:
+    """A workspace with one of everything, and the keys of what is stored of it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.id = str(uuid4())
+        workspace = Workspace(store.table, self.id)
+        self.directory = Directory(store.table, Caller(self.id))
+        self.manager = workspace.credential_manager(created_at=CREATED_AT)
+        self.pool = workspace.acs_credential_pool(self.manager)
+        person = {name: ANN[name] for name in ("email_address", "phone_number")}
+        self.anns = workspace.acs_user(self.manager, created_at=CREATED_AT, **person)
+        self.ann = workspace.user_identity(created_at=CREATED_AT, **ANN)
+        self.automation = self.directory.launch(
+            self.ann, self.manager, create_credential_manager_user=True
+        ).enrollment_automation_id
+        self.items = store.items()
+
+    def derived(self) -> list[Key]:
+        """Return the keys of what is derived from other items."""
+        ann = user_identity_key(self.id, self.ann)
+        records = {
+            ann,
+            automation_key(self.id, self.ann, self.manager),
+            acs_user_key(self.id, self.anns),
+            *(key for key in self.items if key.sk in {"ACS_SYSTEM", "ACS_CREDENTIAL_POOL"}),
+        }
+        return sorted(self.items.keys() - records)
+
+    def change(self, key: Key, **assign: str | bool) -> None:
+        assert not self.store.table.transact({"item": change(key, assign=assign)})
+
+    def delete(self, *keys: Key) -> None:
+        assert not self.store.table.transact({str(number): delete(key) for number, key in enumerate(keys)})
+
+    def check(self, *, mend: bool = False) -> list[Finding]:
+        return list(check(self.store.table, self.id, mend=mend))
+
+    def put(self, key: Key, item: Item | None = None) -> None:
+        assert not self.store.table.transact({"item": put(key, item or {})})
+
+
+@pytest.fixture
+def world(store: Store) -> World:
+    return World(store)
+
+
+@pytest.fixture
+def run(world: World) -> Run:
+    def run_(*arguments: str) -> Result:
+        options = ["check", "--table-name", TABLE_NAME, "--workspace-id", world.id]
+        return CliRunner().invoke(directory, [*options, *arguments])
+
+    return run_
+
+
+def needless(world: World) -> list[tuple[Key, Item]]:
+    """Return an entry of each kind that stands for nothing that is there, or not for what it says."""
+    manager, ann, anns = world.manager, world.ann, world.anns
+    age = "2020-01-01T00:00:00.000Z"
+    pair: Item = {"user_identity_id": ann, "credential_manager_acs_system_id": manager}
+    return [
+        (user_identity_listing_key(world.id, age, ann), {}),
+        (user_identity_listing_key(world.id, CREATED_AT, OTHER), {}),
+        (unique_key(world.id, "email_address", "bob@example.com"), {"user_identity_id": ann}),
+        (unique_key(world.id, "phone_number", "+15555550199"), {"user_identity_id": OTHER}),
+        (unique_key(world.id, "user_identity_key", "b#\n1"), {"user_identity_id": ann}),
+        (automation_by_id_key(world.id, OTHER), pair),
+        (enrolled_listing_key(world.id, manager, OTHER), {}),
+        (acs_user_listing_key(world.id, age, anns), {}),
+        (acs_user_listing_key(world.id, CREATED_AT, OTHER), {}),
+        (acs_user_of_system_listing_key(world.id, manager, age, anns), {}),
+        (acs_user_of_system_listing_key(world.id, OTHER, CREATED_AT, anns), {}),
+        (acs_user_match_key(world.id, manager, "email_address", "bob@example.com", anns), {}),
+        (acs_user_match_key(world.id, manager, "phone_number", "+15555550100", OTHER), {}),
+        (acs_user_link_key(world.id, ann, OTHER), {"acs_user_id": anns}),
+        (acs_user_link_key(world.id, OTHER, manager), {"acs_user_id": OTHER}),
+        (acs_system_listing_key(world.id, age, manager), {}),
+        (credential_manager_listing_key(world.id, CREATED_AT, OTHER), {}),
+        (acs_credential_pool_listing_key(world.id, manager, age, world.pool), {}),
+    ]
+
+
+NEEDLESS = range(18)
+# Those of the world above: one of everything, with each address.
+DERIVED = range(14)
+
+
+def test_what_is_left_and_what_was_mended_is_counted(world: World, run: Run) -> None:
+    world.delete(world.derived()[0])
+
+    found, mended = run(), run("--mend")
+
+    assert (found.exit_code, found.stdout) == (1, "0 mended, 1 left.\n")
+    assert (mended.exit_code, mended.stdout) == (0, "1 mended, 0 left.\n")
+
+
+def test_a_sound_workspace_has_nothing_wrong(run: Run) -> None:
+    result = run()
+
+    assert (result.exit_code, result.output) == (0, "Nothing is wrong.\n")
+
+
+def test_every_kind_of_entry_is_tried(world: World) -> None:
+    assert (len(needless(world)), len(world.derived())) == (len(NEEDLESS), len(DERIVED))
+
+
+@pytest.mark.parametrize("number", DERIVED)
+def test_what_is_missing_is_found_and_put_again(world: World, number: int) -> None:
+    world.delete(world.derived()[number])
+
+    found, mended = world.check(), world.check(mend=True)
+
+    assert ([finding.is_mended for finding in found], [finding.is_mended for finding in mended]) == ([False], [True])
+    assert world.store.items() == world.items
+
+
+@pytest.mark.parametrize("number", NEEDLESS)
+def test_what_stands_for_nothing_is_found_and_deleted(world: World, number: int) -> None:
+    world.put(*needless(world)[number])
+
+    found, mended = world.check(), world.check(mend=True)
+
+    assert ([finding.is_mended for finding in found], [finding.is_mended for finding in mended]) == ([False], [True])
+    assert world.store.items() == world.items
+
+
+def test_all_at_once_is_put_right(world: World, run: Run) -> None:
+    world.delete(*world.derived())
+    for key, item in needless(world):
+        world.put(key, item)
+
+    mended = run("--mend", "--json")
+
+    assert json.loads(mended.stdout)["left"] == 0
+    assert world.store.items() == world.items
+
+
+def test_without_mend_nothing_is_written(world: World, run: Run) -> None:
+    world.delete(world.derived()[0])
+    before = world.store.items()
+
+    run()
+
+    assert world.store.items() == before
+
+
+def test_a_finding_names_ids_and_no_address(world: World, run: Run) -> None:
+    world.delete(acs_user_match_key(world.id, world.manager, "email_address", "ann@example.com", world.anns))
+
+    result = run()
+
+    assert result.stderr == f"ACS user {world.anns}: its entry that finds it by an address is missing\n"
+
+
+def test_an_acs_user_that_its_identity_does_not_list_is_listed(world: World, run: Run) -> None:
+    key = user_identity_key(world.id, world.ann)
+    assert not world.store.table.transact({"item": change(key, remove=["acs_user_ids"])})
+
+    run("--mend")
+
+    assert world.store.items() == world.items
+
+
+def test_an_acs_user_that_is_listed_wrongly_is_listed_no_more(world: World, run: Run) -> None:
+    key = user_identity_key(world.id, world.ann)
+    assert not world.store.table.transact({"item": change(key, add={"acs_user_ids": frozenset({OTHER})})})
+
+    run("--mend")
+
+    assert world.store.items() == world.items
+
+
+def test_an_acs_user_of_an_identity_that_is_gone_is_unlinked(world: World, run: Run) -> None:
+    identity = world.items[user_identity_key(world.id, world.ann)]
+    world.delete(*stored_user_identity(identity))
+
+    result = run("--mend")
+
+    assert result.exit_code == 0
+    assert world.directory.acs_user(world.anns).user_identity_id is None
+    assert violations(world.store.items()) == []
+
+
+def test_two_acs_users_of_one_identity_need_a_person(world: World, run: Run) -> None:
+    second = str(uuid4())
+    item = {**world.items[acs_user_key(world.id, world.anns)], "acs_user_id": second}
+    put_all(world.store.table, stored_acs_user(item))
+    key = user_identity_key(world.id, world.ann)
+    assert not world.store.table.transact({"item": change(key, add={"acs_user_ids": frozenset({second})})})
+
+    result = run("--mend")
+
+    assert result.exit_code == 1
+    assert f"ACS user {second}: its user identity has another ACS user" in result.stderr
+    assert second in {acs_user.acs_user_id for acs_user in world.directory.acs_users_of(world.ann)}
+
+
+def test_a_unique_value_of_two_identities_needs_a_person(world: World, run: Run) -> None:
+    bob = user_identity_key(world.id, Workspace(world.store.table, world.id).user_identity())
+    world.change(bob, user_identity_key="ann")
+
+    result = run("--mend")
+
+    assert result.exit_code == 1
+    assert f"user identity {bob.pk.rpartition('#')[2]}: its item that keeps a value unique is another" in result.stderr
+
+
+def test_a_system_that_was_demoted_is_named_once(world: World, run: Run) -> None:
+    (system,) = (key for key in world.items if key.sk == "ACS_SYSTEM")
+    world.change(system, is_credential_manager=False)
+    world.delete(credential_manager_listing_key(world.id, CREATED_AT, world.manager))
+
+    result = run("--mend")
+
+    assert result.exit_code == 1
+    assert result.stderr.count(f"ACS system {world.manager}: has pools or enrolled people") == 1
+
+
+def test_what_somebody_is_changing_at_this_moment_is_no_finding(world: World) -> None:
+    key = world.derived()[0]
+    world.delete(key)
+    looks: Iterator[Key] = iter([key])
+
+    def put_back(**_: Any) -> None:
+        for missing in looks:
+            world.put(missing, world.items[missing])
+
+    world.store.watch("before-call.dynamodb.GetItem", put_back)
+
+    assert world.check() == []
+
+
+def test_another_workspace_is_left_alone(run: Run, store: Store) -> None:
+    other = World(store)
+    other.delete(other.derived()[0])
+
+    assert run("--mend").exit_code == 0
