@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from enrollment.callers import Caller
+from enrollment.errors import ServiceUnavailable
 from enrollment.items import stored_acs_user, stored_user_identity
 from enrollment.table import (
     Item,
@@ -34,7 +36,7 @@ from enrollment.table import (
 from enrollments.directory.checking import Finding, check
 from enrollments.directory.commands import directory
 from tests.conftest import TABLE_NAME, Store, Workspace, put_all
-from tests.integration.conftest import Directory
+from tests.integration.conftest import Directory, Outage
 from tests.invariants import violations
 
 CREATED_AT = "2024-01-09T05:45:33.068Z"
@@ -275,6 +277,23 @@ def test_what_somebody_is_changing_at_this_moment_is_no_finding(world: World) ->
     world.store.watch("before-call.dynamodb.GetItem", put_back)
 
     assert world.check() == []
+
+
+def test_an_interrupted_check_is_finished_by_the_next(world: World, outage: Outage) -> None:
+    world.delete(*world.derived()[:3])
+    for key, item in needless(world)[:3]:
+        world.put(key, item)
+
+    for requests in count():
+        outage.left = requests
+        try:
+            world.check(mend=True)
+            break
+        except ServiceUnavailable:
+            outage.left = None
+
+    assert requests > 5
+    assert world.store.items() == world.items
 
 
 def test_another_workspace_is_left_alone(run: Run, store: Store) -> None:

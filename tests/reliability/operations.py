@@ -274,6 +274,8 @@ def operations(world: World) -> dict[str, Operation]:
         "command: directory import": Operation(
             _command(directory, "import", "--workspace-id", w.workspace_id, is_file=True), is_in_steps=True
         ),
+        "command: directory export": Operation(_command(directory, "export", "--workspace-id", w.workspace_id)),
+        "command: directory check": Operation(_command(directory, "check", "--workspace-id", w.workspace_id)),
     }
 
 

@@ -209,8 +209,12 @@ def _experiment(database: str, endpoint: str, patch: pytest.MonkeyPatch, folder:
 
 
 def _write_directory(folder: Path, world: World) -> Path:
-    """Write more rows than an import puts into a transaction."""
-    rows = [
+    """Write rows that change what is there, and more new ones than an import puts into a transaction."""
+    rows: list[dict[str, str | None]] = [
+        {"acs_user_id": world.cleos, "acs_system_id": world.manager, "email_address": "cleo@x.com"},
+        {"acs_user_id": world.anns, "acs_system_id": world.manager, "full_name": "Ann", "email_address": "ann@x.com"},
+    ]
+    rows += [
         {
             "acs_credential_pool_id": str(UUID(int=number, version=4)),
             "acs_system_id": world.manager,

@@ -14,6 +14,7 @@ import pytest
 
 from enrollment.callers import Caller
 from enrollment.table import create_client
+from enrollments.directory.checking import check
 from enrollments.local.functions import environment
 from enrollments.local.stack import lambda_environment
 from tests import figures
@@ -336,6 +337,170 @@ def test_an_identity_is_deleted_while_it_is_changed(race: Race) -> None:
         ]
 
     race.run(prepare, "user_identity_not_found")
+
+
+# ------------------------------------------------------------------------------------------------------------- Imports
+
+
+def addresses() -> tuple[str, str]:
+    """Return Ann's address and Bob's, as nobody has them yet."""
+    return f"ann.{uuid4().hex}@example.com", f"bob.{uuid4().hex}@example.com"
+
+
+def test_an_import_that_gives_a_record_to_another_against_launches(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    rounds: list[tuple[str, str]] = []
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        acs_user_id = race.workspace.acs_user(manager, email_address=anns)
+        ann = race.workspace.user_identity(email_address=anns)
+        rounds.append((acs_user_id, ann))
+        row = {"acs_user_id": acs_user_id, "acs_system_id": manager, "email_address": bobs}
+        launch = call("launch", ann, manager, create_credential_manager_user=True)
+        return [launch, call("import_and_look", **row), launch, call("create", full_name="Somebody else")]
+
+    for outcomes, (acs_user_id, ann) in zip(race.run(prepare), rounds, strict=True):
+        imported = outcomes[1]
+        was_linked_before = imported.result.get("user_identity_id") is not None
+        is_anns_now = race.directory.acs_user(acs_user_id).user_identity_id == ann
+        assert imported.code or was_linked_before or not is_anns_now
+
+
+def test_an_import_that_gives_a_record_to_another_against_new_identities(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    rounds: list[str] = []
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        acs_user_id = race.workspace.acs_user(manager, email_address=anns)
+        rounds.append(acs_user_id)
+        row = {"acs_user_id": acs_user_id, "acs_system_id": manager, "email_address": bobs}
+        return [
+            call("create", email_address=anns, acs_system_ids=[manager]),
+            call("import_and_look", **row),
+            call("create", email_address=bobs, acs_system_ids=[manager]),
+            call("add", acs_user_id, user_identity_key=uuid4().hex),
+        ]
+
+    outcomes = race.run(prepare, "user_identity_already_exists", "acs_user_already_linked")
+    for (ann, imported, *_), acs_user_id in zip(outcomes, rounds, strict=True):
+        was_linked_before = imported.result.get("user_identity_id") is not None
+        is_anns_now = acs_user_id in ann.result.get("acs_user_ids", [])
+        assert imported.code or was_linked_before or not is_anns_now
+
+
+def test_an_identity_whose_address_changes_against_launches(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    rounds: list[tuple[str, str]] = []
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        acs_user_id = race.workspace.acs_user(manager, email_address=anns)
+        race.workspace.acs_user(manager, email_address=bobs)
+        person = race.workspace.user_identity(email_address=anns)
+        rounds.append((acs_user_id, person))
+        launch = call("launch", person, manager, create_credential_manager_user=True)
+        return [
+            launch,
+            call("update_and_look", person, email_address=bobs),
+            launch,
+            call("import_row", acs_user_id=acs_user_id, acs_system_id=manager, full_name="Ann"),
+        ]
+
+    for outcomes, (acs_user_id, person) in zip(race.run(prepare), rounds, strict=True):
+        updated = outcomes[1]
+        was_linked_before = bool(updated.result.get("acs_user_ids"))
+        has_old_record = race.directory.acs_user(acs_user_id).user_identity_id == person
+        assert updated.code or was_linked_before or not has_old_record
+
+
+def test_imports_of_a_record_against_its_deletion(race: Race) -> None:
+    system = race.workspace.acs_system()
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        acs_user_id = race.workspace.acs_user(system, email_address=anns)
+        row = {"acs_user_id": acs_user_id, "acs_system_id": system}
+        return [
+            call("delete_acs_user", acs_user_id),
+            call("import_row", **row, email_address=bobs),
+            call("delete_acs_user", acs_user_id),
+            call("import_row", **row, email_address=anns, created_at="2020-01-01T00:00:00.000Z"),
+        ]
+
+    race.run(prepare, "acs_user_not_found")
+
+
+def test_imports_of_a_record_against_links_of_it(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        identity, acs_user_id = linked(race, manager)
+        row = {"acs_user_id": acs_user_id, "acs_system_id": manager}
+        return [
+            call("import_row", **row, email_address=anns),
+            call("remove", acs_user_id, identity),
+            call("import_row", **row, email_address=bobs, phone_number=f"+1{uuid4().int % 10**12}"),
+            call("delete", identity),
+        ]
+
+    race.run(prepare, "user_identity_not_found", "acs_user_not_found")
+
+
+def test_imports_of_one_new_record(race: Race) -> None:
+    system = race.workspace.acs_system()
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        row = {"acs_user_id": str(uuid4()), "acs_system_id": system}
+        created = {"created_at": "2020-01-01T00:00:00.000Z"}
+        return [
+            call("import_row", **row, email_address=anns),
+            call("import_row", **row, email_address=bobs),
+            call("import_row", **row, email_address=anns, **created),
+            call("import_row", **row, full_name="Ann"),
+        ]
+
+    race.run(prepare)
+
+
+def test_imports_of_a_system_against_launches_and_pools(race: Race) -> None:
+    def prepare() -> list[Call]:
+        system = race.workspace.acs_system()
+        row = {"acs_system_id": system, "connected_account_id": str(uuid4())}
+        pool = {"acs_credential_pool_id": str(uuid4()), "acs_system_id": system, "display_name": "Pool"}
+        return [
+            call("import_row", **row, name="A", is_credential_manager=True),
+            call("launch", race.workspace.user_identity(), system),
+            call("import_if_right", **row, name="B", is_credential_manager=False),
+            call("import_if_right", **pool),
+        ]
+
+    race.run(prepare, "acs_system_is_not_credential_manager")
+    wrong = {finding.about for finding in check(race.store.table, race.workspace.workspace_id)}
+    assert wrong == set()
+
+
+def test_a_deletion_by_identity_against_what_moves_its_acs_user(race: Race) -> None:
+    system = race.workspace.acs_system()
+    rounds: list[tuple[str, str]] = []
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id = linked(race, system)
+        other = race.workspace.user_identity()
+        rounds.append((acs_user_id, other))
+        return [
+            call("delete_acs_user", user_identity_id=identity, acs_system_id=system),
+            call("move", acs_user_id, identity, other),
+            call("delete_acs_user", user_identity_id=identity, acs_system_id=system),
+            call("import_row", acs_user_id=acs_user_id, acs_system_id=system, full_name="Moved"),
+        ]
+
+    outcomes = race.run(prepare, "acs_user_not_found", "user_identity_not_found", "acs_user_already_linked")
+    for (_, moved, *_), (acs_user_id, other) in zip(outcomes, rounds, strict=True):
+        assert moved.code or acs_user_id in race.directory.get(other).acs_user_ids
 
 
 def linked(race: Race, *system_ids: str) -> tuple[str, str]:
