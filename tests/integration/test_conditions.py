@@ -13,23 +13,23 @@ from enrollment.table import acs_user_key, acs_user_link_key, acs_user_match_key
 from tests.conftest import Store, Workspace
 from tests.integration.conftest import Directory
 
-type Meanwhile = Callable[[Callable[[], object]], None]
+type Meanwhile = Callable[..., None]
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
 
 @pytest.fixture
 def meanwhile(store: Store) -> Meanwhile:
-    """Has something done once, right before the next transaction."""
+    """Has something done once, right before the next transaction or another request."""
 
-    def do(change: Callable[[], object]) -> None:
+    def do(change: Callable[[], object], before: str = "TransactWriteItems") -> None:
         changes: Iterator[Callable[[], object]] = iter([change])
 
         def make(**_: Any) -> None:
             for one in changes:
                 one()
 
-        store.watch("before-call.dynamodb.TransactWriteItems", make)
+        store.watch(f"before-call.dynamodb.{before}", make)
 
     return do
 
@@ -47,16 +47,18 @@ def anns(workspace: Workspace, manager: str) -> str:
 # ------------------------------------------------------------------------------------------------------------ Launching
 
 
+@pytest.mark.parametrize(("attribute", "anns", "bobs"), [("email_address", ANN, BOB), ("phone_number", "+151", "+152")])
 def test_a_launch_does_not_link_a_record_that_an_import_gives_to_somebody_else(
-    directory: Directory, workspace: Workspace, manager: str, anns: str, meanwhile: Meanwhile
+    directory: Directory, workspace: Workspace, manager: str, meanwhile: Meanwhile, attribute: str, anns: str, bobs: str
 ) -> None:
-    ann = workspace.user_identity(email_address=ANN)
+    record = workspace.acs_user(manager, **{attribute: anns})
+    ann = workspace.user_identity(**{attribute: anns})
 
-    meanwhile(lambda: directory.import_row(acs_user_id=anns, acs_system_id=manager, email_address=BOB))
+    meanwhile(lambda: directory.import_row(acs_user_id=record, acs_system_id=manager, **{attribute: bobs}))
     directory.launch(ann, manager, create_credential_manager_user=True)
 
-    assert directory.acs_user(anns).user_identity_id is None
-    assert [acs_user.email_address for acs_user in directory.acs_users_of(ann)] == [ANN]
+    assert directory.acs_user(record).user_identity_id is None
+    assert [getattr(acs_user, attribute) for acs_user in directory.acs_users_of(ann)] == [anns]
 
 
 def test_a_launch_does_not_link_by_an_entry_that_is_out_of_date(
@@ -187,8 +189,9 @@ def test_deleting_an_acs_user_leaves_no_entry_that_an_import_puts_meanwhile(
     assert acs_user_key(workspace.workspace_id, anns) not in store.items()
 
 
+@pytest.mark.parametrize("before", ["GetItem", "TransactWriteItems"])
 def test_an_acs_user_that_moves_to_another_identity_is_not_deleted_as_the_firsts(
-    directory: Directory, workspace: Workspace, manager: str, anns: str, meanwhile: Meanwhile
+    directory: Directory, workspace: Workspace, manager: str, anns: str, meanwhile: Meanwhile, before: str
 ) -> None:
     ann, bob = workspace.user_identity(), workspace.user_identity()
     directory.add(anns, user_identity_id=ann)
@@ -197,7 +200,7 @@ def test_an_acs_user_that_moves_to_another_identity_is_not_deleted_as_the_firsts
         directory.remove(anns, ann)
         directory.add(anns, user_identity_id=bob)
 
-    meanwhile(move)
+    meanwhile(move, before)
     with pytest.raises(AcsUserNotFound):
         directory.delete_acs_user(user_identity_id=ann, acs_system_id=manager)
 

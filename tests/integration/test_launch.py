@@ -23,10 +23,14 @@ from enrollment.errors import (
 )
 from enrollment.model import LaunchRequest
 from enrollment.table import (
+    acs_system_key,
     acs_user_key,
     acs_user_link_key,
     automation_by_id_key,
     automation_key,
+    change,
+    credential_manager_listing_key,
+    delete,
     enrolled_listing_key,
 )
 from enrollment.user_identities import add_acs_user, remove_acs_user
@@ -519,3 +523,36 @@ def test_a_launch_whose_answer_is_lost_is_made_once(
     assert new[automation_key(workspace.workspace_id, identity, manager)]["enrollment_automation_id"] == (
         launched.automation.enrollment_automation_id
     )
+
+
+def test_an_automation_is_answered_after_its_system_was_demoted(
+    store: Store, do_launch: Launch, known: KnownItems, workspace: Workspace, identity: str, manager: str
+) -> None:
+    launched = do_launch(identity, manager)
+    demote(store, workspace, manager, known)
+
+    again = do_launch(identity, manager)
+
+    assert again == Launched(launched.automation, is_replay=True)
+
+
+def test_another_launch_of_the_pair_is_refused_after_its_system_was_demoted(
+    store: Store, do_launch: Launch, known: KnownItems, workspace: Workspace, identity: str, manager: str
+) -> None:
+    launched = do_launch(identity, manager).automation
+    demote(store, workspace, manager, known)
+
+    with pytest.raises(EnrollmentAutomationAlreadyExists) as refusal:
+        do_launch(identity, manager, create_credential_manager_user=True)
+
+    assert refusal.value.enrollment_automation_id == launched.enrollment_automation_id
+
+
+def demote(store: Store, workspace: Workspace, manager: str, known: KnownItems) -> None:
+    """Make a credential manager a system like any other, as imports of earlier releases could."""
+    key = acs_system_key(workspace.workspace_id, manager)
+    system = store.items()[key]
+    listed = credential_manager_listing_key(workspace.workspace_id, str(system["created_at"]), manager)
+    demotion = change(key, assign={"is_credential_manager": False})
+    assert not store.table.transact({"system": demotion, "listing": delete(listed)})
+    known.clear()

@@ -1,6 +1,9 @@
-"""Defects planted in the launch's transaction, and in what must be unique, are found by the model."""
+"""Defects planted in the product are found: in transactions by the model, in conditions by the tests of conditions."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +16,7 @@ from enrollment import automations, user_identities
 from enrollment.table import Action
 from tests import figures
 from tests.reliability.machine import Tally
+from tests.reliability.removed_conditions import CONDITIONS, VARIABLE
 from tests.reliability.test_model import BOUNDED, on_moto, run
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
@@ -99,3 +103,15 @@ def test_a_planted_defect_is_found(
 def _told(failure: AssertionError) -> str:
     line = _ID.sub("…", str(failure).splitlines()[0]).replace("WORKSPACE#…#", "")
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_a_condition_that_is_removed_is_found(project: Path, name: str) -> None:
+    plugin, tests = "tests.reliability.removed_conditions", "tests/integration/test_conditions.py"
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-x", "-p", plugin, tests]
+
+    run = subprocess.run(  # noqa: S603 - our own tests
+        command, cwd=project, env={**os.environ, VARIABLE: name}, capture_output=True, text=True, check=False
+    )
+
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout
