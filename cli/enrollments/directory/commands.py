@@ -8,8 +8,9 @@ import stat
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -19,10 +20,12 @@ import click
 from enrollment.table import Table
 from enrollment.timestamps import timestamp
 from enrollments.directory.checking import check
+from enrollments.directory.decoding import BadFile, refuse_no_text
 from enrollments.directory.exporting import export_resources
-from enrollments.directory.files import BadHeader, Format, format_of, read_rows, write_rows
+from enrollments.directory.files import Format, format_of, read_rows, write_rows
 from enrollments.directory.importing import Outcome, Result, import_rows
 from enrollments.directory.rows import KINDS, read_row
+from enrollments.directory.unused import UnusedNames
 from enrollments.failure import failed
 from enrollments.target import AWS_ERRORS, Uuid, in_table, reason_of
 
@@ -30,6 +33,9 @@ _STANDARD_STREAM = "-"
 _FORMATS = click.Choice([file_format.value for file_format in Format])
 _MOST_PASSES = 3
 _ERASE_LINE = "\r\x1b[K"
+_HEAD_BYTES = 128
+# What a name can promise that an export does not write.
+_OTHER_SUFFIXES = frozenset({".gz", ".ods", ".xls", ".xlsx", ".zip"})
 
 
 @click.group()
@@ -51,37 +57,47 @@ def directory() -> None:
 @click.option("--workspace-id", type=Uuid(), required=True, help="The workspace, whatever the rows say.")
 @click.option("--format", "format_name", type=_FORMATS, help="JSON Lines or CSV; by default what FILE's name says.")
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
+@click.option("--strict", is_flag=True, help="Refuse a file or a row that names a property that is not used.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, for scripts.")
 @in_table
 def import_directory(  # noqa: PLR0913 - options
-    table: Table, file: str, workspace_id: str, format_name: str | None, *, dry_run: bool, as_json: bool
+    table: Table,
+    file: str,
+    workspace_id: str,
+    format_name: str | None,
+    *,
+    dry_run: bool,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Import FILE, JSON Lines or CSV, `-` for standard input: rows as the API writes these resources.
 
-    Systems come before what is in them.  A bad row is a line on standard error (FILE:LINE: FIELD: REASON), the good
-    ones go in; the exit status is then 1.  Importing a file again changes nothing, and goes on where an import was
-    interrupted.
+    Systems come before what is in them.  A property that a row does not name stays as it is; null or an empty cell
+    removes it.  A bad row is a line on standard error (FILE:LINE: FIELD: REASON), the good ones go in; the exit status
+    is then 1.  Importing a file again changes nothing.  To resume an interrupted import, run it again.
     """
-    file_format = _format(format_name, file, f"name the format of {_printable(file)}: --format jsonl or csv")
-    counts: Counter[Outcome] = Counter()
-    with _opened(file) as stream:
-        size, created_at = _size_and_time(stream)
-        rows = map(read_row, read_rows(stream, file_format))
-        results = import_rows(table, workspace_id, rows, created_at, dry_run=dry_run)
+    file_format = _format_of_import(format_name, file)
+    summary = _Summary(is_dry_run=dry_run)
+    with _opened(file) as stream, _progress(stream) as advance:
+        messages = _Messages(file, advance)
+        unused = UnusedNames(messages.warn, strict=strict)
+        rows = unused.in_rows(map(read_row, read_rows(stream, file_format, unused.in_header)))
         try:
-            _follow(results, counts, file, size)
-        except BadHeader as error:
-            raise failed(f"{_printable(file)}:1: {error}") from error
+            for result in import_rows(table, workspace_id, rows, _time_of(stream), dry_run=dry_run):
+                summary.add(result)
+                messages.show(result)
+        except BadFile as error:
+            raise _not_imported(file, error) from error
         except (*AWS_ERRORS, OSError, sqlite3.Error, KeyboardInterrupt) as error:
             why = "interrupted" if isinstance(error, KeyboardInterrupt) else reason_of(error)
             if as_json:
-                click.echo(_json(counts, dry_run=dry_run, is_complete=False))
-            raise failed(f"{str(why).rstrip('.')}; until then {_text(counts)}; import it again to go on") from error
+                click.echo(summary.as_json(is_complete=False))
+            raise failed(f"{str(why).rstrip('.')}; until then {summary}; import it again to go on") from error
     if as_json:
-        click.echo(_json(counts, dry_run=dry_run, is_complete=True))
+        click.echo(summary.as_json(is_complete=True))
     else:
-        click.echo(f"{'Dry run, nothing was written: ' if dry_run else ''}{_text(counts)}.")
-    if counts[Outcome.BAD]:
+        click.echo(f"{'Dry run, nothing was written: ' if dry_run else ''}{summary}.")
+    if summary.counts[Outcome.BAD]:
         click.get_current_context().exit(1)
 
 
@@ -132,17 +148,29 @@ def export_directory(
     table: Table, workspace_id: str, output: str, format_name: str | None, kind_names: Sequence[str]
 ) -> None:
     """Export systems, then pools, then ACS users, so that the file can be imported as it is."""
+    if not format_name and Path(output).suffix.lower() in _OTHER_SUFFIXES:
+        raise click.UsageError(f"{_printable(output)}: an export is JSON Lines or CSV; name it .jsonl or .csv")
     file_format = Format(format_name) if format_name else format_of(output) or Format.JSONL
     kinds = [KINDS[name] for name in KINDS if name in kind_names or not kind_names]
     with _written(output) as stream:
         write_rows(stream, file_format, export_resources(table, workspace_id, kinds), kinds)
 
 
-def _format(format_name: str | None, file: str, otherwise: str) -> Format:
+def _format_of_import(format_name: str | None, file: str) -> Format:
     file_format = Format(format_name) if format_name else format_of(file)
-    if file_format is None:
-        raise click.UsageError(otherwise)
-    return file_format
+    if file_format is not None:
+        return file_format
+    if file != _STANDARD_STREAM:
+        with Path(file).open("rb") as stream:
+            try:
+                refuse_no_text(stream.read(_HEAD_BYTES))
+            except BadFile as error:
+                raise _not_imported(file, error) from error
+    raise click.UsageError(f"name the format of {_printable(file)}: --format jsonl or csv")
+
+
+def _not_imported(file: str, error: BadFile) -> click.ClickException:
+    return failed(f"{_printable(f'{file}:{error.line}: {error}')}")
 
 
 @contextmanager
@@ -154,26 +182,91 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _size_and_time(stream: BinaryIO) -> tuple[int, str]:
-    """Return a file's size in bytes and when it was changed; of what is no file, 0 and the present moment."""
+def _status(stream: BinaryIO) -> os.stat_result | None:
+    """Return what is known of a file; ``None`` of what is no file."""
     try:
         status = os.fstat(stream.fileno())
     except OSError:
-        status = None
-    if status is None or not stat.S_ISREG(status.st_mode):
-        return 0, timestamp(datetime.now(UTC))
-    return status.st_size, timestamp(datetime.fromtimestamp(status.st_mtime, UTC))
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
-def _follow(results: Iterator[Result], counts: Counter[Outcome], file: str, size: int) -> None:
-    is_shown = bool(size) and sys.stderr.isatty()
-    with click.progressbar(length=size, label="Importing", file=sys.stderr, hidden=not is_shown) as progress:
-        for result in results:
-            counts[result.outcome] += 1
-            for field, reason in result.problems:
-                line = f"{file}:{result.line}: {field or 'row'}: {reason}"
-                click.echo(f"{_ERASE_LINE if is_shown else ''}{_printable(line)}", err=True)
-            progress.update(result.end - progress.pos)
+def _time_of(stream: BinaryIO) -> str:
+    """Return when a file was changed; of what is no file, the present moment."""
+    status = _status(stream)
+    return timestamp(datetime.now(UTC) if status is None else datetime.fromtimestamp(status.st_mtime, UTC))
+
+
+@contextmanager
+def _progress(stream: BinaryIO) -> Iterator[Callable[[int], None] | None]:
+    """Show on a terminal how much of a file has been imported; give what takes how many bytes more that is."""
+    status = _status(stream)
+    if status is None or not status.st_size or not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=status.st_size, label="Importing", file=sys.stderr) as progress:
+        yield progress.update
+
+
+class _Messages:
+    """What an import says on standard error."""
+
+    def __init__(self, file: str, advance: Callable[[int], None] | None) -> None:
+        self._file = file
+        self._advance = advance
+        self._end = 0
+
+    def warn(self, line: int, name: str, what: str) -> None:
+        self._print(f"Warning: {self._file}:{line}: {name}: {what}")
+
+    def show(self, result: Result) -> None:
+        for field_name, reason in result.problems:
+            self._print(f"{self._file}:{result.line}: {field_name or 'row'}: {reason}")
+        if self._advance is not None:
+            self._advance(result.end - self._end)
+            self._end = result.end
+
+    def _print(self, line: str) -> None:
+        click.echo(f"{'' if self._advance is None else _ERASE_LINE}{_printable(line)}", err=True)
+
+
+@dataclass
+class _Summary:
+    """What has become of the rows so far.
+
+    Attributes:
+        is_dry_run: Whether nothing of it was written.
+        counts: How many rows have had each outcome.
+        removed_values: How many values of records were removed.
+    """
+
+    is_dry_run: bool
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    removed_values: int = 0
+
+    def add(self, result: Result) -> None:
+        self.counts[result.outcome] += 1
+        self.removed_values += result.removed
+
+    def __str__(self) -> str:
+        rows, values = self.counts.total(), self.removed_values
+        parts = ", ".join(f"{self.counts[outcome]:,} {outcome}" for outcome in Outcome)
+        return f"{_counted(rows, 'row')}: {parts}; {_counted(values, 'value')} removed"
+
+    def as_json(self, *, is_complete: bool) -> str:
+        return json.dumps(
+            {
+                "rows": self.counts.total(),
+                **{outcome.value: self.counts[outcome] for outcome in Outcome},
+                "removed_values": self.removed_values,
+                "dry_run": self.is_dry_run,
+                "is_complete": is_complete,
+            }
+        )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _printable(text: str) -> str:
@@ -181,17 +274,6 @@ def _printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
-
-
-def _text(counts: Counter[Outcome]) -> str:
-    rows = counts.total()
-    parts = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome)
-    return f"{rows:,} {'row' if rows == 1 else 'rows'}: {parts}"
-
-
-def _json(counts: Counter[Outcome], *, dry_run: bool, is_complete: bool) -> str:
-    numbers = {outcome.value: counts[outcome] for outcome in Outcome}
-    return json.dumps({"rows": counts.total(), **numbers, "dry_run": dry_run, "is_complete": is_complete})
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from enrollment.table import (
 )
 from enrollments.directory.rows import KINDS, POOL, SYSTEM, USER, Kind
 
-type _Resource = Mapping[str, Any]
+type _Resource = dict[str, Any]
 
 # Without a limit a request reads 1 MB of entries, which are 20 MB once they are objects.
 _ENTRIES_AT_ONCE = 1000
@@ -28,8 +28,9 @@ _ENTRIES_AT_ONCE = 1000
 def export_resources(table: Table, workspace_id: str, kinds: Sequence[Kind]) -> Iterator[tuple[Kind, _Resource]]:
     """Yield a workspace's systems, then their pools, then its ACS users, oldest first, reading on as they are taken.
 
-    They are what the API answers, with two differences: a system has the properties that only an import knows, and an
-    ACS user does not name the user identity that it is linked to, because an import makes no links.
+    They are what the API answers, with three differences.  A system has the properties that only an import knows.  An
+    ACS user does not name the user identity that it is linked to, because an import makes no links.  What a record does
+    not have is null, so that importing it removes what it has got since.
 
     Args:
         table: The table.
@@ -46,7 +47,8 @@ def export_resources(table: Table, workspace_id: str, kinds: Sequence[Kind]) -> 
     }
     for kind in KINDS.values():
         if kind in kinds:
-            yield from ((kind, resource) for resource in export[kind.name](table, workspace_id))
+            nothing = dict.fromkeys(column.partition(".")[0] for column in kind.columns)
+            yield from ((kind, nothing | resource) for resource in export[kind.name](table, workspace_id))
 
 
 def _systems(table: Table, workspace_id: str) -> Iterator[_Resource]:

@@ -3,22 +3,32 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import chain
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
 from enrollment.wording import json_type
-from enrollments.directory.rows import COLUMNS, ID_NAMES, Kind, RawRow, cell_of, properties_of_cells
+from enrollments.directory.cells import cell_of, properties_of_cells
+from enrollments.directory.decoding import UNREADABLE, BadFile, opened_text
+from enrollments.directory.names import folded, trim
+from enrollments.directory.rows import ID_NAMES, IGNORED, IMPORTED, Kind, RawRow
 
 # Far more than a row can hold that is right, so that one without an end does not fill the memory.
 LONGEST_ROW_BYTES = 1_000_000
 
-_BOM = b"\xef\xbb\xbf"
 _TOO_LONG = f"Row must be at most {LONGEST_ROW_BYTES} bytes"
-_NOT_UTF_8 = "Invalid UTF-8"
+# What spreadsheets put between cells, by language and format.
+_SEPARATORS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r"\"?sep=([^\w\"\r\n])\"?[\r\n]*", re.IGNORECASE)
+_MUST_NAME_COLUMNS = (
+    "the first line must name the columns, with commas, semicolons or tabs between, "
+    f"{', '.join(ID_NAMES[:-1])} or {ID_NAMES[-1]} among them"
+)
 
 
 class Format(StrEnum):
@@ -28,11 +38,13 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-_SUFFIXES = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSONL, ".csv": Format.CSV}
-
-
-class BadHeader(ValueError):
-    """A CSV file whose first line does not name its columns."""
+_SUFFIXES = {
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".json": Format.JSONL,
+    ".csv": Format.CSV,
+    ".tsv": Format.CSV,
+}
 
 
 def format_of(path: str) -> Format | None:
@@ -40,18 +52,25 @@ def format_of(path: str) -> Format | None:
     return _SUFFIXES.get(PurePath(path).suffix.lower())
 
 
-def read_rows(stream: BinaryIO, file_format: Format) -> Iterator[RawRow]:
+def read_rows(
+    stream: BinaryIO, file_format: Format, not_columns: Callable[[int, Sequence[str]], None] = lambda *_: None
+) -> Iterator[RawRow]:
     """Yield the rows of a file; what cannot be read is a row that says why.
 
     Args:
         stream: The file, at its beginning.
         file_format: How it is written.
+        not_columns: Is told the header's line in CSV, and the names there that are no property's, if there are any.
 
     Raises:
-        BadHeader: Of CSV, before the first row.
+        BadFile: It is not one of rows; before the first row.
     """
-    lines = _Lines(stream)
-    return _read_csv(lines) if file_format is Format.CSV else _read_json_lines(lines)
+    text = opened_text(stream)
+    try:
+        lines = _Lines(text)
+        yield from _read_csv(lines, not_columns) if file_format is Format.CSV else _read_json_lines(lines)
+    finally:
+        text.detach()  # the stream is its owner's to close
 
 
 def write_rows(
@@ -94,94 +113,120 @@ class _Lines:
     Attributes:
         number: How many lines have been read.
         end: How many bytes.
-        is_utf_8: Whether the lines of the current row were UTF-8.
+        is_readable: Whether all of the current row is in the file's encoding.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._encoding = text.encoding
         self._row_bytes = 0
         self.number = 0
         self.end = 0
-        self.is_utf_8 = True
+        self.is_readable = True
+
+    @property
+    def not_readable(self) -> str:
+        """What is the matter with a row that is not in the file's encoding."""
+        if self._encoding == "utf-8":
+            return "Invalid UTF-8: save the file as UTF-8 (it can be Latin-1 or Windows-1252)"
+        return f"Invalid {self._encoding.upper()}: save the file as UTF-8"
 
     def begin_row(self) -> int:
         """Return the line that the next row begins with."""
         self._row_bytes = 0
-        self.is_utf_8 = True
+        self.is_readable = True
         return self.number + 1
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._next()
-        try:
-            return line.decode()
-        except UnicodeDecodeError:
-            self.is_utf_8 = False
-            return line.decode(errors="replace")
-
-    def next_bytes(self) -> bytes:
-        """Return the next line; empty at the end of the file.
+        """Return the next line.
 
         Raises:
             _LineTooLong: It makes the row too long; it has been skipped.
         """
-        try:
-            return self._next()
-        except StopIteration:
-            return b""
-
-    def _next(self) -> bytes:
-        line = self._stream.readline(LONGEST_ROW_BYTES + 1)
+        line = self._text.readline(LONGEST_ROW_BYTES + 1)
         if not line:
             raise StopIteration
         self.number += 1
-        self.end += len(line)
-        self._row_bytes += len(line)
+        self._count(line)
+        if UNREADABLE in line:
+            self.is_readable = False
         if self._row_bytes > LONGEST_ROW_BYTES:
-            while line and not line.endswith(b"\n"):
-                line = self._stream.readline(LONGEST_ROW_BYTES)
-                self.end += len(line)
+            while line and not line.endswith(("\n", "\r")):
+                line = self._text.readline(LONGEST_ROW_BYTES)
+                self._count(line)
             raise _LineTooLong
-        return line.removeprefix(_BOM) if self.number == 1 else line
+        return line
+
+    def _count(self, line: str) -> None:
+        size = len(line.encode(self._encoding, "replace"))
+        self.end += size
+        self._row_bytes += size
+
+
+# ----------------------------------------------------------------------------------------------------------- JSON Lines
 
 
 def _read_json_lines(lines: _Lines) -> Iterator[RawRow]:
+    is_first = True
     while True:
         number = lines.begin_row()
         try:
-            line = lines.next_bytes()
+            line = trim(next(lines))
+        except StopIteration:
+            return
         except _LineTooLong:
+            is_first = False
             yield RawRow(number, lines.end, _TOO_LONG)
             continue
-        if line.strip():
-            yield RawRow(number, lines.end, _json_object(line))
-        elif lines.number < number:  # nothing was read
-            return
+        if not line:
+            continue
+        if is_first:
+            _refuse_other_than_json_lines(line, number)
+            is_first = False
+        yield RawRow(number, lines.end, _json_object(line) if lines.is_readable else lines.not_readable)
 
 
-def _json_object(line: bytes) -> Mapping[str, Any] | str:
+def _refuse_other_than_json_lines(first: str, number: int) -> None:
+    if first.startswith("["):
+        raise BadFile(
+            "is a JSON array; write each row as an object on a line of its own, as `jq -c '.[]'` does", number
+        )
+    if first == "{":
+        raise BadFile("is JSON over several lines; write each row on a line of its own, as `jq -c .` does", number)
+    if not first.startswith("{") and _known_columns(first):
+        raise BadFile("names columns as CSV does; import it with --format csv", number)
+
+
+def _json_object(line: str) -> Mapping[str, Any] | str:
     try:
         # Refuses what UTF-8 cannot say, "\ud800", which DynamoDB would refuse later.
         value = from_json(line, allow_inf_nan=False)
+        json.loads(line, object_pairs_hook=_unique)
+    except _SameName as error:
+        return f"Names the property {error} twice"
     except ValueError:
-        return _NOT_UTF_8 if not _is_utf_8(line) else "Invalid JSON"
+        return "Invalid JSON"
     return value if isinstance(value, dict) else f"Expected object, received {json_type(value)}"
 
 
-def _is_utf_8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+class _SameName(Exception):
+    pass
 
 
-def _read_csv(lines: _Lines) -> Iterator[RawRow]:
-    # Strict, because else a quote that is never closed makes one row of all that follows.
-    rows = csv.reader(lines, strict=True)
-    header = _read_header(lines, rows)
+def _unique(pairs: Sequence[tuple[str, Any]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise _SameName(next(name for name in names if names.count(name) > 1))
+
+
+# ------------------------------------------------------------------------------------------------------------------ CSV
+
+
+def _read_csv(lines: _Lines, not_columns: Callable[[int, Sequence[str]], None]) -> Iterator[RawRow]:
+    header, rows = _read_header(lines, not_columns)
     while True:
         number = lines.begin_row()
         try:
@@ -193,29 +238,80 @@ def _read_csv(lines: _Lines) -> Iterator[RawRow]:
             skipped = f" (lines {number} to {lines.number} are skipped)" if lines.number > number else ""
             yield RawRow(number, lines.end, reason + skipped)
             continue
-        if not any(cells):  # an empty line, or one of commas, as spreadsheets leave them
+        if not any(map(trim, cells)):  # an empty line, or one of commas, as spreadsheets leave them
             continue
-        yield RawRow(number, lines.end, _properties(header, cells) if lines.is_utf_8 else _NOT_UTF_8)
+        yield RawRow(number, lines.end, _properties(header, cells) if lines.is_readable else lines.not_readable)
 
 
-def _read_header(lines: _Lines, rows: Iterator[list[str]]) -> list[str]:
+def _read_header(
+    lines: _Lines, not_columns: Callable[[int, Sequence[str]], None]
+) -> tuple[Sequence[str], Iterator[list[str]]]:
+    """Return the columns' names, as properties where they are some, and the rows behind."""
     try:
-        header = [name.strip() for name in next(rows, [])]
+        number, first, separator = _first_line(lines)
+        # Strict, because else a quote that is never closed makes one row of all that follows.
+        rows = csv.reader(chain([first], lines), delimiter=separator, strict=True)
+        names = [trim(name) for name in next(rows)]
     except (csv.Error, _LineTooLong) as error:
-        raise BadHeader("the first line must name the columns") from error
-    if not lines.is_utf_8:
-        raise BadHeader("the first line must name the columns, in UTF-8")
+        raise BadFile(_MUST_NAME_COLUMNS) from error
+    except StopIteration as error:
+        raise BadFile(f"is empty: {_MUST_NAME_COLUMNS}") from error
+    if not lines.is_readable:
+        raise BadFile(f"{_MUST_NAME_COLUMNS}. {lines.not_readable}", number)
+    header = [IMPORTED.get(folded(name), name) for name in names]
     if not set(header) & set(ID_NAMES):
-        raise BadHeader(
-            f"the first line must name the columns, with commas between, {' or '.join(ID_NAMES)} among them"
-        )
-    for name in header:
-        if name in COLUMNS and header.count(name) > 1:
-            raise BadHeader(f"the first line names the column {name} more than once")
-    return header
+        is_json = first.lstrip().startswith(("{", "["))
+        raise BadFile("is JSON; import it with --format jsonl" if is_json else _MUST_NAME_COLUMNS, number)
+    for column in IMPORTED.values():
+        written = [name for name, named in zip(names, header, strict=True) if named == column]
+        if len(written) > 1:
+            raise BadFile(f"names the column {column} more than once: {', '.join(written)}", number)
+    if others := [name for name in header if name and folded(name) not in IMPORTED.keys() | IGNORED]:
+        not_columns(number, list(dict.fromkeys(others)))
+    return header, rows
+
+
+def _first_line(lines: _Lines) -> tuple[int, str, str]:
+    """Return the number of the line that names the columns, that line, and what is between its cells.
+
+    Raises:
+        StopIteration: There is none.
+    """
+    separator = None
+    while True:
+        number = lines.begin_row()
+        line = next(lines)
+        if told := _SEPARATOR_LINE.fullmatch(line):  # Excel's
+            separator = told[1]
+        elif trim(line.translate(_WITHOUT_SEPARATORS)):
+            return number, line, separator or max(_SEPARATORS, key=lambda one: len(_known_columns(line, one)))
+
+
+_WITHOUT_SEPARATORS = str.maketrans(dict.fromkeys("".join(_SEPARATORS) + '"'))
+
+
+def _known_columns(line: str, separator: str | None = None) -> Sequence[str]:
+    """Return the properties that a line names with a separator between; without one, with any."""
+    if separator is None:
+        return max((_known_columns(line, one) for one in _SEPARATORS), key=len)
+    try:
+        names = next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return []
+    return [name for name in names if folded(name) in IMPORTED]
 
 
 def _properties(header: Sequence[str], cells: Sequence[str]) -> Mapping[str, Any] | str:
-    if len(cells) != len(header):
-        return f"Row must have {len(header)} cells, has {len(cells)}"
-    return properties_of_cells({name: cell for name, cell in zip(header, cells, strict=True) if name in COLUMNS})
+    """Return what a row says; cells that are missing at its end are empty."""
+    for number, cell in enumerate(cells, 1):
+        if trim(cell) and not (number <= len(header) and header[number - 1]):
+            return f"Row has something in cell {number}, where the first line names no column"
+    known = {
+        column: cells[index] if index < len(cells) else ""
+        for index, column in enumerate(header)
+        if column in _PROPERTIES
+    }
+    return properties_of_cells(known)
+
+
+_PROPERTIES = frozenset(IMPORTED.values())

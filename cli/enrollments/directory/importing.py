@@ -2,11 +2,12 @@
 
 Each row is one transaction or a part of one, never of two: whenever an import is killed, a record is there with all its
 entries, or not at all.  What is there already as the row says is not written, so a second import goes on where the
-first one ended, and a third writes nothing.
+first one ended, and a third writes nothing.  A transaction's conditions are all that its rows were planned with: what
+the record was, and what its system was.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,16 +22,15 @@ from enrollment.table import (
     Key,
     Table,
     Value,
-    acs_credential_pool_listing_key,
     acs_system_key,
     change,
     delete,
-    enrolled_listing_key,
     put,
     put_new,
     require,
 )
-from enrollments.directory.rows import KINDS, POOL, SYSTEM, BadRow, Problem, Row
+from enrollments.directory.names import trim
+from enrollments.directory.rows import KINDS, NAMES, POOL, SYSTEM, BadRow, Problem, Row, problems_of_record
 
 # What a request reads at once is 100 items.
 _ROWS_AT_ONCE = 100
@@ -60,12 +60,14 @@ class Result:
         end: How many bytes of the file it ends after.
         outcome: What has become of it.
         problems: Why it is bad, at least one; else none.
+        removed: How many values of the record it has removed.
     """
 
     line: int
     end: int
     outcome: Outcome
     problems: Sequence[Problem] = ()
+    removed: int = 0
 
 
 def import_rows(
@@ -97,17 +99,21 @@ class _Plan:
     Attributes:
         outcome: What becomes of it when that is done.
         problems: Why it is bad.
+        wanted: The record as it is to be; nothing of a bad row.
+        removed: How many values are removed.
         actions: What is to be done, if anything is.
         system_is: What its system must be, where it is another record's.
     """
 
     outcome: Outcome
     problems: Sequence[Problem] = ()
+    wanted: Item = field(default_factory=dict)
+    removed: int = 0
     actions: Sequence[Action] = ()
     system_is: Mapping[str, Value | None] | None = None
 
     def result(self, row: Row | BadRow) -> Result:
-        return Result(row.line, row.end, self.outcome, self.problems)
+        return Result(row.line, row.end, self.outcome, self.problems, self.removed)
 
 
 @dataclass(slots=True)
@@ -134,11 +140,12 @@ class _Group:
             return
         self._rows += 1
         self._actions += plan.actions
+        system_id = str(plan.wanted["acs_system_id"])
         if plan.system_is is None:
-            self._written_systems.add(row.id)
+            self._written_systems.add(system_id)
         # What is written in the same transaction is what the plan took for granted.
-        elif row.acs_system_id not in self._written_systems:
-            self._systems[row.acs_system_id] = {**self._systems.get(row.acs_system_id, {}), **plan.system_is}
+        elif system_id not in self._written_systems:
+            self._systems[system_id] = {**self._systems.get(system_id, {}), **plan.system_is}
 
     def actions(self, workspace_id: str) -> dict[str, Action]:
         required = [require(acs_system_key(workspace_id, system), where) for system, where in self._systems.items()]
@@ -184,92 +191,112 @@ class _Importer:
 
     def _read(self, rows: Sequence[Row]) -> dict[Key, Item]:
         """Return what is there of the rows' records, and of the systems that they are in."""
+        named = [(self._key(row), row.acs_system_id) for row in rows]
         found = self._table.get_all(
-            key for row in rows for key in (self._key(row), acs_system_key(self._workspace_id, row.acs_system_id))
+            key
+            for itself, system_id in named
+            for key in (itself, *([] if system_id is None else [self._system_key(system_id)]))
         )
         existing = [(row, found[self._key(row)]) for row in rows if self._key(row) in found]
         return found | self._table.get_all(
-            key for row, item in existing for key in row.kind.stored(self._wanted(row, item)) if key not in found
+            key
+            for row, item in existing
+            for key in (
+                self._system_key(str(item["acs_system_id"])),
+                *row.kind.stored(self._wanted(row, _unkeyed(item))),
+            )
+            if key not in found
         )
 
     def _key(self, row: Row) -> Key:
         return row.kind.key(self._workspace_id, row.id)
 
+    def _system_key(self, acs_system_id: str) -> Key:
+        return acs_system_key(self._workspace_id, acs_system_id)
+
     def _wanted(self, row: Row, existing: Item | None) -> Item:
-        """Return the record's item as it is to be; of an existing one stays what an import does not decide on."""
-        kept = {} if existing is None else _without(row.kind.attributes, existing)
-        created_at = row.created_at or str((existing or {}).get("created_at", self._created_at))
-        return {"workspace_id": self._workspace_id, **kept, **row.attributes, "created_at": created_at}
+        """Return the record's item as it is to be: what the row says, and else what is there."""
+        had = {} if existing is None else existing
+        return {
+            "workspace_id": self._workspace_id,
+            "created_at": self._created_at,
+            **row.kind.defaults,
+            **{name: value for name, value in had.items() if name not in row.removed},
+            **{name: value for name, value in row.attributes.items() if not _is_same(name, value, had.get(name))},
+        }
 
     def _plan_first(self, row: Row, found: Mapping[Key, Item]) -> _Plan:
         """Return the plan of a row that may follow rows that are not written yet, in a dry run for good."""
         if earlier := self._seen.line_of_first(row):
             return _Plan(Outcome.BAD, [(row.kind.id_name, f"Is in line {earlier} already")])
-        is_manager = self._seen.is_credential_manager(row.acs_system_id)
-        plan = self._plan(row, found, is_manager=is_manager)
-        if plan.outcome is not Outcome.BAD:
-            self._seen.accept(row)
+        plan = self._plan(row, found, self._seen.is_credential_manager)
+        if row.kind is SYSTEM and plan.outcome is not Outcome.BAD:
+            self._seen.accept_system(plan.wanted)
         return plan
 
-    def _plan(self, row: Row, found: Mapping[Key, Item], *, is_manager: bool | None = None) -> _Plan:
+    def _plan(
+        self, row: Row, found: Mapping[Key, Item], is_manager_by_file: Callable[[str], bool | None] = lambda _: None
+    ) -> _Plan:
         """Return what a row needs.
 
         Args:
             row: The row.
             found: From ``_read``.
-            is_manager: Whether its system is a credential manager, if the file says so; else the table does.
+            is_manager_by_file: Tells whether a system is a credential manager, if the file says so; else the table
+                does.
         """
         key = self._key(row)
         existing = None if key not in found else _unkeyed(found[key])
-        system = found.get(acs_system_key(self._workspace_id, row.acs_system_id))
-        if is_manager is None and system is not None:
-            is_manager = bool(system["is_credential_manager"])
-        if row.kind is SYSTEM:
-            problem = self._problem_of_system(row, existing)
-        else:
-            problem = _problem(row, existing, is_manager=is_manager)
-        if problem:
-            return _Plan(Outcome.BAD, [problem])
-
-        system_is: Mapping[str, Value | None] | None = None
-        if row.kind is not SYSTEM:
-            system_is = {"is_credential_manager": True} if row.kind is POOL else {}
         wanted = self._wanted(row, existing)
+        problems = list(problems_of_record(row.kind, wanted, existing))
+        system_is: Mapping[str, Value | None] | None = None
+        if row.kind is SYSTEM:
+            problems += _problems_of_change(existing, wanted)
+        elif "acs_system_id" in wanted:
+            system_id = str(wanted["acs_system_id"])
+            is_manager = is_manager_by_file(system_id)
+            if is_manager is None and (system := found.get(self._system_key(system_id))):
+                is_manager = bool(system["is_credential_manager"])
+            problems += _problems_of_place(row, existing, wanted, is_manager=is_manager)
+            system_is = {"is_credential_manager": True} if row.kind is POOL else {}
+        if problems:
+            return _Plan(Outcome.BAD, problems)
+
         (_, *entries) = row.kind.stored(wanted).items()
         if existing is None:
             # An entry is nothing but its key: whoever has put it there, it is right.
             actions = [put_new(key, wanted), *(put(*entry) for entry in entries)]
-            return _Plan(Outcome.CREATED, actions=actions, system_is=system_is)
+            return _Plan(Outcome.CREATED, wanted=wanted, actions=actions, system_is=system_is)
         missing = [put(*entry) for entry in entries if entry[0] not in found]
         gone = row.kind.stored(existing).keys() - row.kind.stored(wanted).keys()
         if wanted == existing and not missing:
-            return _Plan(Outcome.UNCHANGED)
+            return _Plan(Outcome.UNCHANGED, wanted=wanted)
         itself = _become(key, existing, wanted, row.kind.attributes)
         actions = [itself, *missing, *(delete(entry) for entry in sorted(gone))]
-        return _Plan(Outcome.UPDATED, actions=actions, system_is=system_is)
-
-    def _problem_of_system(self, row: Row, existing: Item | None) -> Problem | None:
-        if existing is None or not existing["is_credential_manager"] or row.attributes["is_credential_manager"]:
-            return None
-        pools = acs_credential_pool_listing_key(self._workspace_id, row.id, "", "").pk
-        if self._seen.has_pools(row.id) or self._is_any(pools):
-            return "is_credential_manager", "Expected true, because the system has credential pools"
-        if self._is_any(enrolled_listing_key(self._workspace_id, row.id, "").pk):
-            return "is_credential_manager", "Expected true, because user identities are enrolled with the system"
-        return None
-
-    def _is_any(self, listing: str) -> bool:
-        return next(self._table.walk(listing, at_once=1), None) is not None
+        removed = len(existing.keys() - wanted.keys())
+        return _Plan(Outcome.UPDATED, wanted=wanted, removed=removed, actions=actions, system_is=system_is)
 
 
-def _problem(row: Row, existing: Item | None, *, is_manager: bool | None) -> Problem | None:
-    if existing is not None and existing["acs_system_id"] != row.acs_system_id:
-        return "acs_system_id", f"Cannot change: it is in the system {existing['acs_system_id']}"
+def _is_same(name: str, said: Value, existing: Value | None) -> bool:
+    """Return whether a row says nothing new: blanks around a name do not change it, but a new name keeps them."""
+    return said == existing or (name in NAMES and isinstance(said, str) and trim(said) == existing)
+
+
+def _problems_of_change(existing: Item | None, wanted: Item) -> list[Problem]:
+    # Launches rely on it: the same launch again is answered with the same automation.
+    if existing is not None and existing["is_credential_manager"] and not wanted["is_credential_manager"]:
+        return [("is_credential_manager", "Cannot change to false: a credential manager stays one")]
+    return []
+
+
+def _problems_of_place(row: Row, existing: Item | None, wanted: Item, *, is_manager: bool | None) -> list[Problem]:
+    if existing is not None and existing["acs_system_id"] != wanted["acs_system_id"]:
+        return [("acs_system_id", f"Cannot change: it is in the system {existing['acs_system_id']}")]
     if is_manager is None:
-        return "acs_system_id", AcsSystemNotFound.message
+        return [("acs_system_id", AcsSystemNotFound.message)]
     if row.kind is POOL and not is_manager:
-        return "acs_system_id", AcsSystemIsNotCredentialManager.message
-    return None
+        return [("acs_system_id", AcsSystemIsNotCredentialManager.message)]
+    return []
 
 
 def _become(key: Key, existing: Item, wanted: Item, attributes: Iterable[str]) -> Action:
@@ -282,12 +309,7 @@ def _become(key: Key, existing: Item, wanted: Item, attributes: Iterable[str]) -
 
 
 def _unkeyed(item: Item) -> Item:
-    return _without({"pk", "sk"}, item)
-
-
-def _without(names: Iterable[str], item: Item) -> Item:
-    excluded = {"pk", "sk", *names}
-    return {name: value for name, value in item.items() if name not in excluded}
+    return {name: value for name, value in item.items() if name not in {"pk", "sk"}}
 
 
 class _SeenRows:
@@ -304,7 +326,6 @@ class _SeenRows:
             PRAGMA synchronous = OFF;
             CREATE TABLE seen (kind INTEGER, id BLOB, line INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID;
             CREATE TABLE systems (id BLOB PRIMARY KEY, is_manager INTEGER) WITHOUT ROWID;
-            CREATE TABLE systems_with_pools (id BLOB PRIMARY KEY) WITHOUT ROWID;
             BEGIN;
             """
         )
@@ -321,22 +342,13 @@ class _SeenRows:
         ((line,),) = self._database.execute("SELECT line FROM seen WHERE kind = ? AND id = ?", place)
         return int(line)
 
-    def accept(self, row: Row) -> None:
-        """Note what a row that is good means for those after it."""
-        system = UUID(row.acs_system_id).bytes
-        if row.kind is SYSTEM:
-            is_manager = row.attributes["is_credential_manager"]
-            self._database.execute("INSERT INTO systems VALUES (?, ?)", (system, is_manager))
-        elif row.kind is POOL:
-            self._database.execute("INSERT OR IGNORE INTO systems_with_pools VALUES (?)", (system,))
+    def accept_system(self, system: Item) -> None:
+        """Note a system as a good row wants it."""
+        place = (UUID(str(system["acs_system_id"])).bytes, system["is_credential_manager"])
+        self._database.execute("INSERT INTO systems VALUES (?, ?)", place)
 
     def is_credential_manager(self, acs_system_id: str) -> bool | None:
-        """Return whether a good row has said that a system is a credential manager; ``None`` if none is about it."""
+        """Return whether a system is a credential manager after its good row; ``None`` if there is none."""
         wanted = (UUID(acs_system_id).bytes,)
         row = self._database.execute("SELECT is_manager FROM systems WHERE id = ?", wanted).fetchone()
         return None if row is None else bool(row[0])
-
-    def has_pools(self, acs_system_id: str) -> bool:
-        """Return whether a good row was about a pool of a system."""
-        wanted = (UUID(acs_system_id).bytes,)
-        return self._database.execute("SELECT 1 FROM systems_with_pools WHERE id = ?", wanted).fetchone() is not None

@@ -474,12 +474,14 @@ def acs_user_of(item: Item, around: Mapping[Key, Item]) -> AcsUser:
 def _access_schedule(request: AccessScheduleRequest | None, now: datetime) -> Item:
     if request is None:
         return {}
-    starts_at, ends_at = request.starts_at or now, request.ends_at
-    if ends_at is None:
-        return {"access_starts_at": timestamp(starts_at)}
-    if ends_at <= now or ends_at <= starts_at:
+    # Compared as they are stored, in milliseconds: two moments within one are the same.
+    starts_at = timestamp(request.starts_at or now)
+    if request.ends_at is None:
+        return {"access_starts_at": starts_at}
+    ends_at = timestamp(request.ends_at)
+    if ends_at <= max(starts_at, timestamp(now)):
         raise InvalidInput([("access_schedule", "ends_at must be in the future and after starts_at")])
-    return {"access_starts_at": timestamp(starts_at), "access_ends_at": timestamp(ends_at)}
+    return {"access_starts_at": starts_at, "access_ends_at": ends_at}
 
 
 def _named_user_identities(table: Table, caller: Caller, request: ListAcsUsersRequest) -> set[str] | None:
