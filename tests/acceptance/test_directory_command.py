@@ -27,6 +27,7 @@ from enrollment.errors import ServiceUnavailable
 from enrollment.table import Table
 from enrollments.directory.commands import directory
 from tests.conftest import TABLE_NAME, Store, Workspace
+from tests.spreadsheet import opened_and_saved
 
 COMMAND = Path(sys.executable).parent / "enrollments"
 
@@ -136,8 +137,16 @@ def test_what_is_imported_is_what_the_api_answers(run: Run, write: Callable[...,
     [
         ("a.txt", "", 2, "name the format of"),
         ("a.csv", "name\nx\n", 1, "a.csv:1: the first line must name the columns"),
-        ("a.csv", "", 1, "a.csv:1: the first line must name the columns"),
+        ("a.csv", "", 1, "a.csv:1: is empty: the first line must name the columns"),
         ("a.jsonl", "", 0, "0 rows: 0 created"),
+        ("a.json", "[]", 1, "a.json:1: is a JSON array"),
+        (
+            "a.xlsx",
+            "PK\x03\x04",
+            1,
+            "a.xlsx:1: is a workbook (.xlsx, .ods) or another zip archive; save the sheet as CSV",
+        ),
+        ("a.csv", "PK\x03\x04", 1, "a.csv:1: is a workbook"),
     ],
 )
 def test_a_file_that_is_none_of_rows_is_a_clear_line(
@@ -148,6 +157,123 @@ def test_a_file_that_is_none_of_rows_is_a_clear_line(
     result = run("import", tmp_path / name)
 
     assert (result.exit_code, message in result.output) == (exit_code, True)
+
+
+PERSON = {"acs_user_id": identifier(0), "acs_system_id": identifier(1)}
+
+
+def test_a_bad_row_is_a_line_with_file_line_field_and_reason_and_the_others_are_read(
+    run: Run, write: Callable[..., Path]
+) -> None:
+    run("import", write(*a_directory()))
+    path = write(
+        "acs_user_id,full_name,phone_number",
+        f"{identifier(0)},Ann,15550000000",
+        f"{identifier(1)},Bob,+15550000001,more",
+        f"{identifier(2)},Person 2",
+        name="people.csv",
+    )
+
+    result = run("import", path)
+
+    assert result.exit_code == 1
+    assert result.stdout == "3 rows: 0 created, 1 updated, 0 unchanged, 2 bad; 1 value removed.\n"
+    assert result.stderr.splitlines() == [
+        f"{path}:2: phone_number: Invalid phone number: its + is missing, as after a spreadsheet has read it as a "
+        "number. Format the column as text and write the number anew, for example +15550100000",
+        f"{path}:3: row: Row has something in cell 4, where the first line names no column",
+    ]
+
+
+def test_removed_values_are_in_the_summary_for_scripts(run: Run, write: Callable[..., Path]) -> None:
+    run("import", write(*a_directory()))
+
+    result = run("import", write(PERSON | {"email_address": None, "access_schedule": None}), "--json")
+
+    assert json.loads(result.stdout) == {
+        "rows": 1,
+        "created": 0,
+        "updated": 1,
+        "unchanged": 0,
+        "bad": 0,
+        "removed_values": 3,
+        "dry_run": False,
+        "is_complete": True,
+    }
+
+
+MISTYPED = ("acs_user_id,acs_system_id,full_name,emial_address", f"{identifier(0)},{identifier(1)},Ann,a@example.com")
+
+
+def test_a_mistyped_column_is_a_warning_and_removes_nothing(run: Run, write: Callable[..., Path], store: Store) -> None:
+    run("import", write(*a_directory()))
+    before = store.items()
+    path = write(*MISTYPED, name="people.csv")
+
+    result = run("import", "--dry-run", path)
+
+    assert (result.exit_code, store.items()) == (0, before)
+    assert result.stderr == (
+        f"Warning: {path}:1: emial_address: is no property, but nearly email_address; it is not used\n"
+    )
+    assert result.stdout == "Dry run, nothing was written: 1 row: 0 created, 1 updated, 0 unchanged, 0 bad.\n"
+
+
+def test_a_mistyped_column_refuses_the_file_if_that_is_asked_for(
+    run: Run, write: Callable[..., Path], store: Store
+) -> None:
+    run("import", write(*a_directory()))
+    before = store.items()
+    path = write(*MISTYPED, name="people.csv")
+
+    result = run("import", "--strict", path)
+
+    assert (result.exit_code, store.items()) == (1, before)
+    assert result.output == (
+        f"Error: {path}:1: emial_address is no property, but nearly email_address. Nothing was imported\n"
+    )
+
+
+def test_a_mistyped_property_is_a_warning_once(run: Run, write: Callable[..., Path]) -> None:
+    run("import", write(*a_directory()))
+    path = write(*({"acs_user_id": identifier(number), "name": "x", "Zimmer": 7} for number in range(3)))
+
+    result = run("import", path)
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        f"Warning: {path}:1: name: is no property of an acs_user, but nearly full_name; it is not used",
+        f"Warning: {path}:1: Zimmer: is no property of an acs_user; it is not used",
+    ]
+
+
+def test_a_mistyped_property_refuses_its_row_if_that_is_asked_for(run: Run, write: Callable[..., Path]) -> None:
+    run("import", write(*a_directory()))
+    path = write(PERSON | {"full_name": "Ann"}, {"acs_user_id": identifier(1), "mail": "a@example.com"})
+
+    result = run("import", "--strict", path)
+
+    assert result.output == (
+        f"{path}:2: mail: is no property of an acs_user, but nearly email_address\n"
+        "2 rows: 0 created, 1 updated, 0 unchanged, 1 bad.\n"
+    )
+
+
+def test_names_are_warned_of_as_long_as_there_are_not_too_many(run: Run, write: Callable[..., Path]) -> None:
+    run("import", write(*a_directory()))
+
+    result = run("import", write(PERSON | {f"{number} {'x' * 1000}": 1 for number in range(100)}))
+
+    lines = result.stderr.splitlines()
+    assert len(lines) == 51
+    assert max(map(len, lines)) < 400
+    assert lines[-1].endswith(":1: more names: are not used; this is the last warning of that kind")
+
+
+def test_what_is_written_to_a_terminal_holds_no_control_characters(run: Run, write: Callable[..., Path]) -> None:
+    result = run("import", "--strict", write("acs_user_id,a\x1b[2J", name="a.csv"))
+
+    assert "a\\x1b[2J is no property" in result.output
 
 
 # ---------------------------------------------------------------------------------------------------------- Export
@@ -168,6 +294,65 @@ def test_an_export_imported_into_an_empty_table_exports_the_same_bytes(
     assert imported.output == "15 rows: 15 created, 0 updated, 0 unchanged, 0 bad.\n"
     assert store.items() == items
     assert again.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["export.jsonl", "export.csv"])
+def test_an_export_restores_what_was_there_removals_included(
+    run: Run, write: Callable[..., Path], store: Store, tmp_path: Path, name: str
+) -> None:
+    rows = a_directory()
+    run("import", write(*rows))
+    items, path = store.items(), tmp_path / name
+    run("export", "-o", path)
+    added = {"image_url": "https://example.com/a.png", "customer_key": "c", "external_type": "pti_site"}
+    schedule = {"access_schedule": {"starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-02-01T00:00:00Z"}}
+    run("import", write(rows[0] | added, rows[3] | {"full_name": "x", "phone_number": None}, rows[4] | schedule))
+
+    result = run("import", path)
+
+    assert result.output == "6 rows: 0 created, 3 updated, 3 unchanged, 0 bad; 4 values removed.\n"
+    assert store.items() == items
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_an_export_survives_a_spreadsheet(
+    run: Run, write: Callable[..., Path], store: Store, tmp_path: Path, separator: str
+) -> None:
+    rows = a_directory(people=12)
+    for row, name in zip(rows[3:], ["=1+1", "'t Hooft", "007", "1/2", "TRUE", "- ", "+1", "Mar 1", "é"], strict=False):
+        row["full_name"] = name
+    run("import", write(*rows))
+    items, path = store.items(), tmp_path / "export.csv"
+
+    run("export", "-o", path)
+    saved = opened_and_saved(path.read_text(), separator=separator)
+    path.write_text(saved, encoding="utf-8-sig", newline="")
+    unchanged = run("import", path)
+    store.restore({})
+    created = run("import", path)
+
+    assert unchanged.output == "15 rows: 0 created, 0 updated, 15 unchanged, 0 bad.\n"
+    assert created.output == "15 rows: 15 created, 0 updated, 0 unchanged, 0 bad.\n"
+    assert store.items() == items
+
+
+def test_an_export_writes_every_property(run: Run, workspace: Workspace) -> None:
+    manager = workspace.credential_manager()
+    workspace.acs_user(manager)
+
+    (system, user) = (json.loads(line) for line in run("export").stdout.splitlines())
+
+    assert [name for name in ("customer_key", "external_type", "location") if name not in system] == []
+    assert (system["customer_key"], system["location"]) == (None, {"time_zone": None})
+    assert (user["email_address"], user["access_schedule"]) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.csv.gz"])
+def test_an_export_is_not_what_its_name_promises_otherwise(run: Run, tmp_path: Path, name: str) -> None:
+    result = run("export", "-o", tmp_path / name)
+
+    assert result.exit_code == 2
+    assert "an export is JSON Lines or CSV; name it .jsonl or .csv" in " ".join(result.output.split())
 
 
 def test_an_export_has_parents_first_and_links_are_not_in_it(run: Run, workspace: Workspace) -> None:

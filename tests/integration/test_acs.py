@@ -347,6 +347,7 @@ def test_an_access_schedule_starts_now_by_default(directory: Directory, system: 
         {"starts_at": "2025-01-01T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"},
         {"starts_at": "2999-01-02T00:00:00Z", "ends_at": "2999-01-01T00:00:00Z"},
         {"starts_at": "2999-01-01T00:00:00Z", "ends_at": "2999-01-01T00:00:00Z"},
+        {"starts_at": "2999-01-01T12:00:00.0001Z", "ends_at": "2999-01-01T12:00:00.0004Z"},  # stored, they are equal
     ],
 )
 def test_an_access_schedule_that_has_ended_or_never_starts_is_refused(

@@ -8,12 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from enrollment.automations import known_items, launch
 from enrollment.callers import Caller
 from enrollment.directory_model import AddAcsUserRequest
 from enrollment.errors import ServiceUnavailable
 from enrollment.items import stored_acs_system, stored_acs_user
-from enrollment.model import LaunchRequest
 from enrollment.table import (
     Item,
     Key,
@@ -134,21 +132,193 @@ def test_importing_the_same_rows_twice_changes_nothing_and_writes_nothing(store:
     assert store.items() == before
 
 
-def test_a_row_says_all_there_is_about_a_record_but_for_its_creation(
-    import_: Import, item: Callable[[Row], Item]
-) -> None:
+def test_what_a_row_does_not_name_stays(import_: Import, item: Callable[[Row], Item]) -> None:
+    manager = system(image_url="https://example.com", customer_key="c", created_at=EARLIER)
+    import_(manager)
+
+    results = import_({"acs_system_id": manager["acs_system_id"], "location": {"time_zone": "Europe/Vienna"}})
+
+    assert outcomes(results) == {"updated": 1}
+    assert item(manager) == manager | {
+        "workspace_id": item(manager)["workspace_id"],
+        "time_zone": "Europe/Vienna",
+    }
+
+
+def test_what_is_null_is_removed_and_counted(import_: Import, item: Callable[[Row], Item]) -> None:
     manager = system(image_url="https://example.com", customer_key="c", created_at=EARLIER)
     manager["compatible_credential_manager_acs_system_ids"] = [str(uuid4())]
     import_(manager)
-    changed = {name: manager[name] for name in ("acs_system_id", "is_credential_manager", "connected_account_id")}
 
-    results = import_(changed | {"name": "Annex", "default_credential_manager_acs_system_id": manager["acs_system_id"]})
+    (result,) = import_(
+        manager
+        | {
+            "image_url": "",
+            "customer_key": None,
+            "compatible_credential_manager_acs_system_ids": [],
+            "default_credential_manager_acs_system_id": None,
+            "created_at": None,
+        }
+    )
+
+    assert (result.outcome, result.removed) == (Outcome.UPDATED, 3)
+    assert item(manager)["created_at"] == EARLIER
+    assert not item(manager).keys() & {"image_url", "customer_key", "compatible_credential_manager_acs_system_ids"}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_removed_values_are_those_that_were_there(import_: Import, dry_run: bool) -> None:  # noqa: FBT001 - a parameter
+    manager = system()
+    person = user(manager, full_name="Jane Doe", email_address="jane@example.com")
+    import_(manager, person)
+
+    (result,) = import_(person | {"full_name": None, "phone_number": None}, dry_run=dry_run)
+
+    assert result.removed == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "missing"),
+    [
+        ({"acs_system_id": str(uuid4())}, ["name", "is_credential_manager", "connected_account_id"]),
+        ({"acs_credential_pool_id": str(uuid4())}, ["acs_system_id", "display_name"]),
+        ({"acs_user_id": str(uuid4())}, ["acs_system_id"]),
+    ],
+)
+def test_a_new_record_has_what_it_needs(import_: Import, row: Row, missing: list[str]) -> None:
+    (result,) = import_(row)
+
+    assert list(result.problems) == [(name, "Required") for name in missing]
+
+
+@pytest.mark.parametrize("make", [pool, user])
+def test_a_row_need_not_say_which_system_a_known_record_is_in(
+    import_: Import, item: Callable[[Row], Item], make: Callable[..., Row]
+) -> None:
+    manager = system()
+    row = make(manager)
+    import_(manager, row)
+    changed = {name: value for name, value in row.items() if name != "acs_system_id"} | {"created_at": LATER}
+
+    results = import_(changed)
 
     assert outcomes(results) == {"updated": 1}
-    assert item(manager)["name"] == "Annex"
-    assert item(manager)["created_at"] == EARLIER
-    assert item(manager)["default_credential_manager_acs_system_id"] == manager["acs_system_id"]
-    assert not item(manager).keys() & {"image_url", "customer_key", "compatible_credential_manager_acs_system_ids"}
+    assert (item(row)["created_at"], item(row)["acs_system_id"]) == (LATER, manager["acs_system_id"])
+
+
+def test_a_pool_whose_type_s_name_is_removed_has_the_usual_one(import_: Import, item: Callable[[Row], Item]) -> None:
+    manager = system()
+    place = pool(manager, external_type_display_name="Part")
+    import_(manager, place)
+
+    (result,) = import_(place | {"external_type_display_name": None})
+
+    assert (result.outcome, result.removed) == (Outcome.UPDATED, 0)
+    assert item(place)["external_type_display_name"] == "HID part number"
+
+
+def test_blanks_around_a_name_do_not_change_it(import_: Import) -> None:
+    manager = system()
+    person = user(manager, full_name="Jane Doe")
+    import_(manager, person)
+
+    results = import_(person | {"full_name": "\u00a0 Jane Doe "})
+
+    assert outcomes(results) == {"unchanged": 1}
+
+
+def test_a_new_name_is_as_it_is_written(import_: Import, item: Callable[[Row], Item]) -> None:
+    manager = system()
+    person = user(manager, full_name="Jane Doe")
+    import_(manager, person)
+
+    import_(person | {"full_name": " John  Doe "})
+
+    assert item(person)["full_name"] == " John  Doe "
+
+
+STARTS, ENDS = "2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"
+NO_START = ("access_schedule.starts_at", "Required with access_schedule.ends_at")
+NOT_AFTER = ("access_schedule", "ends_at must be after starts_at, by a millisecond at least")
+
+
+def schedule_of(item: Item) -> tuple[object, object]:
+    return item.get("access_starts_at"), item.get("access_ends_at")
+
+
+@pytest.mark.parametrize(
+    ("said", "schedule", "removed"),
+    [
+        ({}, (STARTS, ENDS), 0),
+        ({"access_schedule": {}}, (STARTS, ENDS), 0),
+        ({"access_schedule": {"ends_at": LATER}}, (STARTS, LATER), 0),
+        ({"access_schedule": {"starts_at": "2026-01-02T00:00:00Z"}}, ("2026-01-02T00:00:00.000Z", ENDS), 0),
+        ({"access_schedule": {"ends_at": None}}, (STARTS, None), 1),
+        ({"access_schedule": {"starts_at": None}}, (None, None), 2),
+        ({"access_schedule": {"starts_at": None, "ends_at": None}}, (None, None), 2),
+        ({"access_schedule": None}, (None, None), 2),
+        ({"access_schedule.ends_at": None}, (STARTS, None), 1),
+    ],
+)
+def test_an_access_schedule_changes_where_a_row_names_a_part_of_it(
+    import_: Import, item: Callable[[Row], Item], said: Row, schedule: tuple[object, object], removed: int
+) -> None:
+    manager = system()
+    person = user(manager, access_schedule={"starts_at": STARTS, "ends_at": ENDS})
+    import_(manager, person)
+
+    (result,) = import_({"acs_user_id": person["acs_user_id"], **said})
+
+    assert (schedule_of(item(person)), result.removed) == (schedule, removed)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"starts_at": ENDS}, NOT_AFTER),
+        ({"ends_at": STARTS}, NOT_AFTER),
+        ({"ends_at": "2026-01-01T00:00:00.0009Z"}, NOT_AFTER),
+        ({"starts_at": None, "ends_at": LATER}, NO_START),
+    ],
+)
+def test_an_access_schedule_is_checked_together_with_what_is_there(
+    import_: Import, said: Row, reason: tuple[str, str]
+) -> None:
+    manager = system()
+    person = user(manager, access_schedule={"starts_at": STARTS, "ends_at": ENDS})
+    import_(manager, person)
+
+    results = import_({"acs_user_id": person["acs_user_id"], "access_schedule": said})
+
+    assert problem(results) == reason
+
+
+@pytest.mark.parametrize(
+    ("schedule", "reason"),
+    [
+        ({"ends_at": ENDS}, NO_START),
+        ({"starts_at": ENDS, "ends_at": STARTS}, NOT_AFTER),
+        ({"starts_at": "2026-01-01T12:00:00.0001Z", "ends_at": "2026-01-01T12:00:00.0004Z"}, NOT_AFTER),
+    ],
+)
+def test_a_new_access_schedule_ends_after_it_starts_as_it_is_stored(
+    import_: Import, schedule: Row, reason: tuple[str, str]
+) -> None:
+    manager = system()
+
+    results = import_(manager, user(manager, access_schedule=schedule))
+
+    assert problem(results, 2) == reason
+
+
+def test_a_schedule_that_is_there_already_is_not_checked_again(import_: Import, workspace: Workspace) -> None:
+    manager_id = workspace.credential_manager()
+    moment = {"access_starts_at": STARTS, "access_ends_at": STARTS}  # as releases before this one let it be
+    known = {"acs_user_id": workspace.acs_user(manager_id, **moment), "acs_system_id": manager_id}
+
+    results = import_(known | {"full_name": "Jane Doe", "access_schedule": {"starts_at": STARTS, "ends_at": STARTS}})
+
+    assert outcomes(results) == {"updated": 1}
 
 
 def test_a_changed_set_of_ids_is_changed(import_: Import, item: Callable[[Row], Item]) -> None:
@@ -257,32 +427,44 @@ def test_nothing_moves_to_another_system(import_: Import, make: Callable[..., Ro
     assert problem(results) == ("acs_system_id", f"Cannot change: it is in the system {here['acs_system_id']}")
 
 
-def test_a_system_with_pools_stays_a_credential_manager(import_: Import) -> None:
+NEVER_DEMOTED = ("is_credential_manager", "Cannot change to false: a credential manager stays one")
+
+
+def test_a_credential_manager_stays_one(import_: Import, item: Callable[[Row], Item]) -> None:
     manager, other = system(), system()
     import_(manager, pool(manager), other)
-    reason = ("is_credential_manager", "Expected true, because the system has credential pools")
 
-    assert problem(import_(manager | {"is_credential_manager": False})) == reason
-    assert problem(import_(pool(other), other | {"is_credential_manager": False}), 2) == reason
+    results = import_(
+        manager | {"is_credential_manager": False},
+        other | {"is_credential_manager": False, "name": "Annex"},
+        user(other),
+    )
+
+    assert [problem(results, line) for line in (1, 2)] == [NEVER_DEMOTED, NEVER_DEMOTED]
+    assert outcomes(results) == {"bad": 2, "created": 1}
+    assert (item(other)["is_credential_manager"], item(other)["name"]) == (True, "Main Tower")
 
 
-def test_a_system_that_people_are_enrolled_with_stays_a_credential_manager(
-    store: Store, import_: Import, workspace: Workspace
+def test_a_dry_run_tells_that_a_credential_manager_stays_one(import_: Import) -> None:
+    manager = system()
+    import_(manager)
+
+    results = import_(manager | {"is_credential_manager": False}, pool(manager), dry_run=True)
+
+    assert problem(results) == NEVER_DEMOTED
+    assert outcomes(results) == {"bad": 1, "created": 1}
+
+
+def test_a_row_that_does_not_say_so_leaves_a_credential_manager_one(
+    import_: Import, item: Callable[[Row], Item]
 ) -> None:
-    manager, other = system(), system()
-    import_(manager, other)
-    request = LaunchRequest(
-        user_identity_id=workspace.user_identity(), credential_manager_acs_system_id=manager["acs_system_id"]
-    )
-    launch(store.table, known_items(), Caller(workspace.workspace_id), request)
+    manager = system()
+    import_(manager)
 
-    results = import_(manager | {"is_credential_manager": False}, other | {"is_credential_manager": False})
+    results = import_({"acs_system_id": manager["acs_system_id"], "name": "Annex"}, pool(manager))
 
-    assert problem(results) == (
-        "is_credential_manager",
-        "Expected true, because user identities are enrolled with the system",
-    )
-    assert outcomes(results) == {"bad": 1, "updated": 1}
+    assert outcomes(results) == {"updated": 1, "created": 1}
+    assert item(manager)["is_credential_manager"] is True
 
 
 def test_a_record_is_in_the_file_once(import_: Import, item: Callable[[Row], Item]) -> None:
@@ -334,7 +516,7 @@ def test_the_largest_rows_fit_into_transactions(store: Store, import_: Import) -
 
     def largest(letter: str, systems: list[Row]) -> list[Row]:
         ids = [str(uuid4()) for _ in range(1000)]
-        rest = {"location": {"time_zone": 1000 * letter}, "compatible_credential_manager_acs_system_ids": ids}
+        rest = {"compatible_credential_manager_acs_system_ids": ids}
         return [{**row, **dict.fromkeys(texts, 1000 * letter), **rest} for row in systems]
 
     def measure(request: Any, **_: Any) -> None:
@@ -406,16 +588,28 @@ def test_a_record_that_is_created_meanwhile_is_left_as_the_row_says(
     assert outcomes(import_(*rows)) == {"unchanged": 3}
 
 
-def test_a_system_that_is_no_credential_manager_any_more_gets_no_pool(
-    import_: Import, meanwhile: Callable[..., None]
+def test_a_system_that_becomes_a_credential_manager_meanwhile_stays_one(
+    import_: Import, item: Callable[[Row], Item], meanwhile: Callable[..., None]
 ) -> None:
+    garage = system(is_credential_manager=False)
+    import_(garage)
+    meanwhile(lambda: import_(garage | {"is_credential_manager": True}))
+
+    results = import_(garage | {"name": "Annex"})
+
+    assert problem(results) == NEVER_DEMOTED
+    assert (item(garage)["is_credential_manager"], item(garage)["name"]) == (True, "Main Tower")
+
+
+def test_a_schedule_that_is_changed_meanwhile_is_checked_anew(import_: Import, meanwhile: Callable[..., None]) -> None:
     manager = system()
-    import_(manager)
-    meanwhile(lambda: import_(manager | {"is_credential_manager": False}))
+    person = user(manager, access_schedule={"starts_at": STARTS})
+    import_(manager, person)
+    meanwhile(lambda: import_(person | {"access_schedule": {"starts_at": LATER}}))
 
-    results = import_(pool(manager))
+    results = import_({"acs_user_id": person["acs_user_id"], "access_schedule": {"ends_at": ENDS}})
 
-    assert problem(results) == ("acs_system_id", "Access control system is not a credential manager")
+    assert problem(results) == NOT_AFTER
 
 
 def test_a_record_that_never_keeps_still_is_a_bad_row(store: Store, import_: Import, workspace: Workspace) -> None:

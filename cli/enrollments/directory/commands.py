@@ -249,9 +249,9 @@ class _Summary:
         self.removed_values += result.removed
 
     def __str__(self) -> str:
-        rows, values = self.counts.total(), self.removed_values
         parts = ", ".join(f"{self.counts[outcome]:,} {outcome}" for outcome in Outcome)
-        return f"{_counted(rows, 'row')}: {parts}; {_counted(values, 'value')} removed"
+        removed = f"; {_counted(self.removed_values, 'value')} removed" if self.removed_values else ""
+        return f"{_counted(self.counts.total(), 'row')}: {parts}{removed}"
 
     def as_json(self, *, is_complete: bool) -> str:
         return json.dumps(

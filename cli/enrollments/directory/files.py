@@ -249,6 +249,8 @@ def _read_header(
     """Return the columns' names, as properties where they are some, and the rows behind."""
     try:
         number, first, separator = _first_line(lines)
+        if first.startswith(("{", "[")):
+            raise BadFile("is JSON; import it with --format jsonl", number)
         # Strict, because else a quote that is never closed makes one row of all that follows.
         rows = csv.reader(chain([first], lines), delimiter=separator, strict=True)
         names = [trim(name) for name in next(rows)]
@@ -260,8 +262,7 @@ def _read_header(
         raise BadFile(f"{_MUST_NAME_COLUMNS}. {lines.not_readable}", number)
     header = [IMPORTED.get(folded(name), name) for name in names]
     if not set(header) & set(ID_NAMES):
-        is_json = first.lstrip().startswith(("{", "["))
-        raise BadFile("is JSON; import it with --format jsonl" if is_json else _MUST_NAME_COLUMNS, number)
+        raise BadFile(_MUST_NAME_COLUMNS, number)
     for column in IMPORTED.values():
         written = [name for name, named in zip(names, header, strict=True) if named == column]
         if len(written) > 1:

@@ -117,7 +117,7 @@ def _time_zone(value: str | None) -> str | None:
     like = by_folded.get(folded(value))
     raise PydanticCustomError(
         "time_zone",
-        "Invalid time zone: expected an IANA name such as Europe/Vienna or America/New_York{hint}",
+        "Invalid time zone: expected an IANA name, in English, such as Europe/Vienna or America/New_York{hint}",
         {"hint": f"; did you mean {like}?" if like else ""},
     )
 
