@@ -213,7 +213,7 @@ def test_ids_are_in_lower_case_and_what_an_import_does_not_decide_on_is_not_ther
 
 
 def test_what_is_null_or_empty_is_removed_and_what_is_absent_is_not() -> None:
-    empty = {"external_type": None, "image_url": "", "compatible_credential_manager_acs_system_ids": []}
+    empty: dict[str, Any] = {"external_type": None, "image_url": "", "compatible_credential_manager_acs_system_ids": []}
 
     assert removed(SYSTEM_ROW | empty) == empty.keys()
 

@@ -5,8 +5,9 @@ import csv
 import gzip
 import io
 import zipfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import example, given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from enrollments.directory.decoding import BadFile
 from enrollments.directory.files import Format, read_rows, write_rows
-from enrollments.directory.rows import POOL, SYSTEM, USER, Kind, Row, read_row
+from enrollments.directory.rows import POOL, SYSTEM, USER, Kind, Problem, Row, read_row
 from tests.spreadsheet import opened_and_saved
 
 ANN = {
@@ -42,20 +43,28 @@ WORKBOOK = io.BytesIO()
 with zipfile.ZipFile(WORKBOOK, "w") as archive:
     archive.writestr("[Content_Types].xml", "<Types/>")
 
-type Outcome = tuple[int, dict[str, Any], set[str]] | tuple[int, Sequence[tuple[str | None, str]]]
+
+class Outcome(NamedTuple):
+    """What a row gives and removes, or what is the matter with it."""
+
+    line: int
+    given: Mapping[str, Any] = MappingProxyType({})
+    removed: Set[str] = frozenset()
+    problems: Sequence[Problem] = ()
 
 
-def read(content: bytes, file_format: Format) -> list[Outcome]:
-    """Return of each row its line and what it gives and removes, or what is the matter with it."""
-    rows = map(read_row, read_rows(io.BytesIO(content), file_format))
+def read(content: str | bytes, file_format: Format) -> list[Outcome]:
+    stream = io.BytesIO(content if isinstance(content, bytes) else content.encode())
     return [
-        (row.line, dict(row.attributes), set(row.removed)) if isinstance(row, Row) else (row.line, row.problems)
-        for row in rows
+        Outcome(row.line, dict(row.attributes), row.removed)
+        if isinstance(row, Row)
+        else Outcome(row.line, problems=row.problems)
+        for row in map(read_row, read_rows(stream, file_format))
     ]
 
 
 def rows(*people: dict[str, str], first_line: int = 2) -> list[Outcome]:
-    return [(line, person, set()) for line, person in enumerate(people, first_line)]
+    return [Outcome(line, person) for line, person in enumerate(people, first_line)]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +105,7 @@ def rows(*people: dict[str, str], first_line: int = 2) -> list[Outcome]:
         pytest.param(
             f"{HEADER}\n{ANN_ID},{SYSTEM_ID},Ann\n",
             [
-                (
+                Outcome(
                     2,
                     {"acs_user_id": ANN_ID, "acs_system_id": SYSTEM_ID, "full_name": "Ann"},
                     {"email_address", "phone_number"},
@@ -106,7 +115,7 @@ def rows(*people: dict[str, str], first_line: int = 2) -> list[Outcome]:
         ),
         pytest.param(
             f"acs_user_id,acs_system_id,full_name,email_address\n{ANN_ID},{SYSTEM_ID},Ann,\n",
-            [(2, {"acs_user_id": ANN_ID, "acs_system_id": SYSTEM_ID, "full_name": "Ann"}, {"email_address"})],
+            [Outcome(2, {"acs_user_id": ANN_ID, "acs_system_id": SYSTEM_ID, "full_name": "Ann"}, {"email_address"})],
             id="a column that is not there, and an empty cell",
         ),
         pytest.param(
@@ -116,29 +125,29 @@ def rows(*people: dict[str, str], first_line: int = 2) -> list[Outcome]:
         ),
         pytest.param(
             f'acs_user_id,full_name\n{ANN_ID},"Ann\n""Annie""\r\nMüller, Dr."\n',
-            [(2, {"acs_user_id": ANN_ID, "full_name": 'Ann\n"Annie"\r\nMüller, Dr.'}, set())],
+            [Outcome(2, {"acs_user_id": ANN_ID, "full_name": 'Ann\n"Annie"\r\nMüller, Dr.'})],
             id="quotes, commas and lines in a cell",
         ),
         pytest.param(
             f'acs_user_id,"full\nname"\n{ANN_ID},Ann\n',
-            [(3, {"acs_user_id": ANN_ID, "full_name": "Ann"}, set())],
+            [Outcome(3, {"acs_user_id": ANN_ID, "full_name": "Ann"})],
             id="lines in a header",
         ),
         pytest.param(
             f"acs_user_id,full_name,phone_number\n{ANN_ID},'=1+1,'+15550100001\n",
-            [(2, {"acs_user_id": ANN_ID, "full_name": "=1+1", "phone_number": "+15550100001"}, set())],
+            [Outcome(2, {"acs_user_id": ANN_ID, "full_name": "=1+1", "phone_number": "+15550100001"})],
             id="formulas as an export writes them",
         ),
         pytest.param(
             f"acs_user_id,full_name\n{ANN_ID},=1+1\n",
-            [(2, {"acs_user_id": ANN_ID, "full_name": "=1+1"}, set())],
+            [Outcome(2, {"acs_user_id": ANN_ID, "full_name": "=1+1"})],
             id="formulas as they are",
         ),
         pytest.param(
             f"acs_system_id,is_credential_manager\n{SYSTEM_ID}, TRUE \n{ANN_ID},False\n",
             [
-                (2, {"acs_system_id": SYSTEM_ID, "is_credential_manager": True}, set()),
-                (3, {"acs_system_id": ANN_ID, "is_credential_manager": False}, set()),
+                Outcome(2, {"acs_system_id": SYSTEM_ID, "is_credential_manager": True}),
+                Outcome(3, {"acs_system_id": ANN_ID, "is_credential_manager": False}),
             ],
             id="booleans of spreadsheets",
         ),
@@ -146,7 +155,7 @@ def rows(*people: dict[str, str], first_line: int = 2) -> list[Outcome]:
     ],
 )
 def test_a_form_of_csv_is_read_right(content: str | bytes, expected: list[Outcome]) -> None:
-    assert read(content if isinstance(content, bytes) else content.encode(), Format.CSV) == expected
+    assert read(content, Format.CSV) == expected
 
 
 @pytest.mark.parametrize(
@@ -176,11 +185,10 @@ def test_a_form_of_csv_is_read_right(content: str | bytes, expected: list[Outcom
     ],
 )
 def test_a_row_that_cannot_be_right_is_refused(content: str | bytes, line: int, field: str | None, reason: str) -> None:
-    (first, *_) = read(content if isinstance(content, bytes) else content.encode(), Format.CSV)
+    (first, *_) = read(content, Format.CSV)
 
-    assert first[0] == line
-    ((named, said),) = first[1]
-    assert (named, reason in said) == (field, True)
+    ((named, said),) = first.problems
+    assert (first.line, named, reason in said) == (line, field, True)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +229,7 @@ def test_a_file_that_is_no_csv_is_named_as_what_it_is(content: bytes, line: int,
     ],
 )
 def test_a_form_of_json_lines_is_read_right(content: str | bytes) -> None:
-    assert read(content if isinstance(content, bytes) else content.encode(), Format.JSONL) == rows(ANN, first_line=1)
+    assert read(content, Format.JSONL) == rows(ANN, first_line=1)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +247,7 @@ def test_a_form_of_json_lines_is_read_right(content: str | bytes) -> None:
 )
 def test_a_file_that_is_no_json_lines_is_named_as_what_it_is(content: str | bytes, line: int, reason: str) -> None:
     with pytest.raises(BadFile, match=reason) as refusal:
-        read(content if isinstance(content, bytes) else content.encode(), Format.JSONL)
+        read(content, Format.JSONL)
 
     assert refusal.value.line == line
 
@@ -247,20 +255,18 @@ def test_a_file_that_is_no_json_lines_is_named_as_what_it_is(content: str | byte
 def test_a_row_in_another_encoding_is_refused_and_the_others_are_read() -> None:
     content = f"{AS_JSON}\n".encode() + AS_JSON.encode("latin-1") + f"\n{AS_JSON}\n".encode()
 
-    (first, (line, problems), last) = read(content, Format.JSONL)
+    (first, second, last) = read(content, Format.JSONL)
 
     assert [first, last] == [*rows(ANN, first_line=1), *rows(ANN, first_line=3)]
-    assert (line, problems) == (
-        2,
-        [(None, "Invalid UTF-8: save the file as UTF-8 (it can be Latin-1 or Windows-1252)")],
-    )
+    reason = "Invalid UTF-8: save the file as UTF-8 (it can be Latin-1 or Windows-1252)"
+    assert second == Outcome(2, problems=[(None, reason)])
 
 
 def test_utf_16_that_is_cut_off_is_refused_where_it_is() -> None:
     (first, *_, last) = read(GOOD.encode("utf-16-le") + b"\x00\xd8a", Format.CSV)
 
     assert first == rows(ANN)[0]
-    assert last == (4, [(None, "Invalid UTF-16-LE: save the file as UTF-8")])
+    assert last == Outcome(4, problems=[(None, "Invalid UTF-16-LE: save the file as UTF-8")])
 
 
 # ---------------------------------------------------------------------------------------------------- Spreadsheets
@@ -295,7 +301,7 @@ def said(kind: Kind, resource: dict[str, Any]) -> Outcome:
     stream = io.BytesIO()
     write_rows(stream, Format.JSONL, [(kind, resource)], [kind])
     (row,) = read(stream.getvalue(), Format.JSONL)
-    return (2, *row[1:])  # type: ignore[return-value]
+    return row._replace(line=2)
 
 
 def all_of(kind: Kind, resource: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Cells of CSV: properties as texts that a spreadsheet neither runs nor changes, and back.
 
 A spreadsheet runs a cell that begins like a formula, and makes a number, a date or a boolean of one that looks like it.
-Such a text is written with an apostrophe before it.  LibreOffice and Excel keep that apostrophe in the cell; other
-programs take it for their mark of a text and drop it.  Both read back as the text that was there.
+Such a text is written with an apostrophe before it.  LibreOffice keeps that apostrophe in the cell; other programs take
+it for their mark of a text and drop it.  Both read back as the text that was there.
 """
 
 import re

@@ -15,6 +15,8 @@ _LONGEST_NAME = 100
 
 def trim(text: str) -> str:
     """Return a text without the white space and the invisible characters around it."""
+    if text[:1].isalnum() and text[-1:].isalnum():  # as most are
+        return text
     start = next((index for index, character in enumerate(text) if not _is_blank(character)), len(text))
     end = next((index for index in range(len(text), start, -1) if not _is_blank(text[index - 1])), start)
     return text[start:end]
