@@ -179,9 +179,9 @@ def test_a_bad_row_is_a_line_with_file_line_field_and_reason_and_the_others_are_
     assert result.exit_code == 1
     assert result.stdout == "3 rows: 0 created, 1 updated, 0 unchanged, 2 bad; 1 value removed.\n"
     assert result.stderr.splitlines() == [
-        f"{path}:2: phone_number: Invalid phone number: its + is missing, as after a spreadsheet has read it as a "
-        "number. Format the column as text and write the number anew, for example +15550100000",
-        f"{path}:3: row: Row has something in cell 4, where the first line names no column",
+        f"{path}:2: phone_number: Invalid phone number: its + is missing. Spreadsheets drop it: "
+        "format the column as text and enter the number again, for example +15550100000",
+        f"{path}:3: row: Cell 4 is not empty, but the first line names no column for it",
     ]
 
 
@@ -214,7 +214,7 @@ def test_a_mistyped_column_is_a_warning_and_removes_nothing(run: Run, write: Cal
 
     assert (result.exit_code, store.items()) == (0, before)
     assert result.stderr == (
-        f"Warning: {path}:1: emial_address: is no property, but nearly email_address; it is not used\n"
+        f"Warning: {path}:1: emial_address: unknown column (did you mean email_address?), not used\n"
     )
     assert result.stdout == "Dry run, nothing was written: 1 row: 0 created, 1 updated, 0 unchanged, 0 bad.\n"
 
@@ -230,7 +230,7 @@ def test_a_mistyped_column_refuses_the_file_if_that_is_asked_for(
 
     assert (result.exit_code, store.items()) == (1, before)
     assert result.output == (
-        f"Error: {path}:1: emial_address is no property, but nearly email_address. Nothing was imported\n"
+        f"Error: {path}:1: emial_address: unknown column (did you mean email_address?). Nothing was imported\n"
     )
 
 
@@ -242,8 +242,8 @@ def test_a_mistyped_property_is_a_warning_once(run: Run, write: Callable[..., Pa
 
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [
-        f"Warning: {path}:1: name: is no property of an acs_user, but nearly full_name; it is not used",
-        f"Warning: {path}:1: Zimmer: is no property of an acs_user; it is not used",
+        f"Warning: {path}:1: name: unknown property of an acs_user (did you mean full_name?), not used",
+        f"Warning: {path}:1: Zimmer: unknown property of an acs_user, not used",
     ]
 
 
@@ -254,7 +254,7 @@ def test_a_mistyped_property_refuses_its_row_if_that_is_asked_for(run: Run, writ
     result = run("import", "--strict", path)
 
     assert result.output == (
-        f"{path}:2: mail: is no property of an acs_user, but nearly email_address\n"
+        f"{path}:2: mail: unknown property of an acs_user (did you mean email_address?)\n"
         "2 rows: 0 created, 1 updated, 0 unchanged, 1 bad.\n"
     )
 
@@ -267,13 +267,13 @@ def test_names_are_warned_of_as_long_as_there_are_not_too_many(run: Run, write: 
     lines = result.stderr.splitlines()
     assert len(lines) == 51
     assert max(map(len, lines)) < 400
-    assert lines[-1].endswith(":1: more names: are not used; this is the last warning of that kind")
+    assert lines[-1].endswith(":1: more names: not used; this is the last warning of this kind")
 
 
 def test_what_is_written_to_a_terminal_holds_no_control_characters(run: Run, write: Callable[..., Path]) -> None:
     result = run("import", "--strict", write("acs_user_id,a\x1b[2J", name="a.csv"))
 
-    assert "a\\x1b[2J is no property" in result.output
+    assert "a\\x1b[2J: unknown column" in result.output
 
 
 # ---------------------------------------------------------------------------------------------------------- Export

@@ -134,8 +134,8 @@ def test_a_row_of_csv_is_counted_by_its_first_line_and_an_empty_one_is_none() ->
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"1,2,3", "Row has something in cell 3, where the first line names no column"),
-        (b"1,2,,4", "Row has something in cell 4, where the first line names no column"),
+        (b"1,2,3", "Cell 3 is not empty, but the first line names no column for it"),
+        (b"1,2,,4", "Cell 4 is not empty, but the first line names no column for it"),
         (b"1,\xff", "Invalid UTF-8: save the file as UTF-8 (it can be Latin-1 or Windows-1252)"),
         (b'1,"a"b', "Invalid CSV: ',' expected after '\"'"),
         (b"1," + b"x" * 200_000, "Invalid CSV: field larger than field limit (131072)"),
@@ -268,7 +268,7 @@ def test_a_property_within_another_is_found_by_either_name(properties: Mapping[s
 
 def test_a_property_by_two_names_must_be_one_value() -> None:
     assert problems(USER_ROW | {"email": "a@example.com", "email_address": None}) == [
-        ("email_address", "Is there twice, as email and as email_address")
+        ("email_address", "Given twice: as email and as email_address")
     ]
     # As Seam writes it.
     assert attributes(USER_ROW | {"email": "a@example.com", "email_address": "a@example.com"}) == USER_ROW | {

@@ -15,7 +15,7 @@ from enrollments.directory.rows import NAMES, TEXTS
 _MARK = "'"
 # What begins a formula, also in full width: https://owasp.org/www-community/attacks/CSV_Injection.  The apostrophe is
 # among them so that a text that begins with one gets a second, and can be told from a text with a mark.
-_FORMULA = re.compile(r"[\s\u200b\ufeff]*+['=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_FORMULA = re.compile(r"[\t\r\n]|[\s\u200b\ufeff]*+['=+\-@\uff1d\uff0b\uff0d\uff20]")
 _NUMBER_OR_TIME = re.compile(
     r"(?=\D*\d)[\s$€£¥(+-]*+[\d.,:/\s-]++(?:e[+-]?\d++)?\s*+[%$€£¥)]*+\s*+(?:[ap]\.?m\.?)?\s*+", re.IGNORECASE
 )

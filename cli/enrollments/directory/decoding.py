@@ -2,6 +2,7 @@
 
 import codecs
 import io
+from collections.abc import Buffer
 from typing import BinaryIO, override
 
 # What stands in a text for bytes that its encoding does not have; no encoding has this code point.
@@ -103,10 +104,11 @@ class _Continued(io.RawIOBase):
         return True
 
     @override
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # a Buffer, which is this one in fact
-        some = self._head[: len(buffer)] or self._stream.read(len(buffer))
-        self._head = self._head[len(buffer) :]
-        buffer[: len(some)] = some
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        some = self._head[: len(view)] or self._stream.read(len(view))
+        self._head = self._head[len(view) :]
+        view[: len(some)] = some
         return len(some)
 
 

@@ -306,7 +306,7 @@ def _properties(header: Sequence[str], cells: Sequence[str]) -> Mapping[str, Any
     """Return what a row says; cells that are missing at its end are empty."""
     for number, cell in enumerate(cells, 1):
         if trim(cell) and not (number <= len(header) and header[number - 1]):
-            return f"Row has something in cell {number}, where the first line names no column"
+            return f"Cell {number} is not empty, but the first line names no column for it"
     known = {
         column: cells[index] if index < len(cells) else ""
         for index, column in enumerate(header)

@@ -76,14 +76,16 @@ TEXTS = NAMES | {"email_address", "phone_number", "image_url", "location.time_zo
 _NO_TIME_ZONES = frozenset({"localtime", "Factory"})
 
 _NO_START: Problem = ("access_schedule.starts_at", "Required with access_schedule.ends_at")
+# A row can have any number of names.
+_MOST_UNUSED = 100
 # Behind what the API says of the same mistake.
 _HINTS = {
     "datetime": ": write it as 2026-01-31T12:00:00Z",
     "bool_type": ": write true or false",
 }
 _LOST_PLUS = (
-    "Invalid phone number: its + is missing, as after a spreadsheet has read it as a number. "
-    "Format the column as text and write the number anew, for example +15550100000"
+    "Invalid phone number: its + is missing. Spreadsheets drop it: "
+    "format the column as text and enter the number again, for example +15550100000"
 )
 
 
@@ -434,11 +436,11 @@ def _read_properties(kind: Kind, properties: Mapping[str, Any]) -> tuple[dict[st
         if known is not None:
             # Seam writes some properties by their older names, too.
             if known in values and values[known] != value:
-                problems.append((known, f"Is there twice, as {written[known]} and as {name}"))
+                problems.append((known, f"Given twice: as {written[known]} and as {name}"))
             values[known], written[known] = value, name
         elif key in kind.outer:
             problems.append((kind.outer[key], f"Expected object, received {json_type(value)}"))
-        elif key not in kind.ignored and not (value is None and key in IMPORTED):
+        elif key not in kind.ignored and not (value is None and key in IMPORTED) and len(unused) < _MOST_UNUSED:
             unused.append(name)
     return values, unused, problems
 

@@ -32,7 +32,7 @@ class UnusedNames:
             BadFile: They are refused.
         """
         if self._strict:
-            refused = "; ".join(f"{_shortened(name)} {_reason(name, None)}" for name in names)
+            refused = "; ".join(f"{_shortened(name)}: {_reason(name, None)}" for name in names)
             raise BadFile(f"{refused}. Nothing was imported", line)
         for name in names:
             self._warn_once(line, name, None)
@@ -56,15 +56,15 @@ class UnusedNames:
             return
         self._warned.add(key)
         if len(self._warned) > _MOST_WARNINGS:
-            self._warn(line, "more names", "are not used; this is the last warning of that kind")
+            self._warn(line, "more names", "not used; this is the last warning of this kind")
         else:
-            self._warn(line, _shortened(name), f"{_reason(name, kind)}; it is not used")
+            self._warn(line, _shortened(name), f"{_reason(name, kind)}, not used")
 
 
 def _reason(name: str, kind: Kind | None) -> str:
-    what = "is no property" if kind is None else f"is no property of an {kind.name}"
+    what = "unknown column" if kind is None else f"unknown property of an {kind.name}"
     near = nearest_property(name, kind)
-    return f"{what}, but nearly {near}" if near else what
+    return f"{what} (did you mean {near}?)" if near else what
 
 
 def _shortened(name: str) -> str:
