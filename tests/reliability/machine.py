@@ -21,6 +21,8 @@ from enrollment.items import stored_acs_credential_pool, stored_acs_system, stor
 from enrollment.table import Item, Key, change, delete, elements, page_cursor_key, token_key
 from enrollment.timestamps import timestamp
 from enrollment.tokens import NewToken, create_token, revoke_token
+from enrollments.directory.importing import import_rows
+from enrollments.directory.rows import RawRow, read_row
 from enrollments.local.gateway import Gateway, Request
 from enrollments.local.stack import Stack
 from tests.conftest import put_all
@@ -46,6 +48,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _MOST_PAGES = 200
 _MOST_TOKENS = 8
 _FEWEST = 5
+_MOST_SYSTEMS = 6
 
 _client = httpx.Client(trust_env=False)
 
@@ -487,6 +490,99 @@ class Machine(RuleBasedStateMachine):
             parameters["user_identity_id"] = self.pick(who, identity, self.model.identities)
         self.ask(who, method, "/acs/users/list", parameters)
 
+    # Directory files
+
+    @rule(
+        workspace=st.sampled_from([0, 0, 1]),
+        which=st.integers(0, 4),
+        system=st.integers(0, 3),
+        is_new=st.sampled_from([False, False, False, True]),
+        person=st.fixed_dictionaries(
+            {},
+            optional={
+                "full_name": st.one_of(NAME, NAME, st.none()),
+                "email_address": st.one_of(EMAIL, EMAIL, st.none()),
+                "phone_number": st.one_of(PHONE, PHONE, st.none()),
+                "created_at": st.sampled_from(["2020-01-01T00:00:00.000Z", "2021-01-01T00:00:00.000Z"]),
+            },
+        ),
+    )
+    def import_acs_user(
+        self,
+        workspace: int,
+        which: int,
+        system: int,
+        is_new: bool,  # noqa: FBT001 - drawn
+        person: Json,
+    ) -> None:
+        who = f"key {workspace}"
+        acs_user_id = str(uuid4()) if is_new else self.pick(who, which, self.model.acs_users)
+        own = [one.system.id for one in self.model.acs_users if one.id == acs_user_id]
+        # One drawn number of four names another system than the record's.
+        system_id = own[0] if own and system else self.pick(who, system, self.model.systems)
+        self._import(workspace, {"acs_user_id": acs_user_id, "acs_system_id": system_id, **person})
+
+    @rule(
+        workspace=st.sampled_from([0, 0, 1]),
+        which=st.integers(0, 4),
+        system=st.integers(0, 3),
+        is_new=st.booleans(),
+        properties=st.fixed_dictionaries({}, optional={"display_name": st.sampled_from(["Pool", "Spare"])}),
+    )
+    def import_pool(
+        self,
+        workspace: int,
+        which: int,
+        system: int,
+        is_new: bool,  # noqa: FBT001 - drawn
+        properties: Json,
+    ) -> None:
+        who = f"key {workspace}"
+        pool_id = str(uuid4()) if is_new else self.pick(who, which, self.model.pools)
+        own = [one.system.id for one in self.model.pools if one.id == pool_id]
+        system_id = own[0] if own and system else self.pick(who, system, self.model.systems)
+        self._import(workspace, {"acs_credential_pool_id": pool_id, "acs_system_id": system_id, **properties})
+
+    @rule(
+        workspace=st.sampled_from([0, 0, 1]),
+        which=st.integers(0, 4),
+        is_new=st.sampled_from([False, False, False, True]),
+        properties=st.fixed_dictionaries(
+            {},
+            optional={
+                "name": st.sampled_from(["Main", "Main Tower"]),
+                "is_credential_manager": st.booleans(),
+                "connected_account_id": st.just(UNKNOWN),
+            },
+        ),
+    )
+    def import_system(
+        self,
+        workspace: int,
+        which: int,
+        is_new: bool,  # noqa: FBT001 - drawn
+        properties: Json,
+    ) -> None:
+        systems = [one for one in self.model.systems if one.workspace == self.workspaces[workspace]]
+        if is_new and len(systems) < _MOST_SYSTEMS:
+            self._import(workspace, {"acs_system_id": str(uuid4()), **properties})
+            return
+        changes = {name: value for name, value in properties.items() if name != "connected_account_id"}
+        self._import(workspace, {"acs_system_id": systems[which % len(systems)].id, **changes})
+
+    def _import(self, workspace: int, row: Json) -> None:
+        now = timestamp(datetime.now(UTC))
+        expected = self.model.import_row(self.workspaces[workspace], row, now)
+        rows = [read_row(RawRow(1, 1, row))]
+        (result,) = import_rows(self.service.table, self.workspaces[workspace], rows, now)
+        note(f"  import {row} into {self.workspaces[workspace]}: {result}")
+        assert result.outcome == expected, f"{result} instead of {expected}"
+        self.tally.operations["import a row"] += 1
+        if "created_at" in row:  # it has another place in lists, so it may come again or not at all
+            for opened in self.open_lists:
+                opened.there_at_first.discard(row["acs_user_id"])
+                opened.seen = [one for one in opened.seen if one != row["acs_user_id"]]
+
     # Pages of one list, with anything in between
 
     @rule(who=st.sampled_from(["key 0", "key 0", "person 1"]), limit=st.sampled_from([1, 2, 3]), users=st.booleans())
@@ -632,6 +728,12 @@ class Machine(RuleBasedStateMachine):
                 (one.schedule or {}).get("ends_at"),
             )
             for one in model.acs_users
+        }
+        assert _stored(items, "ACS_SYSTEM") == {
+            one.id: (one.workspace, one.name, one.is_manager, one.created_at) for one in model.systems
+        }
+        assert _stored(items, "ACS_CREDENTIAL_POOL") == {
+            one.id: (one.workspace, one.system.id, one.name, one.created_at) for one in model.pools
         }
 
     # Asking
@@ -888,4 +990,10 @@ def _stored(items: dict[Key, Item], kind: str) -> dict[str, tuple[Any, ...]]:
             names = ["workspace_id", "acs_system_id", "full_name", "email_address", "phone_number", "created_at"]
             names += ["user_identity_id", "access_starts_at", "access_ends_at"]
             found[str(item["acs_user_id"])] = tuple(item.get(name) for name in names)
+        elif kind == key.sk == "ACS_SYSTEM":
+            names = ["workspace_id", "name", "is_credential_manager", "created_at"]
+            found[str(item["acs_system_id"])] = tuple(item[name] for name in names)
+        elif kind == key.sk == "ACS_CREDENTIAL_POOL":
+            names = ["workspace_id", "acs_system_id", "display_name", "created_at"]
+            found[str(item["acs_credential_pool_id"])] = tuple(item[name] for name in names)
     return found

@@ -49,6 +49,8 @@ class Pool:
     system: System
     id: str
     created_at: str
+    name: str = "Pool"
+    type_name: str = "HID"
 
 
 @dataclass(eq=False)
@@ -797,6 +799,81 @@ class Model:
         self._forget(self.acs_users, acs_user)
         return Answer()
 
+    # Imports
+
+    def import_row(self, workspace: str, row: Json, now: str) -> str:
+        """Return what becomes of a row of a directory file, and have its effects.
+
+        Args:
+            workspace: The workspace.
+            row: Names a record by its id; what is absent stays, what is null goes.
+            now: When a record that is new was created, unless the row says so.
+        """
+        caller = Caller(workspace)
+        try:
+            if "acs_user_id" in row:
+                return self._import_acs_user(caller, row, now)
+            if "acs_credential_pool_id" in row:
+                return self._import_pool(caller, row, now)
+            return self._import_system(caller, row, now)
+        except Refusal:
+            return "bad"
+
+    def _import_acs_user(self, caller: Caller, row: Json, now: str) -> str:
+        system = self._system(caller, row["acs_system_id"])
+        found = [one for one in self.acs_users if (one.workspace, one.id) == (caller.workspace, row["acs_user_id"])]
+        if found and found[0].system is not system:
+            return "bad"
+        acs_user = found[0] if found else AcsUser(caller.workspace, system, id=row["acs_user_id"], created_at=now)
+        before = self._imported(acs_user)
+        acs_user.name = row.get("full_name", acs_user.name)
+        acs_user.email = row.get("email_address", acs_user.email)
+        acs_user.phone = row.get("phone_number", acs_user.phone)
+        acs_user.created_at = row.get("created_at", acs_user.created_at)
+        if not found:
+            self.acs_users.append(acs_user)
+            return "created"
+        return "unchanged" if self._imported(acs_user) == before else "updated"
+
+    def _imported(self, one: AcsUser) -> tuple[str | None, ...]:
+        return one.name, one.email, one.phone, one.created_at
+
+    def _import_pool(self, caller: Caller, row: Json, now: str) -> str:
+        system = self._system(caller, row["acs_system_id"])
+        pool_id = row["acs_credential_pool_id"]
+        found = [one for one in self.pools if (one.workspace, one.id) == (caller.workspace, pool_id)]
+        if not system.is_manager or (found and found[0].system is not system):
+            return "bad"
+        if not found:
+            if "display_name" not in row:
+                return "bad"
+            new = Pool(caller.workspace, system, pool_id, now, row["display_name"], "HID part number")
+            self.pools.append(new)
+            return "created"
+        is_same = row.get("display_name", found[0].name) == found[0].name
+        found[0].name = row.get("display_name", found[0].name)
+        return "unchanged" if is_same else "updated"
+
+    def _import_system(self, caller: Caller, row: Json, now: str) -> str:
+        found = [one for one in self.systems if (one.workspace, one.id) == (caller.workspace, row["acs_system_id"])]
+        if not found:
+            if not {"name", "is_credential_manager", "connected_account_id"} <= row.keys():
+                return "bad"
+            account = row["connected_account_id"]
+            new = System(
+                caller.workspace, row["name"], row["is_credential_manager"], account, row["acs_system_id"], now
+            )
+            self.systems.append(new)
+            return "created"
+        (system,) = found
+        wanted = (row.get("name", system.name), row.get("is_credential_manager", system.is_manager))
+        if system.is_manager and not wanted[1]:
+            return "bad"
+        if wanted == (system.name, system.is_manager):
+            return "unchanged"
+        system.name, system.is_manager = wanted
+        return "updated"
+
     # Shapes
 
     def _forget[Thing: (Identity, AcsUser, Automation)](self, things: list[Thing], thing: Thing) -> None:
@@ -866,9 +943,9 @@ class Model:
         return {
             "acs_credential_pool_id": one.id,
             "acs_system_id": one.system.id,
-            "display_name": "Pool",
+            "display_name": one.name,
             "external_type": "hid_part_number",
-            "external_type_display_name": "HID",
+            "external_type_display_name": one.type_name,
             "created_at": one.created_at,
             "workspace_id": one.workspace,
         }

@@ -54,6 +54,7 @@ class Race:
         counts = Counter(outcome.code for answers in outcomes for outcome in answers)
         print(f"\n{ROUNDS} rounds: {dict(counts)}", end=" ")  # noqa: T201 - what a run by hand is for
         wrong = violations(self.store.items())
+        wrong += [f"{one.about}: {one.problem}" for one in check(self.store.table, self.workspace.workspace_id)]
         self.rows.append(
             {
                 "race": self.name,
@@ -479,8 +480,6 @@ def test_imports_of_a_system_against_launches_and_pools(race: Race) -> None:
         ]
 
     race.run(prepare, "acs_system_is_not_credential_manager")
-    wrong = {finding.about for finding in check(race.store.table, race.workspace.workspace_id)}
-    assert wrong == set()
 
 
 def test_a_deletion_by_identity_against_what_moves_its_acs_user(race: Race) -> None:
