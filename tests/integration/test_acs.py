@@ -358,7 +358,7 @@ def test_an_access_schedule_that_has_ended_or_never_starts_is_refused(
     with pytest.raises(InvalidInput) as refusal:
         directory.create_acs_user(system, access_schedule=schedule)
 
-    assert [field for field, _ in refusal.value.problems] == ["access_schedule"]
+    assert [field for field, _ in refusal.value.problems] == ["access_schedule.ends_at"]
     assert store.items() == before
 
 

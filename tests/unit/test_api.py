@@ -10,7 +10,7 @@ import pytest
 from aws_lambda_powertools.logging import Logger
 
 from enrollment.api import Api, ProxyResponse
-from enrollment.directory_model import OptionalUuids
+from enrollment.directory_model import Limit, NullableFilter, OptionalText, OptionalUuids
 from enrollment.errors import ServiceUnavailable
 from enrollment.model import PagedRequest, Response, Uuid
 
@@ -25,6 +25,9 @@ HEADERS = ["seam-request-id", "Content-Type"]
 class ThingsRequest(PagedRequest):
     thing_id: Uuid
     ids: OptionalUuids = None
+    colour: NullableFilter = None
+    search: OptionalText = None
+    limit: Limit = 10
 
 
 class ThingsResponse(Response):
@@ -124,6 +127,31 @@ def test_nothing_and_an_array_are_no_parameters(log: io.StringIO, body: str | No
     assert error(ask(make(log), body=body)) == (400, "invalid_input", "thing_id is required")
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize(("body", "is_base64"), [(None, False), ("", False), ("", True)])
+@pytest.mark.parametrize(
+    "content_type", [[], [""], ["application/x-www-form-urlencoded"], ["text/plain"], ["nonsense"], ["multipart/mixed"]]
+)
+def test_no_body_needs_no_content_type(
+    log: io.StringIO,
+    method: str,
+    body: str | None,
+    is_base64: bool,  # noqa: FBT001
+    content_type: list[str],
+) -> None:
+    headers = {"Content-Type": content_type}
+
+    answer = ask(make(log), method, body=body, isBase64Encoded=is_base64, multiValueHeaders=headers)
+
+    assert error(answer) == (400, "invalid_input", "thing_id is required")
+
+
+@pytest.mark.parametrize("body", [" ", "\n", "\t \r\n"])
+def test_white_space_is_a_body(log: io.StringIO, body: str) -> None:
+    assert error(ask(make(log), body=body))[1] == "invalid_json"
+    assert error(ask(make(log), body=body, multiValueHeaders=None))[1] == "invalid_content_type"
+
+
 @pytest.mark.parametrize(
     ("body", "received"), [("3", "number"), ("null", "null"), ('"x"', "string"), ("true", "boolean")]
 )
@@ -139,22 +167,83 @@ def test_a_body_that_is_not_called_json_names_the_verb(log: io.StringIO, method:
     assert error(answer) == (400, "invalid_content_type", message)
 
 
-def test_a_query_string_is_read_as_a_body_would_be(log: io.StringIO) -> None:
-    def get(**query: list[str]) -> Any:
-        return ask(make(log), "GET", multiValueHeaders=None, multiValueQueryStringParameters=query)
+def get(log: io.StringIO, **query: list[str]) -> ProxyResponse:
+    return ask(make(log), "GET", multiValueHeaders=None, multiValueQueryStringParameters={"thing_id": [ID]} | query)
 
-    assert seen(get(thing_id=[ID.upper()])) == {"caller": "w", "thing_id": ID}
-    assert seen(get(thing_id=[ID], ids=[ID])) == {"caller": "w", "thing_id": ID, "ids": [ID]}
-    assert seen(get(thing_id=[ID], ids=[ID, ID])) == {"caller": "w", "thing_id": ID, "ids": [ID, ID]}
-    assert seen(get(thing_id=[ID], other=["x"], more=["y", "z"])) == {"caller": "w", "thing_id": ID}
-    assert seen(get(thing_id=[ID], page_cursor=["a", "b"]))["page_cursor"] == "b"
-    assert seen(get(thing_id=[ID], page_cursor=[], ids=[], other=[])) == {"caller": "w", "thing_id": ID}
-    assert error(get(thing_id=[ID, ID])) == (
-        400,
-        "invalid_input",
-        'Expected string, received array for "thing_id"',
+
+@pytest.mark.parametrize(
+    ("query", "read"),
+    [
+        ({}, {}),
+        ({"thing_id": [ID.upper()]}, {}),
+        ({"other": ["x"], "more": ["y", "z"], "more[]": ["x"], "more[x]": ["y"], "more.x": ["z"]}, {}),
+        ({"page_cursor": [], "ids": [], "other": []}, {}),
+        ({"page_cursor": ["a"]}, {"page_cursor": "a"}),
+        ({"page_cursor": [""]}, {"page_cursor": None}),
+        ({"colour": [""]}, {"colour": None}),
+        ({"limit": ["5"]}, {"limit": 5}),
+        ({"ids": [ID]}, {"ids": [ID]}),
+        ({"ids": [ID, ID]}, {"ids": [ID, ID]}),
+        ({"ids[]": [ID]}, {"ids": [ID]}),
+        ({"ids": [ID], "ids[]": [ID, ID]}, {"ids": [ID, ID, ID]}),
+        ({"ids": [""]}, {"ids": []}),
+        ({"ids[]": [""]}, {"ids": []}),
+        ({"ids": ["", ID, ""]}, {"ids": [ID]}),
+        ({"ids": [""], "ids[]": [ID]}, {"ids": [ID]}),
+    ],
+)
+def test_a_query_string_is_read_as_a_body_would_be(
+    log: io.StringIO, query: dict[str, list[str]], read: dict[str, Any]
+) -> None:
+    assert seen(get(log, **query)) == {"caller": "w", "thing_id": ID} | read
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"thing_id": [ID, ID]}, 'Expected string, received array for "thing_id"'),
+        ({"thing_id": [""]}, 'Expected string, received null for "thing_id"'),
+        ({"thing_id[]": [ID]}, 'Expected string, received array for "thing_id"'),
+        ({"page_cursor": ["a", "b"]}, 'Expected string, received array for "page_cursor"'),
+        ({"page_cursor": ["", ""]}, 'Expected string, received array for "page_cursor"'),
+        ({"colour": ["", "red"]}, 'Expected string, received array for "colour"'),
+        ({"colour[]": [""]}, 'Expected string, received array for "colour"'),
+        ({"colour": ["red"], "colour[]": ["blue"]}, 'Expected string, received array for "colour"'),
+        ({"search": [""]}, 'Expected string, received null for "search"'),
+        ({"search[x]": ["a"]}, 'Expected string, received object for "search"'),
+        ({"search.x": ["a"]}, 'Expected string, received object for "search"'),
+        ({"limit": [""]}, 'Expected number, received null for "limit"'),
+        ({"limit": ["5", "5"]}, 'Expected number, received array for "limit"'),
+        ({"limit[]": ["5"]}, 'Expected number, received array for "limit"'),
+        ({"limit": ["five"]}, 'Expected number, received string for "limit"'),
+        ({"ids": [ID, "x"]}, 'Invalid uuid for "ids.1"'),
+        ({"ids[]": ["x"]}, 'Invalid uuid for "ids.0"'),
+        ({"ids[0]": [ID], "ids[1]": [ID]}, 'Expected array, received object for "ids"'),
+    ],
+)
+def test_what_does_not_fit_in_a_query_string_is_refused_and_never_dropped(
+    log: io.StringIO, query: dict[str, list[str]], message: str
+) -> None:
+    assert error(get(log, **query)) == (400, "invalid_input", message)
+
+
+def test_a_query_string_can_lack_what_is_required(log: io.StringIO) -> None:
+    answer = ask(make(log), "GET", multiValueHeaders=None)
+
+    assert error(answer) == (400, "invalid_input", "thing_id is required")
+
+
+def test_a_problem_inside_an_array_is_named_by_its_path_and_found_by_its_parameter(log: io.StringIO) -> None:
+    answer = ask(make(log), body=json.dumps({"thing_id": ID, "ids": [ID, "x", 3]}))
+
+    refusal = json.loads(answer["body"])["error"]
+    assert refusal["message"] == (
+        '2 Input Errors: Invalid uuid for "ids.1", Expected string, received number for "ids.2"'
     )
-    assert error(ask(make(log), "GET", multiValueHeaders=None)) == (400, "invalid_input", "thing_id is required")
+    assert refusal["validation_errors"] == {
+        "_errors": [],
+        "ids": {"_errors": ["Invalid uuid", "Expected string, received number"]},
+    }
 
 
 def test_who_asks_is_told_by_the_authorizer_and_the_header(log: io.StringIO) -> None:
@@ -250,14 +339,15 @@ def test_who_asked_is_forgotten_with_the_answer(log: io.StringIO) -> None:
             api.caller  # noqa: B018
 
 
-def test_any_origin_may_be_allowed(log: io.StringIO) -> None:
-    headers = {"Content-Type": ["application/json"], "Origin": [ORIGIN]}
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+@pytest.mark.parametrize("sent", [[], [ORIGIN]])
+def test_any_origin_may_be_allowed_without_credentials(log: io.StringIO, method: str, sent: list[str]) -> None:
+    headers = {"Content-Type": ["application/json"], "Origin": sent}
 
-    answer = ask(make(log, "*"), body=json.dumps({"thing_id": ID}), multiValueHeaders=headers)
-    preflight = ask(make(log, "*"), "OPTIONS", multiValueHeaders={"Origin": [ORIGIN]})
+    answer = ask(make(log, "*"), method, body=json.dumps({"thing_id": ID}), multiValueHeaders=headers)
 
-    assert answer["multiValueHeaders"]["Access-Control-Allow-Origin"] == [ORIGIN]
-    assert preflight["multiValueHeaders"]["Access-Control-Allow-Origin"] == [ORIGIN]
+    assert answer["multiValueHeaders"]["Access-Control-Allow-Origin"] == ["*"]
+    assert "Access-Control-Allow-Credentials" not in answer["multiValueHeaders"]
 
 
 def test_a_preflight_says_what_a_page_may_do(log: io.StringIO) -> None:
@@ -271,12 +361,15 @@ def test_a_preflight_says_what_a_page_may_do(log: io.StringIO) -> None:
         "X-Amz-Date",
         "X-Amz-Security-Token",
         "X-Api-Key",
+        "client-session-token",
         "seam-lts-version",
+        "seam-publishable-key",
         "seam-sdk-name",
         "seam-sdk-version",
         "seam-workspace",
     }
     assert headers == {
+        "Access-Control-Allow-Credentials": ["true"],
         "Access-Control-Allow-Methods": ["DELETE,GET,PATCH,POST,PUT"],
         "Access-Control-Allow-Origin": [SECOND_ORIGIN],
         "Access-Control-Expose-Headers": ["seam-request-id,Retry-After"],
@@ -286,18 +379,32 @@ def test_a_preflight_says_what_a_page_may_do(log: io.StringIO) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("sent", "allowed"), [(ORIGIN, [ORIGIN]), (SECOND_ORIGIN, [SECOND_ORIGIN]), ("https://evil.example.com", None)]
-)
+@pytest.mark.parametrize("sent", [ORIGIN, SECOND_ORIGIN])
 @pytest.mark.parametrize("thing", [ID, "x"], ids=["result", "error"])
-def test_every_answer_tells_a_page_whether_it_may_read_it(
-    log: io.StringIO, sent: str, allowed: list[str] | None, thing: str
+def test_a_page_of_a_named_origin_may_read_every_answer_with_credentials(
+    log: io.StringIO, sent: str, thing: str
 ) -> None:
     headers = {"Content-Type": ["application/json"], "ORIGIN": [sent]}
 
     answer = ask(make(log, ORIGIN, SECOND_ORIGIN), body=json.dumps({"thing_id": thing}), multiValueHeaders=headers)
 
-    assert answer["multiValueHeaders"].get("Access-Control-Allow-Origin") == allowed
+    assert {name: value for name, value in answer["multiValueHeaders"].items() if name not in HEADERS} == {
+        "Access-Control-Allow-Credentials": ["true"],
+        "Access-Control-Allow-Origin": [sent],
+        "Access-Control-Expose-Headers": ["seam-request-id,Retry-After"],
+        "Vary": ["Origin"],
+    }
+
+
+@pytest.mark.parametrize("sent", [[], ["null"], ["https://evil.example.com"], [f"{ORIGIN}.evil.example.com"]])
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+def test_a_page_of_another_origin_may_read_nothing(log: io.StringIO, sent: list[str], method: str) -> None:
+    headers = {"Content-Type": ["application/json"], "Origin": sent}
+
+    answer = ask(make(log, ORIGIN, SECOND_ORIGIN), method, body=json.dumps({"thing_id": ID}), multiValueHeaders=headers)
+
+    assert "Access-Control-Allow-Origin" not in answer["multiValueHeaders"]
+    assert "Access-Control-Allow-Credentials" not in answer["multiValueHeaders"]
     assert answer["multiValueHeaders"]["Vary"] == ["Origin"]
 
 

@@ -20,6 +20,17 @@ def test_several_problems_are_counted_and_listed() -> None:
     assert error.message == '2 Input Errors: user_identity_id is required, Invalid uuid for "acs_credential_pool_id"'
 
 
+def test_a_problem_inside_a_parameter_is_named_by_its_path_and_found_by_the_parameter() -> None:
+    error = InvalidInput([("access_schedule.ends_at", "Required"), ("access_schedule.starts_at", "Invalid datetime")])
+
+    assert error.message == (
+        '2 Input Errors: access_schedule.ends_at is required, Invalid datetime for "access_schedule.starts_at"'
+    )
+    assert error.details() == {
+        "validation_errors": {"_errors": [], "access_schedule": {"_errors": ["Required", "Invalid datetime"]}},
+    }
+
+
 def test_a_rule_over_several_fields_stands_bare() -> None:
     error = InvalidInput([(None, "Not both")])
 

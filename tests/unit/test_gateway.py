@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,12 @@ import pytest
 
 from enrollments.local.functions import FunctionError, NoTurnError
 from enrollments.local.gateway import Gateway, Request, Response
-from enrollments.local.rest_api import read_rest_api
+from enrollments.local.rest_api import DEFAULT_STATUS, RestApi, read_rest_api
 from enrollments.local.stack import function_names
 from enrollments.local.template import load_template
 
 LAUNCH = "/user_identities/enrollment_automations/launch"
+ORIGIN, SECOND_ORIGIN = "https://app.example.com", "https://other.example.com"
 SECRET = "PubLicDemoKeyForLocaLUse"
 TOKEN = f"Bearer seam_testDemo_{SECRET}"
 METHOD_ARN = f"arn:aws:execute-api:us-east-1:123456789012:local/prod/POST{LAUNCH}"
@@ -67,15 +68,15 @@ type Open = Callable[..., Gateway]
 type Send = Callable[..., Response]
 
 
+def read_api(project: Path, **parameters: str) -> RestApi:
+    resources = load_template(project / "template.yaml", parameters)
+    return read_rest_api(resources["Api"], resources["ApiprodStage"], function_names(resources))
+
+
 @pytest.fixture
 def open_gateway(project: Path, functions: Lambda, clock: Clock) -> Open:
     def open_(**parameters: str) -> Gateway:
-        resources = load_template(project / "template.yaml", parameters)
-        return Gateway(
-            read_rest_api(resources["Api"], resources["ApiprodStage"], function_names(resources)),
-            functions.invoke,
-            clock,
-        )
+        return Gateway(read_api(project, **parameters), functions.invoke, clock)
 
     return open_
 
@@ -89,6 +90,14 @@ def send(open_gateway: Open) -> Send:
         return gateway.handle(Request(method, target, [*headers, *more.pop("headers", [])], **more))
 
     return send_
+
+
+def cors_headers(response: Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers if name == "Vary" or name.startswith("Access-Control-")}
+
+
+def event_size(event: Mapping[str, Any]) -> int:
+    return len(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def error_type(response: Response) -> tuple[int, str]:
@@ -277,6 +286,101 @@ def test_too_many_requests_are_throttled_until_time_passes(open_gateway: Open, c
 def test_a_body_over_10_mb_is_refused(send: Send, functions: Lambda) -> None:
     assert error_type(send(body=b"x" * (10 * 1024 * 1024 + 1))) == (413, "request_too_large")
     assert functions.events == []
+
+
+def test_an_event_of_6_mb_reaches_the_function_and_one_byte_more_does_not(send: Send, functions: Lambda) -> None:
+    send(body=b"x")
+    letters = 6 * 1024 * 1024 - event_size(functions.events[-1][1]) + 1
+
+    assert send(body=b"x" * letters).status == 200
+    assert error_type(send(body=b"x" * (letters + 1))) == (413, "request_too_large")
+
+
+def test_what_is_escaped_in_an_event_counts_twice(send: Send, functions: Lambda) -> None:
+    response = send(body=b'"' * (4 * 1024 * 1024))
+
+    assert error_type(response) == (413, "request_too_large")
+    assert functions.asked() == len(functions.events)
+
+
+def test_a_token_is_checked_before_the_size_of_the_event(send: Send, functions: Lambda) -> None:
+    functions.authorizer = policy("Deny", message="API Key not found")
+
+    assert send(body=b"x" * (7 * 1024 * 1024)).status == 401
+
+
+REFUSALS = sorted(DEFAULT_STATUS)
+
+
+@pytest.mark.parametrize("response_type", REFUSALS)
+def test_every_refusal_of_the_gateway_has_the_contracts_shape(open_gateway: Open, response_type: str) -> None:
+    response = open_gateway().refuse(Request("POST", LAUNCH, []), response_type)
+
+    body = json.loads(response.body)
+    assert (body.keys(), body["error"].keys(), body["ok"]) == ({"error", "ok"}, {"type", "message"}, False)
+
+
+@pytest.mark.parametrize("response_type", REFUSALS)
+@pytest.mark.parametrize(
+    "origins", [ORIGIN, f"{ORIGIN},{SECOND_ORIGIN}", f"{SECOND_ORIGIN},https://c.example,{ORIGIN}"]
+)
+@pytest.mark.parametrize("name", ["Origin", "origin"])
+def test_a_page_of_a_named_origin_may_read_every_refusal_with_credentials(
+    open_gateway: Open, response_type: str, origins: str, name: str
+) -> None:
+    response = open_gateway(CorsOrigins=origins).refuse(Request("POST", LAUNCH, [(name, ORIGIN)]), response_type)
+
+    assert cors_headers(response) == {
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Allow-Origin": ORIGIN,
+        "Access-Control-Expose-Headers": "seam-request-id,Retry-After",
+        "Vary": "Origin",
+    }
+
+
+@pytest.mark.parametrize("response_type", REFUSALS)
+def test_a_page_of_any_origin_may_read_every_refusal_without_credentials(
+    open_gateway: Open, response_type: str
+) -> None:
+    response = open_gateway(CorsOrigins="*").refuse(Request("POST", LAUNCH, [("Origin", ORIGIN)]), response_type)
+
+    assert cors_headers(response) == {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "seam-request-id,Retry-After",
+    }
+
+
+def test_a_refusal_names_no_origin_to_who_sent_none(open_gateway: Open) -> None:
+    response = open_gateway(CorsOrigins=f"{ORIGIN},{SECOND_ORIGIN}").refuse(Request("POST", LAUNCH, []), "THROTTLED")
+
+    assert "Access-Control-Allow-Origin" not in cors_headers(response)
+
+
+@pytest.mark.parametrize("response_type", REFUSALS)
+def test_without_origins_no_refusal_has_anything_of_cors(open_gateway: Open, response_type: str) -> None:
+    response = open_gateway().refuse(Request("POST", LAUNCH, [("Origin", ORIGIN)]), response_type)
+
+    assert cors_headers(response) == {}
+
+
+def test_a_fallback_without_a_status_keeps_that_of_the_refusal(project: Path) -> None:
+    api = read_api(project)
+    responses = {name: api.responses[name] for name in ("DEFAULT_4XX", "DEFAULT_5XX")}
+    gateway = Gateway(replace(api, responses=responses), Lambda().invoke)
+
+    response = gateway.refuse(Request("POST", LAUNCH, []), "REQUEST_TOO_LARGE")
+
+    assert error_type(response) == (413, "bad_request")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/user_identities", "/user_identities/nowhere", f"{LAUNCH}/"])
+def test_a_preflight_of_any_path_reaches_a_function_without_a_token(send: Send, functions: Lambda, path: str) -> None:
+    functions.launch = {"statusCode": 204}
+
+    assert send("OPTIONS", path, token=None).status == 204
+    ((_, event),) = functions.events
+    assert (event["resource"], event["path"]) == ("/{proxy+}", path)
+    assert event["pathParameters"] == {"proxy": path[1:]}
 
 
 def test_every_answer_of_the_gateway_has_the_requests_id(open_gateway: Open) -> None:

@@ -72,6 +72,8 @@ def test_parameters_reach_the_resources(project: Path) -> None:
             'Path: "/user_identities/{proxy+}",',
             "path parameters",
         ),
+        ('Path: "/{proxy+}", Method: OPTIONS', 'Path: "/{proxy+}", Method: POST', "/{proxy[+]}: post"),
+        ('Path: "/{proxy+}"', 'Path: "/{proxy}"', "path parameters"),
         (EVENT, EVENT.replace("POST", "ANY"), "x-amazon-apigateway-any-method"),
         (
             "      Auth:\n",
@@ -85,6 +87,8 @@ def test_parameters_reach_the_resources(project: Path) -> None:
             "seam-request-id: method.request.querystring.x",
             "cannot be interpreted",
         ),
+        ("seam-request-id: context.requestId", "seam-request-id: method.request.header.a.b", "cannot be interpreted"),
+        ("seam-request-id: context.requestId", "seam-request-id: method.request.body", "cannot be interpreted"),
         ("!GetAtt AuthorizerRole.Arn", "!ImportValue role", "Fn::ImportValue"),
         ("!GetAtt AuthorizerRole.Arn", "!GetAtt AuthorizerRole.RoleId", "AuthorizerRole.RoleId"),
         (

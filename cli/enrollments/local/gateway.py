@@ -21,6 +21,7 @@ from cachetools import TTLCache
 from enrollments.local.functions import FunctionError, NoTurnError
 from enrollments.local.policy import Authorization, Decision, InvalidPolicyError
 from enrollments.local.rest_api import (
+    ANY_PATH,
     DEFAULT_STATUS,
     METHODS,
     VARIABLE,
@@ -28,6 +29,7 @@ from enrollments.local.rest_api import (
     RestApi,
     Route,
     Throttling,
+    mapped_header,
 )
 from enrollments.local.template import ACCOUNT_ID, REGION
 
@@ -35,6 +37,7 @@ type Headers = Sequence[tuple[str, str]]
 type Invoke = Callable[[str, Mapping[str, Any]], Any]
 
 LARGEST_BODY = 10 * 1024 * 1024  # bytes, API Gateway's quota "Payload size"
+LARGEST_EVENT = 6 * 1024 * 1024  # bytes of JSON, Lambda's quota "Invocation payload (request and response)"
 _CACHED_TOKENS = 10_000
 _STATUSES = range(200, 600)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -168,9 +171,7 @@ class Gateway:
     def _handle(self, request: Request) -> Response:
         if request.method.lower() not in METHODS:
             return self._method_not_allowed(request)
-        route = self._api.routes.get((request.method, request.path))
-        if route is None:
-            raise _Refused("MISSING_AUTHENTICATION_TOKEN")
+        route = self._route(request)
         if len(request.body) > LARGEST_BODY:
             raise _Refused("REQUEST_TOO_LARGE")
         with self._guard:
@@ -178,11 +179,26 @@ class Gateway:
                 raise _Refused("THROTTLED")
         authorization = self._authorize(route, request)
         event = self._proxy_event(route, request, authorization)
+        if _size(event) > LARGEST_EVENT:
+            raise _Refused("REQUEST_TOO_LARGE")
         try:
             answer = self._invoke(route.function, event)
         except FunctionError as error:
             raise _Refused("DEFAULT_5XX") from error
         return _read_proxy_answer(answer)
+
+    def _route(self, request: Request) -> Route:
+        """Return the route of a request; what no route takes goes to ``ANY_PATH``, which is not the root.
+
+        Raises:
+            _Refused: There is none.
+        """
+        route = self._api.routes.get((request.method, request.path))
+        if route is None and request.path != "/":
+            route = self._api.routes.get((request.method, ANY_PATH))
+        if route is None:
+            raise _Refused("MISSING_AUTHENTICATION_TOKEN")
+        return route
 
     def _method_not_allowed(self, request: Request) -> Response:
         """Answer a verb that no route can have, which AWS refuses before it looks at the API."""
@@ -243,7 +259,7 @@ class Gateway:
             "multiValueHeaders": headers or None,
             "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
             "multiValueQueryStringParameters": query or None,
-            "pathParameters": None,
+            "pathParameters": {"proxy": request.path.lstrip("/")} if route.path == ANY_PATH else None,
             "stageVariables": None,
             "requestContext": {
                 "accountId": ACCOUNT_ID,
@@ -268,7 +284,8 @@ class Gateway:
         }
 
     def _gateway_response(self, refused: _Refused, request: Request) -> Response:
-        fallback = "DEFAULT_4XX" if DEFAULT_STATUS[refused.response_type] < 500 else "DEFAULT_5XX"  # noqa: PLR2004
+        own_status = DEFAULT_STATUS[refused.response_type]
+        fallback = "DEFAULT_4XX" if own_status < 500 else "DEFAULT_5XX"  # noqa: PLR2004
         response = self._api.responses.get(refused.response_type, self._api.responses[fallback])
         variables = {
             "context.requestId": request.id,
@@ -277,11 +294,21 @@ class Gateway:
             **{f"context.authorizer.{name}": value for name, value in refused.authorizer_context.items()},
         }
         body = VARIABLE.sub(lambda match: variables.get(match["name"], ""), response.template)
-        headers = [
-            (name, source[1:-1] if source.startswith("'") else variables[source])
-            for name, source in response.headers.items()
-        ]
-        return Response(response.status, [("Content-Type", "application/json"), *headers], body.encode())
+        headers = {"Content-Type": "application/json"}
+        for name, source in response.headers.items():
+            if source.startswith("'"):
+                headers[name] = source[1:-1]
+            elif header := mapped_header(source):
+                headers[name] = request.header(header) or ""
+            else:
+                headers[name] = variables[source]
+        sent = [(name, value) for name, value in headers.items() if value]
+        return Response(response.status or own_status, sent, body.encode())
+
+
+def _size(event: Mapping[str, Any]) -> int:
+    """Return an event's size as Lambda counts it: in bytes of JSON, with the body's quotation marks escaped."""
+    return len(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _read_proxy_answer(answer: Any) -> Response:

@@ -40,6 +40,12 @@ DEFAULT_STATUS: Mapping[str, int] = {
     "WAF_FILTERED": 403,
 }
 
+# What types without a response of their own are answered with.
+_FALLBACKS = {"DEFAULT_4XX", "DEFAULT_5XX"}
+
+# The path that takes what no other path does.
+ANY_PATH = "/{proxy+}"
+
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
 _BODY = {"openapi", "info", "paths", "components", "x-amazon-apigateway-gateway-responses"}
 _OPERATION = {"x-amazon-apigateway-integration", "security", "responses"}
@@ -56,6 +62,7 @@ _MOST_REQUESTS = 1_000_000  # a second; far over what AWS gives an account
 _FUNCTION_URI = re.compile(r"arn:aws:apigateway:[^:]+:lambda:path/2015-03-31/functions/(?P<arn>[^/]+)/invocations")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 _LITERAL = re.compile(r"'[\x20-\x7e]*'")
+_REQUEST_HEADER = re.compile(r"method\.request\.header\.(?P<name>[A-Za-z0-9-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +96,27 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """What API Gateway answers by itself; headers are literals in quotation marks or names of variables."""
+    """What API Gateway answers by itself.
 
-    status: int
+    Attributes:
+        status: Its status; ``None`` keeps the one that the refusal has, which only a fallback for others does.
+        headers: Each a literal in quotation marks, the name of a variable, or the mapping of a request's header.
+        template: Its body, with variables.
+    """
+
+    status: int | None
     headers: Mapping[str, str]
     template: str
+
+
+def mapped_header(source: str) -> str | None:
+    """Return the name of the request's header that a gateway response's header repeats, if it repeats one.
+
+    Args:
+        source: What a header of a gateway response is made from.
+    """
+    match = _REQUEST_HEADER.fullmatch(source)
+    return match["name"] if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +176,7 @@ def read_rest_api(api: Resource, stage: Resource, function_names: Mapping[str, s
             name: _read_gateway_response(name, response)
             for name, response in body.get("x-amazon-apigateway-gateway-responses", {}).items()
         }
-        if missing := {"DEFAULT_4XX", "DEFAULT_5XX"} - responses.keys():
+        if missing := _FALLBACKS - responses.keys():
             raise TemplateError(f"{api.logical_id}: no gateway response {', '.join(sorted(missing))}")
     with interpreting(stage.logical_id):
         throttling = _read_throttling(stage)
@@ -195,10 +218,11 @@ def _read_authorizer(name: str, scheme: Mapping[str, Any], function_names: Mappi
 
 
 def _read_operations(path: str, operations: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    if "{" in path:
+    if "{" in path and path != ANY_PATH:
         raise TemplateError(f"{path}: path parameters cannot be interpreted here")
     with interpreting(path):
-        only(operations, METHODS, path)
+        # Any other verb would be served wherever a route is not there.
+        only(operations, {"options"} if path == ANY_PATH else METHODS, path)
         return list(operations.items())
 
 
@@ -247,12 +271,15 @@ def _read_gateway_response(name: str, response: Mapping[str, Any]) -> GatewayRes
         headers = {}
         for parameter, value in response.get("responseParameters", {}).items():
             prefix, _, header = parameter.rpartition(".")
-            is_known = _LITERAL.fullmatch(value) or value in CONTEXT
+            is_known = _LITERAL.fullmatch(value) or value in CONTEXT or mapped_header(value)
             if prefix != "gatewayresponse.header" or not _HEADER_NAME.fullmatch(header) or not is_known:
                 raise TemplateError(f"{where}: {parameter}: {value} cannot be interpreted here")
             headers[header] = value
-        status = number(response.get("statusCode", DEFAULT_STATUS[name]), 200, 599, f"{where}: its status")
-        return GatewayResponse(int(status), headers, template)
+        fallback = None if name in _FALLBACKS else DEFAULT_STATUS[name]
+        status = response.get("statusCode", fallback)
+        return GatewayResponse(
+            None if status is None else int(number(status, 200, 599, f"{where}: its status")), headers, template
+        )
 
 
 def _read_throttling(stage: Resource) -> Throttling | None:

@@ -480,7 +480,7 @@ def _access_schedule(request: AccessScheduleRequest | None, now: datetime) -> It
         return {"access_starts_at": starts_at}
     ends_at = timestamp(request.ends_at)
     if ends_at <= max(starts_at, timestamp(now)):
-        raise InvalidInput([("access_schedule", "ends_at must be in the future and after starts_at")])
+        raise InvalidInput([("access_schedule.ends_at", "Must be in the future and after starts_at")])
     return {"access_starts_at": starts_at, "access_ends_at": ends_at}
 
 

@@ -39,14 +39,16 @@ _WITH_BODY = ("PATCH", "POST", "PUT")
 _CONTENT_TYPE = "content-type"
 _JSON = "application/json"
 
-_CORS_METHODS = "DELETE,GET,PATCH,POST,PUT"
-_CORS_HEADERS = {
+_PREFLIGHT_HEADERS = {
     # What AWS's own clients and the published SDKs send.
     "Access-Control-Allow-Headers": "Authorization,Content-Type,X-Amz-Date,X-Amz-Security-Token,X-Api-Key,"
-    "seam-lts-version,seam-sdk-name,seam-sdk-version,seam-workspace",
-    "Access-Control-Expose-Headers": "seam-request-id,Retry-After",
+    "client-session-token,seam-lts-version,seam-publishable-key,seam-sdk-name,seam-sdk-version,seam-workspace",
+    "Access-Control-Allow-Methods": "DELETE,GET,PATCH,POST,PUT",
     "Access-Control-Max-Age": "7200",  # browsers keep it no longer
 }
+_EXPOSED_HEADERS = {"Access-Control-Expose-Headers": "seam-request-id,Retry-After"}
+_ANY_ORIGIN = "*"
+_TEXT = FromQuery()
 
 type ProxyEvent = dict[str, Any]
 type ProxyResponse = dict[str, Any]
@@ -240,16 +242,25 @@ class Api:
     def _preflight_response(self) -> ProxyResponse:
         if not self._cors_origins:
             raise RouteNotFound
-        headers = {"Access-Control-Allow-Methods": [_CORS_METHODS]}
+        headers = {name: [value] for name, value in _PREFLIGHT_HEADERS.items()}
         return {"statusCode": 204, "multiValueHeaders": headers, "body": "", "isBase64Encoded": False}
 
     def _cors_headers(self, event: ProxyEvent) -> dict[str, list[str]]:
-        if not self._cors_origins:
-            return {}
-        headers = {"Vary": "Origin"}
-        origin = _header(event, "origin")
-        if origin and not {origin, "*"}.isdisjoint(self._cors_origins):
-            headers |= {"Access-Control-Allow-Origin": origin, **_CORS_HEADERS}
+        """Return what tells a browser whether the page may read the answer (contract, "Browsers")."""
+        headers: dict[str, str] = {}
+        if _ANY_ORIGIN in self._cors_origins:
+            # Browsers refuse `*` for a request with credentials, and an unnamed origin must not get those.
+            headers = {"Access-Control-Allow-Origin": _ANY_ORIGIN, **_EXPOSED_HEADERS}
+        elif self._cors_origins:
+            headers = {"Vary": "Origin"}
+            origin = _header(event, "origin")
+            if origin is not None and origin in self._cors_origins:
+                headers |= {
+                    "Access-Control-Allow-Origin": origin,
+                    # The SDKs send a client session's requests with credentials.
+                    "Access-Control-Allow-Credentials": "true",
+                    **_EXPOSED_HEADERS,
+                }
         return {name: [value] for name, value in headers.items()}
 
 
@@ -266,35 +277,45 @@ def _header(event: ProxyEvent, name: str) -> str | None:
 
 
 def _json_body(event: ProxyEvent) -> str:
+    body: str = event.get("body") or ""
+    if not body:  # no body at all counts as no parameters, and needs no content type
+        return "{}"
     media_types = [value.split(";")[0].strip().lower() for value in _headers(event, _CONTENT_TYPE)]
     if _JSON not in media_types:
         raise InvalidContentType(event["httpMethod"])
-    body: str = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
             body = base64.b64decode(body, validate=True).decode()
         except ValueError as error:
             raise InvalidJson from error
-    return body or "{}"  # no body at all counts as no parameters
+    return body
 
 
 def _query_as_body(event: ProxyEvent, route: Route) -> str:
     """Return the query string as a body, so that each verb is validated in the same way."""
-    query = event.get("multiValueQueryStringParameters") or {}
-    fields = route.request.model_fields
-    parameters = {
-        name: _read_query(values, fields[name].metadata if name in fields else ())
-        for name, values in query.items()
-        if values
-    }
+    query: Mapping[str, list[str]] = event.get("multiValueQueryStringParameters") or {}
+    parameters: dict[str, Any] = {}
+    for name, field in route.request.model_fields.items():
+        array_name = f"{name}[]"
+        plain, bracketed = query.get(name) or [], query.get(array_name) or []
+        if any(key.startswith((f"{name}[", f"{name}.")) and key != array_name for key in query):
+            # `name[key]` and `name.key` are how clients write an object.  No parameter of a query string is one, so
+            # this is refused; ignoring it would drop a filter.
+            parameters[name] = {}
+        elif plain or bracketed:
+            mark = next((mark for mark in field.metadata if isinstance(mark, FromQuery)), _TEXT)
+            parameters[name] = _read_query([*plain, *bracketed], mark, is_array=bool(bracketed))
     return json.dumps(parameters)
 
 
-def _read_query(values: list[str], marks: Sequence[object]) -> Any:
-    for mark in marks:
-        if isinstance(mark, FromQuery):
-            return mark.read(values)
-    return values[0] if len(values) == 1 else values
+def _read_query(values: list[str], mark: FromQuery, *, is_array: bool) -> Any:
+    """Return a parameter's values as a JSON body would have them (contract, "Errors")."""
+    if mark.is_array:  # nothing behind `=` is no element
+        return [mark.read(value) for value in values if value]
+    if is_array or len(values) > 1:  # which validation refuses: the parameter is not an array
+        return values
+    (value,) = values
+    return mark.read(value) if value else None
 
 
 def _read_json(body: str) -> dict[str, Any]:
@@ -310,10 +331,9 @@ def _read_json(body: str) -> dict[str, Any]:
 
 
 def _problem(error: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Return one of Pydantic's errors as a field and zod's words for it."""
+    """Return one of Pydantic's errors as a path and zod's words for it."""
     # A rule over several fields has no location.
-    field = str(error["loc"][0]) if error["loc"] else None
-    return field, in_zods_words(error)
+    return ".".join(map(str, error["loc"])) or None, in_zods_words(error)
 
 
 def _error_response(error: EnrollmentError) -> ProxyResponse:

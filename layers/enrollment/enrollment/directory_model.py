@@ -27,7 +27,6 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from enrollment.model import (
-    NULL_OF_QUERY,
     FromQuery,
     KnownUuid,
     OptionalUuid,
@@ -103,14 +102,9 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _number_of_query(values: Sequence[str]) -> Any:
-    (text, *others) = values
-    is_number = not others and re.fullmatch(r"-?\d+", text, re.ASCII) and len(text) <= _MOST_DIGITS
+def _number_of_query(text: str) -> Any:
+    is_number = re.fullmatch(r"-?\d+", text, re.ASCII) and len(text) <= _MOST_DIGITS
     return int(text) if is_number else text
-
-
-# Newer SDKs write an array without elements as nothing.
-_ARRAY_OF_QUERY = FromQuery(lambda values: [] if list(values) == [""] else list(values))
 
 
 def _schema(type_: str = "string", *, nullable: bool = False, **more: JsonDict | str | int) -> WithJsonSchema:
@@ -144,20 +138,19 @@ _UUIDS_SCHEMA: dict[str, Any] = {"items": {"type": "string", "format": "uuid"}}
 OptionalUuids = Annotated[
     Annotated[list[Uuid], Field(max_length=MOST_IDS)] | None,
     refuse_null("array"),
-    _ARRAY_OF_QUERY,
+    FromQuery(is_array=True),
     _schema("array", maxItems=MOST_IDS, **_UUIDS_SCHEMA),
 ]
 Limit = Annotated[
     StrictInt,
     BeforeValidator(_number),
     Field(gt=0),
-    FromQuery(_number_of_query),
+    FromQuery(read=_number_of_query),
     _schema("integer", minimum=1),
 ]
 # A filter that looks for null when it is null; what it looks for is part of a partition key.
 NullableFilter = Annotated[
     Annotated[StrictStr, Field(max_length=_LONGEST_KEY)] | None,
-    NULL_OF_QUERY,
     _schema(nullable=True, maxLength=_LONGEST_KEY),
 ]
 

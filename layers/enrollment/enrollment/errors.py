@@ -77,7 +77,7 @@ class RouteNotFound(EnrollmentError):
 
 
 class InvalidContentType(EnrollmentError):
-    """A request whose body is not called JSON.
+    """A request with a body that is not called JSON.
 
     Args:
         method: The request's.
@@ -103,8 +103,9 @@ class InvalidInput(EnrollmentError):
     """Parameters that do not fit.
 
     Args:
-        problems: What is wrong with each field, in the words of zod: (field, message) pairs; the field ``None``
-            stands for a rule over several fields.
+        problems: What is wrong, in the words of zod, as (path, message) pairs.  A path is the parameter's name, and
+            behind it, with dots, where in the parameter the problem is: ``user_identity_ids.1``.  The path ``None``
+            stands for a rule over several parameters.
     """
 
     status = 400
@@ -112,27 +113,28 @@ class InvalidInput(EnrollmentError):
 
     def __init__(self, problems: Sequence[tuple[str | None, str]]) -> None:
         self.problems = tuple(problems)
-        summaries = [_summary(field, message) for field, message in self.problems]
+        summaries = [_summary(path, message) for path, message in self.problems]
         if len(summaries) == 1:
             super().__init__(summaries[0])
         else:
             super().__init__(f"{len(summaries)} Input Errors: {', '.join(summaries)}")
 
     def details(self) -> dict[str, Any]:
-        """Return ``validation_errors``, as the SDKs look them up by field."""
+        """Return ``validation_errors``, which the SDKs look up by the parameter's name, not by the whole path."""
         by_field: dict[str, Any] = {"_errors": []}
-        for field, message in self.problems:
-            if field is None:
+        for path, message in self.problems:
+            if path is None:
                 by_field["_errors"].append(message)
             else:
+                field = path.partition(".")[0]
                 by_field.setdefault(field, {"_errors": []})["_errors"].append(message)
         return {"validation_errors": by_field}
 
 
-def _summary(field: str | None, message: str) -> str:
-    if field is None:
+def _summary(path: str | None, message: str) -> str:
+    if path is None:
         return message
-    return f"{field} is required" if message == "Required" else f'{message} for "{field}"'
+    return f"{path} is required" if message == "Required" else f'{message} for "{path}"'
 
 
 class UserIdentityNotFound(EnrollmentError):

@@ -1,7 +1,7 @@
 """Requests and resources: their JSON is the contract's, their field order the order in which errors are named."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
@@ -19,17 +19,16 @@ from pydantic_core import PydanticCustomError
 
 
 class FromQuery(NamedTuple):
-    """Beside the type of a parameter: how a query string's values become what a JSON body would have.
+    """Beside the type of a parameter that is no string: what it becomes in a query string, which has only text.
 
     Attributes:
-        read: Takes the values of a name that is there.  Without this mark one value is a string, several are an array.
+        is_array: Whether the parameter is an array, also if it is there once.
+        read: Takes the text of one value; what it returns is validated as a JSON body's value is.
     """
 
-    read: Callable[[Sequence[str]], Any]
+    is_array: bool = False
+    read: Callable[[str], Any] = str
 
-
-# Newer SDKs write null as nothing.
-NULL_OF_QUERY = FromQuery(lambda values: None if list(values) == [""] else values[-1])
 
 # zod's notion of a UUID, which the contract follows: any version, hyphens where they belong, nothing around it.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -75,7 +74,6 @@ class PagedRequest(Request):
 
     page_cursor: Annotated[
         StrictStr | None,
-        NULL_OF_QUERY,
         WithJsonSchema({"type": ["string", "null"]}),
         Field(
             description="The previous page's `next_page_cursor`, which is good for the same parameters only (but for "
