@@ -46,7 +46,7 @@ invoke: .venv/run.stamp ## run one event in process and print the response: make
 test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## all tests, but for those of the targets below
 	@$(BIN)/pytest $(ARGS)
 
-test-browser: .venv/dev.stamp ## /docs in Chromium; needs Debian's packages chromium and chromium-driver
+test-browser: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## /docs and pages with the JavaScript SDKs in Chromium; needs Debian's packages chromium and chromium-driver
 	@$(BIN)/pytest -m browser -n 0 $(ARGS) tests/acceptance
 
 test-build: build .venv/dev.stamp ## what is shipped: built twice, started without compiling

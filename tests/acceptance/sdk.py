@@ -20,7 +20,8 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 # The verbs of the published API; every other route is a POST.
 _VERBS = {"add": "PUT", "delete": "DELETE", "get": "GET", "list": "GET", "remove": "DELETE", "update": "PATCH"}
 
-type Call = tuple[str, Mapping[str, Any]]
+# A route and its parameters; ``None`` is a call without arguments.
+type Call = tuple[str, Mapping[str, Any] | None]
 type Outcome = dict[str, Any]
 
 

@@ -2,12 +2,13 @@
 
 Reads one JSON document from standard input::
 
-    {"options": {…}, "calls": [{"route": …, "parameters": {…}, "verb"?: …, "pages"?: true}, …], "fields": […]}
+    {"options": {…}, "calls": [{"route": …, "parameters": {…} | null, "verb"?: …, "pages"?: true}, …], "fields": […]}
 
 the options those of ``Seam``, the fields those whose messages an invalid input error is asked for.  A call is made by
-the SDK's method for the route; where it has none, or where a verb is given, by its HTTP client.  With ``pages``, the
-SDK's paginator makes it, for all pages.  Writes a list with ``{"result": …}`` for each call, or ``{"error": …}`` with
-the exception's class and what it carries.  Anything but an error of the API ends the process.
+the SDK's method for the route; where it has none, or where a verb is given, by its HTTP client.  Without parameters
+(``null``), it has no arguments beside the path.  With ``pages``, the SDK's paginator makes it, for all pages.  Writes a
+list with ``{"result": …}`` for each call, or ``{"error": …}`` with the exception's class and what it carries.  Anything
+but an error of the API ends the process.
 """
 
 import inspect
@@ -29,12 +30,12 @@ def method_of(seam, route):
     return found
 
 
-def client_method(seam, route, verb):
+def client_method(seam, route, verb, *, has_parameters):
     """Return a function that calls a route as a method would, by the SDK's HTTP client."""
 
     def send(**parameters):
         how = "json" if verb in {"PATCH", "POST", "PUT"} else "params"
-        body = getattr(seam.client, verb.lower())(route, **{how: parameters})
+        body = getattr(seam.client, verb.lower())(route, **({how: parameters} if has_parameters else {}))
         (result,) = [value for name, value in body.items() if name not in {"ok", "pagination"}] or [None]
         return result
 
@@ -44,11 +45,13 @@ def client_method(seam, route, verb):
 def make(seam, call):
     """Make a call."""
     verb = call.get("verb")
+    given = call["parameters"] or {}
     method = None if verb else method_of(seam, call["route"])
     has_pages = method is not None and "page_cursor" in inspect.signature(method).parameters
     if method is None or (call.get("pages") and not has_pages):
-        return with_method(seam, client_method(seam, call["route"], verb or "POST"), call, call["parameters"])
-    parameters = {name: NULL if value is None else value for name, value in call["parameters"].items()}
+        send = client_method(seam, call["route"], verb or "POST", has_parameters=call["parameters"] is not None)
+        return with_method(seam, send, call, given)
+    parameters = {name: NULL if value is None else value for name, value in given.items()}
     return with_method(seam, method, call, parameters)
 
 

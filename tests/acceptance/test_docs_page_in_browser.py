@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.acceptance.browser import open_browser
 from tests.acceptance.conftest import IN_PROCESS, Service
 
 pytestmark = [
@@ -18,36 +18,13 @@ pytestmark = [
     pytest.mark.skipif(not IN_PROCESS, reason="the page is the local server's, not the API's"),
 ]
 
-# Where Debian's packages chromium and chromium-driver put them; Selenium would download others.
-CHROMIUM, CHROMEDRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",  # which root cannot have
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-proxy-server",
-    # No name resolves, so that nothing outside could answer either.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    "--window-size=1280,2400",
-)
 LAUNCH = "/user_identities/enrollment_automations/launch"
 
 
 @pytest.fixture
-def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chrome]:
-    monkeypatch.setenv("SE_OFFLINE", "true")
-    options = ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = Chrome(options, Driver(CHROMEDRIVER))
-    yield browser
-    browser.quit()
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    with open_browser(tmp_path / "profile") as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -1,55 +1,10 @@
-// Drives a JavaScript SDK by the protocol of ../sdk_client.py, whose option names are those of the Python SDK.
+// Drives a JavaScript SDK in a process of its own: a task on standard input, its outcomes on standard output.
 
 import { text } from 'node:stream/consumers'
 
-const camelCase = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase())
+import { makeCalls } from './calls.mjs'
 
-const describe = (error, fields) => ({
-  class: error.constructor.name,
-  code: error.code,
-  status_code: error.statusCode,
-  message: error.message,
-  data: error.data ?? null,
-  has_request_id: Boolean(error.requestId),
-  ...('getValidationErrorMessages' in error && {
-    validation_errors: Object.fromEntries(fields.map((name) => [name, error.getValidationErrorMessages(name)])),
-  }),
-})
-
-// A method uses `this`, so it is called where it is found.
-const callMethod = (seam, route, parameters) => {
-  const names = route.split('/').slice(1).map(camelCase)
-  const method = names.pop()
-  const owner = names.reduce((found, name) => found?.[name], seam)
-  return owner?.[method]?.(parameters)
-}
-
-const callRoute = async ({ client }, route, parameters, verb) => {
-  const how = ['PATCH', 'POST', 'PUT'].includes(verb) ? { data: parameters } : { params: parameters }
-  const { data } = await client.request({ url: route, method: verb, ...how })
-  const { ok, pagination, ...result } = data
-  return Object.values(result)[0]
-}
-
-const make = async (seam, { route, parameters, verb, pages }) => {
-  const request = verb == null ? callMethod(seam, route, parameters) : undefined
-  if (request === undefined) return await callRoute(seam, route, parameters, verb ?? 'POST')
-  return await (pages ? seam.createPaginator(request).flattenToArray() : request)
-}
-
-// `connect` takes the options and returns the SDK's client. Anything but an error of the API ends the process.
-export const drive = async (connect, isSeamHttpApiError) => {
+export const drive = async (sdk) => {
   const task = JSON.parse(await text(process.stdin))
-  const options = Object.entries(task.options).map(([name, value]) => [camelCase(name), value])
-  const seam = connect(Object.fromEntries(options))
-  const outcomes = []
-  for (const call of task.calls) {
-    try {
-      outcomes.push({ result: (await make(seam, call)) ?? null })
-    } catch (error) {
-      if (!isSeamHttpApiError(error)) throw error
-      outcomes.push({ error: describe(error, task.fields) })
-    }
-  }
-  process.stdout.write(JSON.stringify(outcomes))
+  process.stdout.write(JSON.stringify(await makeCalls(task, sdk)))
 }

@@ -1,7 +1,4 @@
-// @seamapi/http 1.x has a method for each route, some of them only if it is told so.
-
-import { isSeamHttpApiError, SeamHttp } from '@seamapi/http'
-
 import { drive } from '../drive.mjs'
+import * as sdk from './sdk.mjs'
 
-await drive((options) => new SeamHttp({ ...options, isUndocumentedApiEnabled: true }), isSeamHttpApiError)
+await drive(sdk)

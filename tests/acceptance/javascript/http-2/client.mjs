@@ -1,7 +1,4 @@
-// @seamapi/http 2.x has no methods for enrollment automations and credential pools.
-
-import { isSeamHttpApiError, SeamHttp } from '@seamapi/http'
-
 import { drive } from '../drive.mjs'
+import * as sdk from './sdk.mjs'
 
-await drive((options) => new SeamHttp(options), isSeamHttpApiError)
+await drive(sdk)
