@@ -173,7 +173,11 @@ def _operation(route: Route, method: str, schemas: Mapping[str, Json], answer: J
     }
     if method in _BODY_VERBS:
         content = {"schema": _reference(route.request), "example": request_example(route)}
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+        operation["requestBody"] = {
+            # No body counts as no parameters.
+            "required": not {"required", "oneOf", "anyOf"}.isdisjoint(schemas[route.request.__name__]),
+            "content": {"application/json": content},
+        }
     else:
         operation["parameters"] += _query_parameters(route, schemas)
     return operation

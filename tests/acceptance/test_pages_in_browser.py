@@ -60,7 +60,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     for sdk in SDKS:
         source, script = JAVASCRIPT / sdk / "page.mjs", folder / f"{sdk}.js"
-        command = ["node", BUNDLER, source, "--bundle", "--format=iife", "--log-level=warning", f"--outfile={script}"]
+        command: list[Path | str] = [
+            "node",
+            BUNDLER,
+            source,
+            "--bundle",
+            "--format=iife",
+            "--log-level=warning",
+            f"--outfile={script}",
+        ]
         subprocess.run(command, check=True)  # noqa: S603 - our own
         (folder / f"{sdk}.html").write_text(f'<!doctype html><meta charset="utf-8"><script src="{sdk}.js"></script>')
     return folder
@@ -114,7 +122,7 @@ def options(service: Service, kind: str, *, token: str | None = None) -> dict[st
 def answer(page: Chrome, options: dict[str, str], *calls: dict[str, Any], at_once: int = 1) -> dict[str, Any]:
     """Let a page make calls and return what became of them, or what was thrown that is no error of the API."""
     task = {"options": options, "calls": calls, "fields": ["limit"]}
-    found: dict[str, Any] = page.execute_async_script(CALL, task, at_once)  # type: ignore[no-untyped-call]
+    found: dict[str, Any] = page.execute_async_script(CALL, task, at_once)
     return found
 
 

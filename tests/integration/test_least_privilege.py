@@ -239,7 +239,8 @@ def request(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
 def test_every_route_is_tried(resources: dict[str, Resource]) -> None:
     paths = {path for requests in REQUESTS.values() for path, _ in requests}
 
-    assert paths == resources["Api"].properties["Body"]["paths"].keys()
+    # What is no route has preflights only, which read and write nothing.
+    assert paths == resources["Api"].properties["Body"]["paths"].keys() - {"/{proxy+}"}
 
 
 @pytest.mark.parametrize("name", ACTIONS)
