@@ -85,7 +85,7 @@ def test_a_cursor_that_was_changed_anywhere_is_invalid(service: Service, cursor:
     changed = [cursor[:index] + cursor[index].translate(swapped) + cursor[index + 1 :] for index in range(len(cursor))]
     removed = [cursor[:index] + cursor[index + 1 :] for index in range(len(cursor))]
     added = [cursor[:index] + "A" + cursor[index:] for index in range(len(cursor) + 1)]
-    altered = {*changed, *removed, *added} - {cursor}
+    altered = {*changed, *removed, *added} - {cursor, cursor.rstrip("=")}  # one without padding is as good
 
     # One connection for hundreds of requests.
     with httpx.Client(headers={"Authorization": f"Bearer {service['SEAM_API_KEY']}"}) as client:

@@ -1,4 +1,5 @@
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -166,3 +167,43 @@ def test_a_position_of_whatever_length_comes_back_from_its_cursor(length: int) -
     assert cursors.open(caller, query, cursor) == position
     with pytest.raises(InvalidInput, match="Invalid page cursor"):
         cursors.open(caller, query | {"more": 1}, cursor)
+
+
+# What zod's `z.string().base64()` admits; Seam's schema of `next_page_cursor` is made of it.
+BASE64 = re.compile(r"([0-9a-zA-Z+/]{4})*(([0-9a-zA-Z+/]{2}==)|([0-9a-zA-Z+/]{3}=))?")
+
+
+@pytest.mark.parametrize("length", range(1, 70))
+def test_a_cursor_is_base64_as_the_published_schema_says(length: int) -> None:
+    cursors = Cursors(cast("Table", OneSecret()))
+
+    cursor = cursors.seal(Caller("w"), {"route": "/things"}, "W" * length)
+
+    assert BASE64.fullmatch(cursor)
+
+
+POSITION = "position 3"  # its cursor has "+", "/" and padding
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(lambda cursor: cursor.translate(str.maketrans("+/", "-_")).rstrip("="), id="of an older version"),
+        pytest.param(lambda cursor: cursor.replace("+", " "), id="with a + that was not encoded in an address"),
+    ],
+)
+def test_a_cursor_is_taken(changed: Callable[[str], str]) -> None:
+    cursors, caller, query = Cursors(cast("Table", OneSecret())), Caller("w"), {"route": "/things"}
+    cursor = cursors.seal(caller, query, POSITION)
+
+    assert {"+", "/", "="} <= set(cursor)
+    assert cursors.open(caller, query, changed(cursor)) == POSITION
+
+
+@pytest.mark.parametrize("more", ["=", "==", "====", " ", "A", "-", "\n"])
+def test_a_cursor_with_more_behind_it_is_refused(more: str) -> None:
+    cursors, caller, query = Cursors(cast("Table", OneSecret())), Caller("w"), {"route": "/things"}
+    cursor = cursors.seal(caller, query, POSITION)
+
+    with pytest.raises(InvalidInput, match="Invalid page cursor"):
+        cursors.open(caller, query, cursor + more)

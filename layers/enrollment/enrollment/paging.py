@@ -27,6 +27,9 @@ _MOST_EXAMINED = 5000
 _MOST_BYTES = 1_500_000
 
 _MAC_BYTES = 16
+# Cursors of older versions have base64's other alphabet.  A "+" that a client does not encode in an address is read as a
+# blank.
+_AS_SEALED = str.maketrans("-_ ", "+/+")
 _LAST_SK = "\uffff"
 
 
@@ -147,18 +150,21 @@ class Cursors:
         Args:
             caller: Who uses it.
             query: What it is used for.
-            cursor: From ``seal``.
+            cursor: From ``seal``, of this version or of an older one, whose cursors have no padding.
 
         Raises:
             InvalidInput: It was made for another workspace, caller or query, or not here.
         """
+        text = cursor.translate(_AS_SEALED)
+        if "=" not in text:
+            text += "=" * (-len(text) % 4)
         try:
-            sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            sealed = base64.b64decode(text, validate=True)
             mac, position = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:].decode()
         except ValueError as error:
             raise _invalid_cursor() from error
         # Encoded again, because several texts decode to the same bytes.
-        if _encode(sealed) != cursor or not hmac.compare_digest(mac, self._mac(caller, query, position)):
+        if _encode(sealed) != text or not hmac.compare_digest(mac, self._mac(caller, query, position)):
             raise _invalid_cursor()
         return position
 
@@ -190,4 +196,5 @@ def _written(before: datetime) -> str:
 
 
 def _encode(sealed: bytes) -> str:
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    # Seam's published schema of `next_page_cursor` admits padded base64 of the standard alphabet only.
+    return base64.b64encode(sealed).decode()
