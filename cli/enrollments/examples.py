@@ -7,9 +7,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from enrollment.api import Route
 from enrollment.directory_model import (
@@ -31,14 +29,16 @@ from enrollment.errors import (
     AcsUserInUse,
     EnrollmentAutomationAlreadyExists,
     EnrollmentError,
-    InvalidContentType,
     InvalidInput,
     UserIdentityAlreadyExists,
 )
-from enrollment.model import DeleteRequest, GetRequest, LaunchRequest, ListRequest, PagedRequest
+from enrollment.model import DeleteRequest, GetRequest, LaunchRequest, ListRequest
 from enrollments.local.demo import demo
 from enrollments.local.gateway import Request
 from enrollments.local.stack import open_stack
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 type Json = dict[str, Any]
 
@@ -139,27 +139,20 @@ def answer_examples(project: Path, routes: Iterable[Route]) -> dict[str, Json]:
     return examples
 
 
-def error_example(error: type[EnrollmentError], route: Route, method: str) -> EnrollmentError:
+def error_example(error: type[EnrollmentError]) -> EnrollmentError:
     """Return an error as a route answers with it."""
     automation_id = demo().automation.enrollment_automation_id
     known: Mapping[type[EnrollmentError], EnrollmentError] = {
-        InvalidInput: _invalid_input(route.request),
-        InvalidContentType: InvalidContentType(method),
+        # What a launch with these parameters is answered with: {"acs_credential_pool_id": "x"}
+        InvalidInput: InvalidInput(
+            [
+                ("user_identity_id", "Required"),
+                ("credential_manager_acs_system_id", "Required"),
+                ("acs_credential_pool_id", "Invalid uuid"),
+            ]
+        ),
         AcsUserInUse: AcsUserInUse(automation_id),
         EnrollmentAutomationAlreadyExists: EnrollmentAutomationAlreadyExists(automation_id),
         UserIdentityAlreadyExists: UserIdentityAlreadyExists("email_address", demo().variables["USER_IDENTITY_ID"]),
     }
     return known.get(error) or error()
-
-
-def _invalid_input(request: type[BaseModel]) -> InvalidInput:
-    """Return what a request without parameters is answered with, or another one where that is fine."""
-    if required := [name for name, field in request.model_fields.items() if field.is_required()]:
-        return InvalidInput([(name, "Required") for name in required])
-    if issubclass(request, PagedRequest):
-        return InvalidInput([("page_cursor", "Invalid page cursor")])
-    try:
-        request.model_validate({})
-    except ValidationError as invalid:
-        return InvalidInput([(None, error["msg"]) for error in invalid.errors()])
-    return InvalidInput([("email_address", "Invalid email")])

@@ -2,13 +2,18 @@
 
 What a route takes and answers with is read from its handler's annotations, what it refuses from its errors; what the
 gateway answers by itself is the same for all.  ``openapi.json`` is this document, committed.
+
+Clients are generated from it, so it says things in the way that generators understand: every object is a component with
+a name, all errors are one model, there is no ``const``, ``null`` stands beside another type, and a rule over several
+properties is told in words (docs/decisions/api-document.md).
 """
 
 import importlib.util
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 from pydantic import BaseModel
@@ -21,6 +26,7 @@ from enrollment.errors import (
     InvalidContentType,
     InvalidInput,
     InvalidJson,
+    RouteNotFound,
     ServiceUnavailable,
     Unauthorized,
 )
@@ -29,18 +35,53 @@ from enrollments.local.functions import environment
 from enrollments.local.stack import lambda_environment
 
 _REFERENCE = "#/components/schemas/{model}"
-_UUID = {"type": "string", "format": "uuid"}
 _BODY_VERBS = {"PATCH", "POST", "PUT"}
-# In the order in which they are read.
-_TAGS = {
-    "user_identities/enrollment_automations": "An enrollment automation enrols a user identity with a credential "
-    "manager, an access system that issues mobile credentials. One exists for each such pair.",
-    "user_identities": "A user identity is a person who opens doors with a phone. It has at most one ACS user in each "
-    "access system.",
-    "acs/systems": "An access system opens doors, issues mobile credentials as a credential manager, or both.",
-    "acs/credential_pools": "A credential manager takes mobile credentials from credential pools.",
-    "acs/users": "An ACS user is a person in one access system; it can be linked to a user identity.",
+
+
+class _Family(NamedTuple):
+    """Routes whose paths differ in their last part only.
+
+    Attributes:
+        one: What they are about, in the singular; names of operations are made of it.
+        many: The same in the plural, which is the name of their tag.
+        description: Of the tag.
+    """
+
+    one: str
+    many: str
+    description: str
+
+
+# By path, in the order in which they are read.
+_FAMILIES = {
+    "/user_identities/enrollment_automations": _Family(
+        "enrollment_automation",
+        "enrollment_automations",
+        "An enrollment automation enrols a user identity with a credential manager, an access system that issues "
+        "mobile credentials. One exists for each such pair.",
+    ),
+    "/user_identities": _Family(
+        "user_identity",
+        "user_identities",
+        "A user identity is a person who opens doors with a phone. It has at most one ACS user in each access system.",
+    ),
+    "/acs/systems": _Family(
+        "acs_system",
+        "acs_systems",
+        "An access system opens doors, issues mobile credentials as a credential manager, or both.",
+    ),
+    "/acs/credential_pools": _Family(
+        "acs_credential_pool",
+        "acs_credential_pools",
+        "A credential manager takes mobile credentials from credential pools.",
+    ),
+    "/acs/users": _Family(
+        "acs_user",
+        "acs_users",
+        "An ACS user is a person in one access system; it can be linked to a user identity.",
+    ),
 }
+_PREPOSITIONS = {"add": "to", "list": "for", "remove": "from"}
 
 
 @click.command()
@@ -67,6 +108,7 @@ def api_document(project: Path) -> Json:
     apis = _apis(project / "functions")
     routes = sorted((route for api in apis for route in api.routes.values()), key=lambda route: route.path)
     schemas = _schemas(routes)
+    refusals = _refusals(routes)
     answers = answer_examples(project, routes)
     paths = {
         route.path: {
@@ -81,16 +123,15 @@ def api_document(project: Path) -> Json:
             "version": "1.0.0",
             "description": "Enrols user identities with credential managers, and keeps what that is about: user "
             "identities, access systems, credential pools and ACS users. Every response has the header "
-            "`seam-request-id`; every error is `{error: {type, message}, ok: false}`. Unknown parameters are ignored.",
+            "`seam-request-id`; every error is an `ErrorResponse`. Unknown parameters are ignored. Routes that take "
+            "several verbs do the same with each: POST takes parameters as JSON, and GET and DELETE as a query string.",
         },
-        "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+        "servers": [{"url": "/", "description": "The host that this document comes from."}],
+        "tags": [{"name": family.many, "description": family.description} for family in _FAMILIES.values()],
         "paths": paths,
         "components": {
-            "schemas": schemas,
-            "responses": {
-                _component(status): _refusals(status, [body]) for status, body in _refusals_of_every_route().items()
-            },
+            "schemas": dict(sorted((schemas | _error_schemas(routes, refusals)).items())),
+            "responses": {_component(status): _refusal(status, bodies) for status, bodies in refusals.items()},
             "headers": {
                 "seam-request-id": {
                     "description": "The request's id, which the functions' logs have too.",
@@ -103,6 +144,13 @@ def api_document(project: Path) -> Json:
                 "pat_with_workspace": _bearer(
                     "A personal access token: `seam_at1…`; opens the workspace that the header `seam-workspace` names."
                 ),
+                # Seam's own document has it among the schemes, too: a client sets it once, and not with each call.
+                "seam_workspace": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "seam-workspace",
+                    "description": "ID of the workspace, for a personal access token; other tokens know theirs.",
+                },
                 "client_session": _bearer("A client session: `seam_cst1…`; sees its own user identities only."),
             },
         },
@@ -141,7 +189,7 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Json]:
 
 
 def _property(described: Json, *, is_request: bool) -> Json:
-    """Return a property's schema without what Pydantic says to itself."""
+    """Return a property's schema without what Pydantic says to itself, in words that generators of clients know."""
     described = {key: value for key, value in described.items() if key != "title"}
     # A default of null is how an absent parameter reads here, which JSON does not have.
     if not is_request or described.get("default", "") is None:
@@ -150,6 +198,11 @@ def _property(described: Json, *, is_request: bool) -> Json:
         case [{"type": str(name)} as one, {"type": "null"}]:
             del described["anyOf"]
             described = {**one, "type": [name, "null"], **described}
+    match described.pop("const", None):
+        case bool(value):
+            described.setdefault("description", f"Always `{json.dumps(value)}`.")
+        case str(text):
+            described["enum"] = [text]
     return described
 
 
@@ -158,17 +211,17 @@ def _bearer(description: str) -> Json:
 
 
 def _operation(route: Route, method: str, schemas: Mapping[str, Json], answer: Json) -> Json:
-    name, family = route.path.strip("/").replace("/", "_"), route.path.rpartition("/")[0].lstrip("/")
-    if family not in _TAGS:
-        raise click.ClickException(f"{route.path} is in a family that _TAGS does not describe")
+    root, _, action = route.path.rpartition("/")
+    if root not in _FAMILIES:
+        raise click.ClickException(f"{route.path} is in a family that _FAMILIES does not describe")
     summary, _, description = (route.handler.__doc__ or "").partition("\n\n")
+    name = _name(action, _FAMILIES[root])
     operation: Json = {
         "operationId": name if method == "POST" else f"{name}_by_{method.lower()}",
         "summary": summary.strip(),
-        **({"description": " ".join(description.split())} if description else {}),
-        "tags": [family],
-        "parameters": [_workspace_parameter()],
-        "security": [{name: []} for name in _security(route)],
+        "description": f"{' '.join(description.split())}\n\n{_told(_errors(route, method))}".strip(),
+        "tags": [_FAMILIES[root].many],
+        "security": _security(route),
         "responses": _responses(route, method, answer),
     }
     if method in _BODY_VERBS:
@@ -179,22 +232,21 @@ def _operation(route: Route, method: str, schemas: Mapping[str, Json], answer: J
             "content": {"application/json": content},
         }
     else:
-        operation["parameters"] += _query_parameters(route, schemas)
+        operation["parameters"] = _query_parameters(route, schemas)
     return operation
 
 
-def _security(route: Route) -> Sequence[str]:
-    return ["api_key", "pat_with_workspace", *(["client_session"] if route.for_client_sessions else [])]
+def _name(action: str, family: _Family) -> str:
+    """Return what a client calls an operation, which must be the only one of that name in the whole document."""
+    verb, _, what = action.partition("_")
+    if what:
+        return f"{action}_{_PREPOSITIONS[verb]}_{family.one}"
+    return f"{verb}_{family.many if verb == 'list' else family.one}"
 
 
-def _workspace_parameter() -> Json:
-    return {
-        "name": "seam-workspace",
-        "in": "header",
-        "required": False,
-        "description": "The workspace, for a personal access token; other tokens know theirs.",
-        "schema": {"type": "string"},
-    }
+def _security(route: Route) -> Sequence[Json]:
+    ways = [["api_key"], ["pat_with_workspace", "seam_workspace"], *([["client_session"]] * route.for_client_sessions)]
+    return [{name: [] for name in way} for way in ways]
 
 
 def _query_parameters(route: Route, schemas: Mapping[str, Json]) -> list[Json]:
@@ -219,29 +271,44 @@ def _reference(model: type[BaseModel]) -> Json:
 
 
 def _responses(route: Route, method: str, answer: Json) -> Json:
-    errors: list[type[EnrollmentError]] = [InvalidInput, *route.errors]
-    if method in _BODY_VERBS:
-        errors += [InvalidContentType, InvalidJson]
+    statuses = {error.status for error in _errors(route, method)} | _refusals_of_the_gateway().keys()
+    refusals = {str(status): {"$ref": f"#/components/responses/{_component(status)}"} for status in sorted(statuses)}
+    return {"200": _answer("OK", _reference(route.response), {"ok": {"value": answer}})} | refusals
+
+
+def _errors(route: Route, method: str) -> Sequence[type[EnrollmentError]]:
+    """Return what a route can refuse that not every route can."""
+    return [InvalidInput, *([InvalidContentType, InvalidJson] if method in _BODY_VERBS else []), *route.errors]
+
+
+def _told(errors: Sequence[type[EnrollmentError]]) -> str:
+    """Return errors in words; all routes have the same schema of them."""
+    by_status = sorted(errors, key=lambda error: error.status)
+    return f"Errors: {', '.join(f'`{error.type}` ({error.status})' for error in by_status)}."
+
+
+def _refusals(routes: Iterable[Route]) -> dict[int, Sequence[Json]]:
+    """Return an example of each error by status: of the functions', then of the gateway's."""
+    errors = {error for route in routes for method in route.methods for error in _errors(route, method)}
+    errors |= {Unauthorized, RouteNotFound, InternalServerError, ServiceUnavailable}
     bodies: dict[int, list[Json]] = {}
-    for error in errors:
-        bodies.setdefault(error.status, []).append(error_example(error, route, method).to_json())
-    bodies[400].append(_gateways_refusal("bad_request", "Bad request"))
-
-    ok = _answer("OK", _reference(route.response), {"ok": {"value": answer}})
-    refusals = {status: _refusals(status, some) for status, some in bodies.items()}
-    refusals |= {
-        status: {"$ref": f"#/components/responses/{_component(status)}"} for status in _refusals_of_every_route()
-    }
-    return {"200": ok, **{str(status): refusal for status, refusal in sorted(refusals.items())}}
+    for error in sorted(errors, key=lambda error: (error.status, error.type)):
+        bodies.setdefault(error.status, []).append(error_example(error).to_json())
+    for status, (kind, message) in _refusals_of_the_gateway().items():
+        if kind not in {body["error"]["type"] for body in bodies.get(status, [])}:
+            bodies.setdefault(status, []).append({"error": {"type": kind, "message": message}, "ok": False})
+    return dict(sorted(bodies.items()))
 
 
-def _refusals_of_every_route() -> dict[int, Json]:
+def _refusals_of_the_gateway() -> dict[int, tuple[str, str]]:
+    """Return type and message of what API Gateway can answer on every route, by status."""
     return {
-        401: Unauthorized().to_json(),
-        413: _gateways_refusal("request_too_large", "The request is too large"),
-        429: _gateways_refusal("too_many_requests", "Too many requests"),
-        500: InternalServerError().to_json(),
-        503: ServiceUnavailable().to_json(),
+        400: ("bad_request", "Bad request"),
+        401: (Unauthorized.type, Unauthorized.message),
+        413: ("request_too_large", "The request is too large"),
+        429: ("too_many_requests", "Too many requests"),
+        500: (InternalServerError.type, InternalServerError.message),
+        503: (ServiceUnavailable.type, ServiceUnavailable.message),
     }
 
 
@@ -249,65 +316,85 @@ def _component(status: int) -> str:
     return HTTPStatus(status).phrase.title().replace(" ", "")
 
 
-def _gateways_refusal(kind: str, message: str) -> Json:
-    """Return an error that API Gateway answers with by itself."""
-    return {"error": {"type": kind, "message": message}, "ok": False}
-
-
-def _refusals(status: int, bodies: Sequence[Json]) -> Json:
+def _refusal(status: int, bodies: Sequence[Json]) -> Json:
     examples = {body["error"]["type"]: {"value": body} for body in bodies}
-    answer = _answer(HTTPStatus(status).phrase, _error_schema(bodies), examples)
+    answer = _answer(HTTPStatus(status).phrase, {"$ref": _REFERENCE.format(model="ErrorResponse")}, examples)
     if status in {429, 503}:
         answer["headers"]["Retry-After"] = {"description": "Seconds to wait.", "schema": {"type": "string"}}
     return answer
 
 
 def _answer(description: str, schema: Json, examples: Json) -> Json:
-    content = {"schema": schema, **({"examples": examples} if examples else {})}
     return {
         "description": description,
         "headers": {"seam-request-id": {"$ref": "#/components/headers/seam-request-id"}},
-        "content": {"application/json": content},
+        "content": {"application/json": {"schema": schema, "examples": examples}},
     }
 
 
-def _error_schema(bodies: Sequence[Json]) -> Json:
-    """Return the schema of errors like these."""
-    errors = [body["error"] for body in bodies]
-    error: Json = {
-        "type": {"type": "string", "enum": sorted(error["type"] for error in errors)},
-        "message": {"type": "string"},
-    }
-    if any("validation_errors" in error for error in errors):
-        messages = {"type": "array", "items": {"type": "string"}}
-        error["validation_errors"] = {
-            "type": "object",
-            "required": ["_errors"],
-            "properties": {"_errors": messages},
-            "additionalProperties": {
-                "type": "object",
-                "required": ["_errors"],
-                "properties": {"_errors": messages},
+def _error_schemas(routes: Iterable[Route], refusals: Mapping[int, Sequence[Json]]) -> dict[str, Json]:
+    """Return the schemas of all errors by name; every route has the same."""
+    errors = [body["error"] for bodies in refusals.values() for body in bodies]
+    messages = {"type": "array", "items": {"type": "string"}}
+    return {
+        "ErrorResponse": _object(
+            "What a request is answered with that is refused.",
+            required=["error", "ok"],
+            error={"$ref": _REFERENCE.format(model="ErrorDetails"), "description": "What is wrong."},
+            ok={"type": "boolean", "description": "Always `false`."},
+        ),
+        "ErrorDetails": _object(
+            "What is wrong with a request.",
+            required=["type", "message"],
+            type={"$ref": _REFERENCE.format(model="ErrorType"), "description": "The error's name, for programs."},
+            message={"type": "string", "description": "The error, for people."},
+            validation_errors={
+                "$ref": _REFERENCE.format(model="ValidationErrors"),
+                "description": "What is wrong with each parameter; there with `invalid_input`.",
             },
-        }
-    if ids := sorted({name for error in errors for name in error.get("data", {})}):
-        error["data"] = {
-            "type": "object",
-            "additionalProperties": False,
-            **({"required": ids} if len(ids) == 1 else {"minProperties": 1, "maxProperties": 1}),
-            "properties": dict.fromkeys(ids, _UUID),
-        }
+            data={
+                "$ref": _REFERENCE.format(model="ErrorData"),
+                "description": "What stands in the way; there with errors that name it.",
+            },
+        ),
+        "ErrorType": {
+            "type": "string",
+            "description": "The error's name. The description of a route says which ones it can have, and each status "
+            "has examples.",
+            "enum": sorted({error["type"] for error in errors}),
+        },
+        # By name: generators make something untyped of a map that has a property, too.
+        "ValidationErrors": _object(
+            "What is wrong with each parameter, by its name.",
+            required=["_errors"],
+            _errors={**messages, "description": "Rules over several parameters that are broken."},
+            **{
+                name: {"$ref": _REFERENCE.format(model="FieldErrors"), "description": f"What is wrong with `{name}`."}
+                for name in sorted({name for route in routes for name in route.request.model_fields})
+            },
+        ),
+        "FieldErrors": _object(
+            "What is wrong with one parameter.",
+            required=["_errors"],
+            _errors={**messages, "description": "Messages, for people."},
+        ),
+        "ErrorData": _object(
+            "What stands in the way.",
+            **{
+                name: {"type": "string", "format": "uuid", "description": f"Its ID, if it is {words}."}
+                for name, words in {
+                    "enrollment_automation_id": "an enrollment automation",
+                    "user_identity_id": "a user identity",
+                }.items()
+            },
+        ),
+    }
+
+
+def _object(description: str, *, required: Collection[str] = (), **properties: Json) -> Json:
     return {
         "type": "object",
-        "required": ["error", "ok"],
-        "additionalProperties": False,
-        "properties": {
-            "error": {
-                "type": "object",
-                "required": ["type", "message"],
-                "additionalProperties": False,
-                "properties": error,
-            },
-            "ok": {"const": False},
-        },
+        "description": description,
+        **({"required": list(required)} if required else {}),
+        "properties": properties,
     }

@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
@@ -176,11 +175,6 @@ def _exactly_one(names: Sequence[str], given: Sequence[object]) -> None:
         raise PydanticCustomError("one_of", f"Specify exactly one of {', '.join(names)}")
 
 
-def _one_required(*names: str) -> JsonDict:
-    """Return the JSON schema of: one of these, and no other."""
-    return {"oneOf": [{"required": [name]} for name in names]}
-
-
 class CreateUserIdentityRequest(Request):
     """The body of ``/user_identities/create``."""
 
@@ -204,9 +198,7 @@ class CreateUserIdentityRequest(Request):
 
 
 class GetUserIdentityRequest(Request):
-    """The parameters of ``/user_identities/get``."""
-
-    model_config = ConfigDict(json_schema_extra=_one_required("user_identity_id", "user_identity_key"))
+    """The parameters of ``/user_identities/get``: exactly one of ``user_identity_id`` and ``user_identity_key``."""
 
     user_identity_id: Annotated[OptionalUuid, Field(description="ID of the user identity to get.")] = None
     user_identity_key: Annotated[OptionalKey, Field(description="Key of the user identity to get.")] = None
@@ -260,9 +252,10 @@ class UserIdentityRequest(Request):
 
 
 class AddAcsUserRequest(Request):
-    """The body of ``/user_identities/add_acs_user``."""
+    """The body of ``/user_identities/add_acs_user``.
 
-    model_config = ConfigDict(json_schema_extra=_one_required("user_identity_id", "user_identity_key"))
+    It has exactly one of ``user_identity_id`` and ``user_identity_key``.
+    """
 
     acs_user_id: Annotated[Uuid, Field(description="ID of the ACS user to add.")]
     user_identity_id: Annotated[OptionalUuid, Field(description="ID of the user identity to add it to.")] = None
@@ -348,16 +341,11 @@ class CreateAcsUserRequest(Request):
     ] = None
 
 
-_WAYS_TO_NAME_AN_ACS_USER: JsonDict = {
-    "anyOf": [{"required": ["acs_user_id"]}, {"required": ["user_identity_id", "acs_system_id"]}],
-    "not": {"required": ["acs_user_id", "user_identity_id"]},
-}
-
-
 class AcsUserRequest(Request):
-    """The parameters of ``/acs/users/get`` and ``/acs/users/delete``."""
+    """The parameters of ``/acs/users/get`` and ``/acs/users/delete``.
 
-    model_config = ConfigDict(json_schema_extra=_WAYS_TO_NAME_AN_ACS_USER)
+    They are either ``acs_user_id``, or ``user_identity_id`` and ``acs_system_id``.
+    """
 
     acs_user_id: Annotated[
         OptionalUuid, Field(description="ID of the ACS user; not together with `user_identity_id`.")
@@ -557,7 +545,11 @@ class AcsUser(_Resource):
     created_at: Annotated[str, _CREATED_AT]
     workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
     is_managed: Annotated[Literal[True], Field(description="Always `true`.")] = True
-    last_successful_sync_at: Annotated[None, Field(description="Always `null`: nothing is synchronised.")] = None
+    last_successful_sync_at: Annotated[
+        None,
+        _schema(nullable=True, format="date-time"),
+        Field(description="Always `null`: nothing is synchronised."),
+    ] = None
     errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
     warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
 

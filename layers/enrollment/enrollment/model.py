@@ -83,16 +83,11 @@ class PagedRequest(Request):
 
 
 class LaunchRequest(Request):
-    """The body of ``launch``."""
+    """The body of ``launch``.
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "not": {
-                "properties": {"create_credential_manager_user": {"const": True}},
-                "required": ["create_credential_manager_user", "credential_manager_acs_user_id"],
-            }
-        }
-    )
+    It names the ACS user by ``create_credential_manager_user: true``, by ``credential_manager_acs_user_id``, or not at
+    all.
+    """
 
     user_identity_id: Annotated[
         Uuid, Field(description="ID of the user identity for which to launch an enrollment automation.")

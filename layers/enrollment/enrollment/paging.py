@@ -27,8 +27,8 @@ _MOST_EXAMINED = 5000
 _MOST_BYTES = 1_500_000
 
 _MAC_BYTES = 16
-# Cursors of older versions have base64's other alphabet.  A "+" that a client does not encode in an address is read as a
-# blank.
+# Cursors of older versions have base64's other alphabet.  A "+" that a client does not encode in an address is read
+# as a blank.
 _AS_SEALED = str.maketrans("-_ ", "+/+")
 _LAST_SK = "\uffff"
 
