@@ -32,7 +32,7 @@ from enrollment.errors import (
     InvalidInput,
     UserIdentityAlreadyExists,
 )
-from enrollment.model import DeleteRequest, GetRequest, LaunchRequest, ListRequest
+from enrollment.model import DeleteAutomationRequest, GetAutomationRequest, LaunchRequest, ListAutomationsRequest
 from enrollments.local.demo import demo
 from enrollments.local.gateway import Request
 from enrollments.local.stack import open_stack
@@ -57,9 +57,9 @@ def request_example(route: Route) -> Json:
             "credential_manager_acs_system_id": v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
             "create_credential_manager_user": True,
         },
-        GetRequest: {"enrollment_automation_id": v["ENROLLMENT_AUTOMATION_ID"]},
-        ListRequest: {"user_identity_id": v["ENROLLED_USER_IDENTITY_ID"]},
-        DeleteRequest: {"enrollment_automation_id": v["ENROLLMENT_AUTOMATION_ID"]},
+        GetAutomationRequest: {"enrollment_automation_id": v["ENROLLMENT_AUTOMATION_ID"]},
+        ListAutomationsRequest: {"user_identity_id": v["ENROLLED_USER_IDENTITY_ID"]},
+        DeleteAutomationRequest: {"enrollment_automation_id": v["ENROLLMENT_AUTOMATION_ID"]},
         CreateUserIdentityRequest: {
             "user_identity_key": "jill.coe",
             "email_address": "jill.coe@example.com",

@@ -177,23 +177,18 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Json]:
         modes |= {route.request: "validation", route.response: "serialization"}
     by_name = sorted(modes.items(), key=lambda item: item[0].__name__)
     schemas: dict[str, Json] = models_json_schema(by_name, ref_template=_REFERENCE)[1]["$defs"]
-    for name, schema in schemas.items():
-        is_request = name.endswith("Request")  # what is in a request is called so too
+    for schema in schemas.values():
         del schema["title"]
         schema["description"] = " ".join(schema["description"].replace("``", "`").split())
-        if not is_request:  # unknown parameters are ignored; an answer has what is published, and no more
-            schema["additionalProperties"] = False
         for property_name, described in schema["properties"].items():
-            schema["properties"][property_name] = _property(described, is_request=is_request)
+            schema["properties"][property_name] = _property(described)
     return schemas
 
 
-def _property(described: Json, *, is_request: bool) -> Json:
+def _property(described: Json) -> Json:
     """Return a property's schema without what Pydantic says to itself, in words that generators of clients know."""
-    described = {key: value for key, value in described.items() if key != "title"}
-    # A default of null is how an absent parameter reads here, which JSON does not have.
-    if not is_request or described.get("default", "") is None:
-        described.pop("default", None)
+    # A generator makes a property that has a default one that a client must send; descriptions tell defaults.
+    described = {key: value for key, value in described.items() if key not in {"default", "title"}}
     match described.get("anyOf"):
         case [{"type": str(name)} as one, {"type": "null"}]:
             del described["anyOf"]

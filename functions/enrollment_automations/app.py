@@ -29,11 +29,11 @@ from enrollment.log import create_logger
 from enrollment.model import (
     AutomationResponse,
     AutomationsResponse,
-    DeleteRequest,
+    DeleteAutomationRequest,
     DoneResponse,
-    GetRequest,
+    GetAutomationRequest,
     LaunchRequest,
-    ListRequest,
+    ListAutomationsRequest,
 )
 from enrollment.settings import Settings
 from enrollment.table import Table, create_client
@@ -97,20 +97,20 @@ def launch(request: LaunchRequest) -> AutomationResponse:
 
 
 @api.route(f"{_ROOT}/get", "GET", "POST", errors=[EnrollmentAutomationNotFound], for_client_sessions=True)
-def get(request: GetRequest) -> AutomationResponse:
+def get(request: GetAutomationRequest) -> AutomationResponse:
     """Get an enrollment automation."""
     return AutomationResponse(enrollment_automation=automations.get(table, api.caller, request))
 
 
 @api.route(f"{_ROOT}/list", "GET", "POST", errors=[UserIdentityNotFound], for_client_sessions=True)
-def list_(request: ListRequest) -> AutomationsResponse:
+def list_(request: ListAutomationsRequest) -> AutomationsResponse:
     """List the enrollment automations of a user identity."""
     found = automations.list_of_user_identity(table, api.caller, request)
     return AutomationsResponse(enrollment_automations=found)
 
 
 @api.route(f"{_ROOT}/delete", "DELETE", "POST", errors=[EnrollmentAutomationNotFound])
-def delete(request: DeleteRequest) -> DoneResponse:
+def delete(request: DeleteAutomationRequest) -> DoneResponse:
     """Delete an enrollment automation."""
     automations.delete(table, api.caller, request)
     api.note("deleted", enrollment_automation_id=request.enrollment_automation_id)

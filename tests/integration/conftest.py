@@ -31,7 +31,7 @@ from enrollment.directory_model import (
     UserIdentity,
     UserIdentityRequest,
 )
-from enrollment.model import DeleteRequest, EnrollmentAutomation, LaunchRequest, ListRequest
+from enrollment.model import DeleteAutomationRequest, EnrollmentAutomation, LaunchRequest, ListAutomationsRequest
 from enrollment.paging import Page
 from enrollment.table import Table, create_client
 from enrollment.timestamps import timestamp
@@ -141,11 +141,11 @@ class Directory:
         return automations.launch(self.table, known, self.caller, LaunchRequest(**pair | options)).automation
 
     def delete_automation(self, enrollment_automation_id: str) -> None:
-        request = DeleteRequest(enrollment_automation_id=enrollment_automation_id)
+        request = DeleteAutomationRequest(enrollment_automation_id=enrollment_automation_id)
         automations.delete(self.table, self.caller, request)
 
     def automations(self, user_identity_id: str) -> list[EnrollmentAutomation]:
-        request = ListRequest(user_identity_id=user_identity_id)
+        request = ListAutomationsRequest(user_identity_id=user_identity_id)
         return automations.list_of_user_identity(self.table, self.caller, request)
 
 

@@ -19,7 +19,7 @@ from botocore.config import Config
 
 from enrollment import automations
 from enrollment.callers import Caller
-from enrollment.model import GetRequest, LaunchRequest
+from enrollment.model import GetAutomationRequest, LaunchRequest
 from enrollment.table import Table, create_client
 from enrollments.local.functions import environment
 from enrollments.local.stack import lambda_environment
@@ -65,7 +65,7 @@ class Site:
         self.launched = launched.automation.enrollment_automation_id
 
     def get(self) -> None:
-        request = GetRequest(enrollment_automation_id=made_up_id("enrollment_automation", 501))
+        request = GetAutomationRequest(enrollment_automation_id=made_up_id("enrollment_automation", 501))
         automations.get(self.table, Caller(WORKSPACE_ID), request)
 
 

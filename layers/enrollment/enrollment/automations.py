@@ -42,11 +42,11 @@ from enrollment.errors import (
 )
 from enrollment.items import as_read, stored_automation
 from enrollment.model import (
-    DeleteRequest,
+    DeleteAutomationRequest,
     EnrollmentAutomation,
-    GetRequest,
+    GetAutomationRequest,
     LaunchRequest,
-    ListRequest,
+    ListAutomationsRequest,
 )
 from enrollment.table import (
     Action,
@@ -149,7 +149,7 @@ def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchReque
     raise ServiceUnavailable
 
 
-def get(table: Table, caller: Caller, request: GetRequest) -> EnrollmentAutomation:
+def get(table: Table, caller: Caller, request: GetAutomationRequest) -> EnrollmentAutomation:
     """Return an automation, strongly consistent: what a launch answered is there for the next call.
 
     Args:
@@ -171,7 +171,7 @@ def get(table: Table, caller: Caller, request: GetRequest) -> EnrollmentAutomati
     return EnrollmentAutomation.model_validate(item)
 
 
-def list_of_user_identity(table: Table, caller: Caller, request: ListRequest) -> list[EnrollmentAutomation]:
+def list_of_user_identity(table: Table, caller: Caller, request: ListAutomationsRequest) -> list[EnrollmentAutomation]:
     """Return a user identity's automations, oldest first, strongly consistent, with one Query.
 
     Args:
@@ -195,7 +195,7 @@ def list_of_user_identity(table: Table, caller: Caller, request: ListRequest) ->
     return sorted(found, key=lambda automation: (automation.created_at, automation.enrollment_automation_id))
 
 
-def delete(table: Table, caller: Caller, request: DeleteRequest) -> None:
+def delete(table: Table, caller: Caller, request: DeleteAutomationRequest) -> None:
     """Delete an automation and its by-id item together; the pair can be launched anew, with a new id.
 
     Args:

@@ -45,9 +45,9 @@ _EMAIL_ADDRESS = (
     r"@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 )
 _PHONE_NUMBER = r"\+[1-9][0-9]{1,14}"  # E.164
-# RFC 3339.
+# RFC 3339; as in zod, an offset can lack its colon, which is how clients of openapi-generator write it in an address.
 _MOMENT = re.compile(
-    r"(?P<year>\d{4})-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)",
+    r"(?P<year>\d{4})-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)",
     re.ASCII,
 )
 
@@ -165,8 +165,8 @@ class _NeverNull:
 def _limit(default: int) -> Any:
     return Field(
         default=default,
-        description="Maximum number of records per page; never more than 1,000. A page can have fewer, or none, and "
-        "yet not be the last: `pagination` tells.",
+        description=f"Maximum number of records per page, {default:,} by default; never more than 1,000. A page can "
+        "have fewer, or none, and yet not be the last: `pagination` tells.",
     )
 
 
@@ -442,15 +442,15 @@ class UserIdentity(Response):
     ]
     created_at: Annotated[str, _CREATED_AT]
     workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
-    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
+    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
     warnings: Annotated[
         Sequence[UserIdentityWarning], Field(description="`being_deleted` from the moment that its deletion begins.")
     ] = ()
     merged_user_identity_ids: Annotated[
-        Sequence[str], Field(description="Always empty: user identities are not merged.", max_length=0)
+        Sequence[str], Field(description="Always empty: user identities are not merged.")
     ] = ()
     merged_user_identity_keys: Annotated[
-        Sequence[str], Field(description="Always empty: user identities are not merged.", max_length=0)
+        Sequence[str], Field(description="Always empty: user identities are not merged.")
     ] = ()
 
 
@@ -484,8 +484,8 @@ class AcsSystem(_Resource):
     image_alt_text: Annotated[str, Field(description="That image in words; empty if there is none.")]
     location: Annotated[Location, Field(description="Where the access system is.")]
     workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
-    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
-    warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
+    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
+    warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
 
 
 class AcsCredentialPool(Response):
@@ -550,8 +550,8 @@ class AcsUser(_Resource):
         _schema(nullable=True, format="date-time"),
         Field(description="Always `null`: nothing is synchronised."),
     ] = None
-    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
-    warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.", max_length=0)] = ()
+    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
+    warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
 
 
 class UserIdentityResponse(Response):

@@ -122,13 +122,13 @@ class LaunchRequest(Request):
         return self
 
 
-class GetRequest(Request):
+class GetAutomationRequest(Request):
     """The parameters of ``get``."""
 
     enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation to get.")]
 
 
-class ListRequest(Request):
+class ListAutomationsRequest(Request):
     """The parameters of ``list``."""
 
     user_identity_id: Annotated[
@@ -136,7 +136,7 @@ class ListRequest(Request):
     ]
 
 
-class DeleteRequest(Request):
+class DeleteAutomationRequest(Request):
     """The parameters of ``delete``."""
 
     enrollment_automation_id: Annotated[Uuid, Field(description="ID of the enrollment automation to delete.")]
