@@ -27,9 +27,10 @@ NO_FINDINGS := 'Failed checks: 0, Skipped checks: [0-9]*$$'
 NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b2c3d4e5$$' --exclude-secrets '^eyJhbGciOiJub25lIn0\.' \
 	--exclude-secrets '^123456789ABC.*xyz$$' --exclude-secrets WiNkZTMwMDAwMC0wMDAwLTQw --exclude-secrets '^(de30|local|made-up|seam_secret|api_key|API Key( not found)?)$$'
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))
+TYPESCRIPT := tests/acceptance/clients/typescript
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-javascript \
+.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-javascript test-clients \
 	test-faults test-races soak test-hostile fuzz test-mutation reliability figures bench flat burst scale cost check \
 	gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock lock-javascript clean \
 	node
@@ -57,10 +58,13 @@ test-deploy: .venv/dev.stamp .venv-sam/stamp ## make deploy to a stand-in for AW
 
 test-sam-local: build .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## acceptance tests and events/ in Lambda's containers
 	@ENROLLMENTS_SAM=$(SAM) $(BIN)/pytest -n 0 $(ARGS) tests/acceptance \
-		-m "not browser and not gateway and not javascript and not schemathesis"
+		-m "not browser and not clients and not gateway and not javascript and not schemathesis"
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## requests that schemathesis makes up from openapi.json
 	@$(BIN)/pytest -m schemathesis -n 3 --dist load $(ARGS) tests/acceptance
+
+test-clients: node .venv/dev.stamp .venv-clients/stamp $(TYPESCRIPT)/node_modules/stamp ## clients generated from openapi.json: they compile and launch
+	@$(BIN)/pytest -m clients -n 0 $(ARGS) tests/acceptance
 
 test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB server (ENROLLMENTS_DYNAMODB_ENDPOINT)
 	@$(BIN)/pytest -m races -n 0 -s $(ARGS) tests/reliability
@@ -185,17 +189,18 @@ lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) --group seam-3 -o requirements/seam-3.txt
 	$(COMPILE) --group atheris -o requirements/atheris.txt
 	$(COMPILE) --group schemathesis -o requirements/schemathesis.txt
+	$(COMPILE) --group clients -o requirements/clients.txt
 	$(COMPILE) --group checkov -o requirements/checkov.txt
 	$(COMPILE) --group gates -o requirements/gates.txt
 	$(COMPILE) pyproject.toml --extra run --group mutation -c requirements/dev.txt -o requirements/mutation.txt
 	$(COMPILE) --group bench -c requirements/run.txt -o requirements/bench.txt
 
-lock-javascript: node ## renew those of the JavaScript SDKs
-	$(foreach folder,$(JAVASCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK) && $(NO_ADDRESSES)) &&) true
+lock-javascript: node ## renew those of the JavaScript SDKs and of the generated clients
+	$(foreach folder,$(JAVASCRIPT) $(TYPESCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK) && $(NO_ADDRESSES)) &&) true
 
 clean: ## remove what the targets made
 	@[ ! -d .local ] || chmod -R u+w .local
-	rm -rf .venv .venv-* .hypothesis .local .aws-sam .mypy_cache .pytest_cache .ruff_cache $(JAVASCRIPT:=/node_modules)
+	rm -rf .venv .venv-* .hypothesis .local .aws-sam .mypy_cache .pytest_cache .ruff_cache $(JAVASCRIPT:=/node_modules) $(TYPESCRIPT)/node_modules
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null \
@@ -222,7 +227,7 @@ clean: ## remove what the targets made
 
 node:
 	@command -v node >/dev/null && command -v npm >/dev/null \
-		|| { echo "node and npm are needed for the JavaScript SDKs" >&2; exit 1; }
+		|| { echo "node and npm are needed for the JavaScript SDKs and the generated clients" >&2; exit 1; }
 
 # No script of a package runs. Newer releases ask for a newer node than they need, which npm would warn about.
 %/node_modules/stamp: %/package-lock.json | node

@@ -1,17 +1,21 @@
 """The API document by itself, and its examples in the demo workspace."""
 
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from enrollment.errors import EnrollmentError
 from enrollments.local.gateway import Request
 from enrollments.local.stack import Stack
 from enrollments.openapi import api_document
 from tests.conftest import PROJECT
+from tests.integration.answers import ANSWERS, EVENTS
 
 type Json = dict[str, Any]
 
@@ -21,6 +25,11 @@ OPERATIONS = {
     for path, operations in DOCUMENT["paths"].items()
     for verb, operation in operations.items()
 }
+RECORDED = {name: recorded["answer"] for name, recorded in json.loads(ANSWERS.read_text()).items()}
+# What every route can be answered with stands with the answers; a preflight is on no route.
+REFUSED = [
+    name for name, answer in RECORDED.items() if answer.get("statusCode") in {400, 404, 409} and "preflight" not in name
+]
 # What these answer with is new each time.
 NEW = {"/acs/users/create", "/user_identities/create", "/user_identities/enrollment_automations/launch"}
 
@@ -47,8 +56,21 @@ def resolved(part: Json) -> Json:
     return found
 
 
+def strict(part: Any) -> Any:
+    """Return a part of the document in which an answer has the properties that are named, and no other.
+
+    The document does not say so, because clients that were generated earlier must take a property that is new.
+    """
+    if isinstance(part, list):
+        return [strict(member) for member in part]
+    if not isinstance(part, dict):
+        return part
+    part = {key: strict(value) for key, value in part.items()}
+    return part | {"additionalProperties": False} if isinstance(part.get("properties"), dict) else part
+
+
 def validator(answer: Json) -> Draft202012Validator:
-    schema = answer["content"]["application/json"]["schema"] | {"components": DOCUMENT["components"]}
+    schema = strict(answer["content"]["application/json"]["schema"] | {"components": DOCUMENT["components"]})
     return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
@@ -64,10 +86,136 @@ def request(method: str, path: str, token: str) -> Request:
     return Request(method, f"{path}?{urlencode(query, doseq=True)}", headers)
 
 
+def schemas(part: Any, *, is_schema: bool = False) -> Iterator[Json]:
+    """Yield the schemas in a part of the document, and those in them."""
+    if isinstance(part, list):
+        for member in part:
+            yield from schemas(member, is_schema=is_schema)
+    if not isinstance(part, dict):
+        return
+    if is_schema:
+        yield part
+    for key, value in part.items():
+        if key in {"schemas", "properties"}:
+            yield from schemas(list(value.values()), is_schema=True)
+        elif key not in {"example", "examples"}:
+            yield from schemas(value, is_schema=key in {"schema", "items", "additionalProperties"})
+
+
+SCHEMAS = list(schemas(DOCUMENT))
+
+
+def test_every_schema_is_looked_at() -> None:
+    components = DOCUMENT["components"]["schemas"]
+
+    assert all(schema in SCHEMAS for schema in components.values())
+    assert all(schema in SCHEMAS for model in components.values() for schema in model.get("properties", {}).values())
+
+
 def test_every_operation_has_an_id_of_its_own() -> None:
     ids = Counter(operation["operationId"] for operation in OPERATIONS.values())
 
     assert set(ids.values()) == {1}
+
+
+def test_an_operations_id_reads_as_the_name_of_a_method() -> None:
+    ids = {path: operation["operationId"] for (method, path), operation in OPERATIONS.items() if method == "POST"}
+
+    assert ids == {
+        "/acs/credential_pools/list": "list_acs_credential_pools",
+        "/acs/systems/get": "get_acs_system",
+        "/acs/systems/list": "list_acs_systems",
+        "/acs/systems/list_compatible_credential_manager_acs_systems": (
+            "list_compatible_credential_manager_acs_systems_for_acs_system"
+        ),
+        "/acs/users/create": "create_acs_user",
+        "/acs/users/delete": "delete_acs_user",
+        "/acs/users/get": "get_acs_user",
+        "/acs/users/list": "list_acs_users",
+        "/user_identities/add_acs_user": "add_acs_user_to_user_identity",
+        "/user_identities/create": "create_user_identity",
+        "/user_identities/delete": "delete_user_identity",
+        "/user_identities/enrollment_automations/delete": "delete_enrollment_automation",
+        "/user_identities/enrollment_automations/get": "get_enrollment_automation",
+        "/user_identities/enrollment_automations/launch": "launch_enrollment_automation",
+        "/user_identities/enrollment_automations/list": "list_enrollment_automations",
+        "/user_identities/get": "get_user_identity",
+        "/user_identities/list": "list_user_identities",
+        "/user_identities/list_acs_systems": "list_acs_systems_for_user_identity",
+        "/user_identities/list_acs_users": "list_acs_users_for_user_identity",
+        "/user_identities/remove_acs_user": "remove_acs_user_from_user_identity",
+        "/user_identities/update": "update_user_identity",
+    }
+
+
+def test_another_verb_of_a_route_is_named_after_it() -> None:
+    for (method, path), operation in OPERATIONS.items():
+        name = OPERATIONS["POST", path]["operationId"]
+        assert operation["operationId"] in {name, f"{name}_by_{method.lower()}"}
+
+
+@pytest.mark.parametrize(
+    "word", ["allOf", "anyOf", "const", "default", "if", "maxProperties", "not", "nullable", "oneOf"]
+)
+def test_no_schema_has_a_word_that_generators_of_clients_stumble_over(word: str) -> None:
+    assert [schema for schema in SCHEMAS if word in schema] == []
+
+
+def test_null_stands_beside_another_type() -> None:
+    types = {json.dumps(schema["type"]) for schema in SCHEMAS if "type" in schema}
+
+    assert types == {'"array"', '"boolean"', '"integer"', '"object"', '"string"', '["string", "null"]'}
+
+
+def test_every_schema_says_its_type_or_where_it_is() -> None:
+    assert [schema for schema in SCHEMAS if "type" not in schema and "$ref" not in schema] == []
+
+
+def test_an_object_with_properties_is_a_component() -> None:
+    components = list(DOCUMENT["components"]["schemas"].values())
+
+    assert [schema for schema in SCHEMAS if "properties" in schema and schema not in components] == []
+
+
+def test_what_is_required_is_a_property() -> None:
+    assert [
+        schema for schema in SCHEMAS if not set(schema.get("required", [])) <= schema.get("properties", {}).keys()
+    ] == []
+
+
+def test_every_error_is_one_schema() -> None:
+    of_errors = [
+        resolved(answer)["content"]["application/json"]["schema"]
+        for operation in OPERATIONS.values()
+        for status, answer in operation["responses"].items()
+        if status != "200"
+    ]
+
+    assert of_errors == [{"$ref": "#/components/schemas/ErrorResponse"}] * len(of_errors)
+
+
+def test_the_type_of_an_error_is_one_of_those_that_the_functions_and_the_gateway_answer_with() -> None:
+    of_gateway = set(re.findall(r'"error":\s*{"type":\s*"(\w+)"', (PROJECT / "template.yaml").read_text()))
+    of_functions = {error.type for error in EnrollmentError.__subclasses__()}
+
+    assert set(DOCUMENT["components"]["schemas"]["ErrorType"]["enum"]) == of_gateway | of_functions
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_error_that_an_event_is_answered_with_is_among_those_of_its_route(name: str) -> None:
+    event, answer = json.loads((EVENTS / f"{name}.json").read_text()), RECORDED[name]
+
+    operation = OPERATIONS[event["httpMethod"], event["resource"]]
+
+    assert str(answer["statusCode"]) in operation["responses"]
+    assert f"`{answer['body']['error']['type']}` ({answer['statusCode']})" in operation["description"]
+
+
+def test_a_personal_access_token_goes_with_the_workspace_that_it_enters() -> None:
+    ways = OPERATIONS["POST", "/user_identities/enrollment_automations/launch"]["security"]
+
+    assert ways == [{"api_key": []}, {"pat_with_workspace": [], "seam_workspace": []}]
+    assert DOCUMENT["components"]["securitySchemes"]["seam_workspace"]["name"] == "seam-workspace"
 
 
 def test_every_family_of_routes_is_described() -> None:
@@ -82,7 +230,7 @@ def test_every_property_is_described(model: str) -> None:
 
     enveloped = model.endswith("Response")
     assert schema["description"]
-    assert enveloped or all(property_["description"] for property_ in schema["properties"].values())
+    assert enveloped or all(property_["description"] for property_ in schema.get("properties", {}).values())
 
 
 def test_what_can_be_absent_from_an_answer_is_neither_required_nor_nullable() -> None:
