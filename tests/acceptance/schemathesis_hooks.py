@@ -19,14 +19,27 @@ _MISPLACED = {
 }
 
 _PAST, _FUTURE = "2026-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"
-# How a query string names one thing: (this, or these together). A body's schema says it.
+# How parameters name one thing: (this, or these together).
 _WAYS_TO_NAME = {
     "/user_identities/get": (("user_identity_id",), ("user_identity_key",)),
+    "/user_identities/add_acs_user": (("user_identity_id",), ("user_identity_key",)),
     "/acs/users/get": (("acs_user_id",), ("user_identity_id", "acs_system_id")),
     "/acs/users/delete": (("acs_user_id",), ("user_identity_id", "acs_system_id")),
 }
 _MOST_IDS_IN_AN_ADDRESS = 100
 _ID = "de300000-0000-4000-8000-000000000012"
+
+
+# What the gateway answers by itself stands with the status, and not with a route.
+_OF_EVERY_ROUTE = {"bad_request", "route_not_found"}
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """Take no property in an answer that the document does not name, though a client must."""
+    for name, model in raw_schema["components"]["schemas"].items():
+        if not name.endswith("Request") and "properties" in model:
+            model["additionalProperties"] = False
 
 
 @schemathesis.hook
@@ -38,11 +51,10 @@ def before_call(context, case, kwargs):
     _shorten(case.query or {}, is_positive=is_positive)
     if not is_positive:
         return
-    if isinstance(case.body, dict):
-        _make_plausible(case.body)
-    if case.method in {"GET", "DELETE"}:
-        _make_plausible(case.query)
-        _name_one(case.query, _WAYS_TO_NAME.get(case.path, ()))
+    for parameters in (case.body, case.query if case.method in {"GET", "DELETE"} else None):
+        if isinstance(parameters, dict):
+            _make_plausible(parameters)
+            _name_one(parameters, _WAYS_TO_NAME.get(case.path, ()))
 
 
 @schemathesis.check
@@ -50,6 +62,15 @@ def positive_data_acceptance(ctx, response, case):
     if response.status_code == 400 and response.json()["error"]["type"] in _MISPLACED:
         return None
     return _positive_data_acceptance(ctx, response, case)
+
+
+@schemathesis.check
+def error_is_one_of_its_route(ctx, response, case):
+    """The description of a route names its errors; their schema is the same for all routes."""
+    if response.status_code in {400, 404, 409}:
+        kind = response.json()["error"]["type"]
+        told = f"`{kind}` ({response.status_code})" in case.operation.definition.raw["description"]
+        assert told or kind in _OF_EVERY_ROUTE, f"{case.method} {case.path} does not name the error {kind}"
 
 
 def _shorten(query, *, is_positive):
@@ -62,7 +83,12 @@ def _shorten(query, *, is_positive):
 
 
 def _make_plausible(parameters):
-    """Take out a page cursor that no answer gave; have an access schedule end in the future, after it starts."""
+    """Keep to the rules over several parameters, and take out a page cursor that no answer gave.
+
+    An access schedule ends in the future, after it starts; a launch names the ACS user in one way.
+    """
+    if parameters.get("create_credential_manager_user") is True:
+        parameters.pop("credential_manager_acs_user_id", None)
     if isinstance(parameters.get("page_cursor"), str):
         del parameters["page_cursor"]
     schedule = parameters.get("access_schedule") or {}
