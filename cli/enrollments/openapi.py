@@ -180,8 +180,9 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Json]:
     for schema in schemas.values():
         del schema["title"]
         schema["description"] = " ".join(schema["description"].replace("``", "`").split())
-        for property_name, described in schema["properties"].items():
-            schema["properties"][property_name] = _property(described)
+        # Clients have parameters of a query string in this order; the model of all pages has the cursor first.
+        names = sorted(schema["properties"], key=lambda name: name == "page_cursor")
+        schema["properties"] = {name: _property(schema["properties"][name]) for name in names}
     return schemas
 
 

@@ -70,7 +70,7 @@ def drive(service: Service, email_address: str, *command: Path | str, **options:
     names = ("SEAM_API_KEY", "SEAM_PERSONAL_ACCESS_TOKEN", "SEAM_WORKSPACE_ID", "ACS_SYSTEM_ID")
     task = {
         "base_url": service.base_url,
-        "wrong_api_key": "seam_junk",
+        "wrong_token": "junk",
         "email_address": email_address,
         "phone_number": "+15555550123",
         **{name.removeprefix("SEAM_").lower(): service[name] for name in names},

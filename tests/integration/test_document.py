@@ -218,6 +218,12 @@ def test_a_personal_access_token_goes_with_the_workspace_that_it_enters() -> Non
     assert DOCUMENT["components"]["securitySchemes"]["seam_workspace"]["name"] == "seam-workspace"
 
 
+def test_a_page_cursor_is_the_last_parameter_of_a_list() -> None:
+    names = [parameter["name"] for parameter in OPERATIONS["GET", "/acs/users/list"]["parameters"]]
+
+    assert names[-2:] == ["limit", "page_cursor"]
+
+
 def test_every_family_of_routes_is_described() -> None:
     described = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
 

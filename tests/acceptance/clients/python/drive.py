@@ -108,7 +108,7 @@ def of_automations() -> dict[str, Any]:
         "both_users": refusal(lambda: api.launch_enrollment_automation(both)),
         "not_found": refusal(lambda: api.get_enrollment_automation_by_get(UNKNOWN)),
         "unauthorized": refusal(
-            lambda: EnrollmentAutomationsApi(client("wrong_api_key")).get_enrollment_automation_by_get(id_)
+            lambda: EnrollmentAutomationsApi(client("wrong_token")).get_enrollment_automation_by_get(id_)
         ),
         "deleted": api.delete_enrollment_automation(DeleteAutomationRequest(enrollment_automation_id=id_)).ok,
         "deleted_again": refusal(lambda: api.delete_enrollment_automation_by_delete(id_)),

@@ -57,7 +57,7 @@ async function ofAutomations() {
       await api.POST(`${ROOT}/launch`, { body: { ...creating, credential_manager_acs_user_id: UNKNOWN } }),
     ),
     not_found: refusal(await api.GET(`${ROOT}/get`, { params: { query: { enrollment_automation_id: UNKNOWN } } })),
-    unauthorized: refusal(await client(task.wrong_api_key).GET(`${ROOT}/get`, { params: { query: named } })),
+    unauthorized: refusal(await client(task.wrong_token).GET(`${ROOT}/get`, { params: { query: named } })),
     deleted: given(await api.POST(`${ROOT}/delete`, { body: named })).ok,
     deleted_again: refusal(await api.DELETE(`${ROOT}/delete`, { params: { query: named } })),
   }

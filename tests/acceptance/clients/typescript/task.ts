@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 export interface Task {
   base_url: string
   api_key: string
-  wrong_api_key: string
+  wrong_token: string
   personal_access_token: string
   workspace_id: string
   user_identity_id: string

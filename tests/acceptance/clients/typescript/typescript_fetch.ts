@@ -35,7 +35,7 @@ async function refusal(call: Promise<unknown>): Promise<Refusal> {
 
 async function ofAutomations() {
   const api = new EnrollmentAutomationsApi(configuration(task.api_key))
-  const nobody = new EnrollmentAutomationsApi(configuration(task.wrong_api_key))
+  const nobody = new EnrollmentAutomationsApi(configuration(task.wrong_token))
   const person = new EnrollmentAutomationsApi(configuration(task.personal_access_token, task.workspace_id))
   const { user_identity_id: userIdentityId, credential_manager_acs_system_id: credentialManagerAcsSystemId } = task
   const launchRequest = { userIdentityId, credentialManagerAcsSystemId }
