@@ -15,7 +15,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, TokenKind
 from enrollment.deadline import ending_before
-from enrollment.errors import Unauthorized
+from enrollment.errors import EnrollmentError, InternalServerError, ServiceUnavailable, Unauthorized
+from enrollment.failures import facts_of, traceback_of
 from enrollment.log import create_logger
 from enrollment.settings import Settings
 from enrollment.table import Table, create_client
@@ -45,9 +46,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     except Unauthorized as refusal:
         logger.info("denied", reason=refusal.message)
         return _policy("Deny", [f"{stage}/*"], "unknown", {"message": refusal.message})
-    except Exception:
-        logger.exception("cannot decide")
-        raise
+    except Exception as error:  # noqa: BLE001 - Lambda's runtime would write the text of what is raised here
+        _log_failure(error)
+        raise _without_text_of_its_own(error) from None
     logger.info("allowed", token_id=principal.token_id, token_kind=principal.kind)
     if principal.kind is TokenKind.CLIENT_SESSION:
         routes = [f"{stage}/*/{route}" for route in _CLIENT_SESSION_ROUTES]
@@ -56,6 +57,16 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     # The message is for the routes that the policy does not name.
     reason = {"message": NOT_FOR_CLIENT_SESSIONS}
     return _policy("Allow", routes, principal.token_id, principal.to_context() | reason)
+
+
+def _log_failure(error: Exception) -> None:
+    # Not Logger.exception, which would write the exception's text.
+    facts = {**facts_of(error), "exception_name": type(error).__name__, "exception": traceback_of(error)}
+    logger.error("cannot decide", extra=facts)
+
+
+def _without_text_of_its_own(error: Exception) -> EnrollmentError:
+    return ServiceUnavailable() if isinstance(error, ServiceUnavailable) else InternalServerError()
 
 
 def _stage(method_arn: str) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 
 type Json = dict[str, Any]
 
@@ -322,7 +323,13 @@ def _first(*values: str | None) -> str:
 
 
 def _holds(search: str | None, *values: str | None) -> bool:
-    return search is None or any(value is not None and search.casefold() in value.casefold() for value in values)
+    return search is None or any(value is not None and _alike(search) in _alike(value) for value in values)
+
+
+def _alike(text: str) -> str:
+    """Return a text without regard to case, its accents as parts of their letters wherever Unicode has such letters."""
+    without_case = "".join(character.casefold() for character in normalize("NFD", text))
+    return normalize("NFC", without_case)
 
 
 class Model:

@@ -128,6 +128,30 @@ def test_search_finds_parts_without_regard_to_case(search: str | None, is_there:
     assert is_found(search, ["Jane Doe", None, "+15555550100"]) is is_there
 
 
+@pytest.mark.parametrize(
+    ("search", "value"),
+    [
+        ("zo\u00eb", "Zoe\u0308 Roe"),
+        ("zoe\u0308", "Zo\u00eb Roe"),
+        ("ZO\u00cb R", "Zoe\u0308 Roe"),
+        ("\u212bngstr\u00f6m", "A\u030angstro\u0308m"),
+        ("\u1112\u1161\u11ab", "\ud55c"),
+        ("o\u0323\u0302", "O\u0302\u0323"),
+        ("\u1fb3", "\u0391\u0345"),
+        ("STRASSE", "Hauptstra\u00dfe"),
+        ("\u03c3", "\u039f\u0394\u039f\u03a3"),
+    ],
+    ids=ascii,
+)
+def test_search_finds_what_is_canonically_equal(search: str, value: str) -> None:
+    assert is_found(search, [value]) is True
+
+
+@pytest.mark.parametrize(("search", "value"), [("zoe", "Zo\u00eb"), ("zoe", "Zoe\u0308"), ("\uff21", "A")], ids=ascii)
+def test_search_does_not_find_other_characters(search: str, value: str) -> None:
+    assert is_found(search, [value]) is False
+
+
 SECRET = {"secret": "00" * 32}
 
 

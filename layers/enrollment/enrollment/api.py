@@ -26,10 +26,12 @@ from enrollment.errors import (
     InvalidContentType,
     InvalidInput,
     InvalidJson,
+    NoAccessToDatabase,
     RouteNotFound,
     Unauthorized,
 )
-from enrollment.model import FromQuery, PagedRequest, Pagination
+from enrollment.failures import facts_of, traceback_of
+from enrollment.model import FromQuery, PagedRequest, Pagination, is_uuid
 from enrollment.wording import in_zods_words, json_type
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ class Api:
         self._tally = tally
         self._current: _Current
         self._outcome: tuple[str, dict[str, str | None]]
+        self._ids: dict[str, str] = {}
 
     @property
     def caller(self) -> Caller:
@@ -187,34 +190,46 @@ class Api:
     def answer(self, event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
         """Answer a proxy event, whatever happens: a defect is logged and becomes a 500.
 
-        The line that is logged of it has the request's id, which the client gets as ``seam-request-id``.
+        The line that is logged of it has the request's id, which the client gets as ``seam-request-id``, and the ids of
+        the workspace and of what the request names.  No text of an exception is in it.
 
         Args:
             event: API Gateway's proxy event (payload version 1.0).
             context: Lambda's context.
         """
-        ids = {"request_id": event["requestContext"]["requestId"], "function_request_id": context.aws_request_id}
+        request_id = event["requestContext"]["requestId"]
+        self._ids = {"request_id": request_id, "function_request_id": context.aws_request_id}
         self._outcome = "answered", {}
         try:
             with ending_before(context.get_remaining_time_in_millis()):
                 response = self._answer(event)
             outcome, facts = self._outcome
-            self._logger.info(outcome, extra=self._line(event, outcome, response["statusCode"], ids | facts))
+            self._logger.info(outcome, extra=self._line(event, outcome, response["statusCode"], facts))
         except EnrollmentError as error:
-            is_ours = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            cause = repr(error.__cause__) if is_ours and error.__cause__ else None
-            facts = {"type": error.type, "cause": cause}
-            self._logger.info("refused", extra=self._line(event, "refused", error.status, ids | facts))
             response = _error_response(error)
-        except Exception:  # the last place where a defect can become an answer
+            self._log_refusal(event, error)
+        except Exception as error:  # noqa: BLE001 - the last place where a defect can become an answer
             response = _error_response(InternalServerError())
-            self._logger.exception("defect", extra=self._line(event, "defect", response["statusCode"], ids))
-        response["multiValueHeaders"]["seam-request-id"] = [ids["request_id"]]
+            self._log_defect(event, error)
+        response["multiValueHeaders"]["seam-request-id"] = [request_id]
         response["multiValueHeaders"].update(self._cors_headers(event))
         return response
 
-    def _line(self, event: ProxyEvent, outcome: str, status: int, facts: Mapping[str, str | None]) -> dict[str, object]:
-        return {"route": event.get("resource"), "status": status, **facts, **self._tally(event, outcome, status)}
+    def _log_refusal(self, event: ProxyEvent, error: EnrollmentError) -> None:
+        # A database that lets nobody in needs an operator, as a defect does: alarms count what is an error.
+        write = self._logger.error if isinstance(error, NoAccessToDatabase) else self._logger.info
+        is_ours = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        causes = facts_of(error.__cause__) if is_ours and error.__cause__ else {}
+        write("refused", extra=self._line(event, "refused", error.status, {"type": error.type, **causes}))
+
+    def _log_defect(self, event: ProxyEvent, error: Exception) -> None:
+        facts = {**facts_of(error), "exception_name": type(error).__name__, "exception": traceback_of(error)}
+        # Not Logger.exception, which would write the exception's text.
+        self._logger.error("defect", extra=self._line(event, "defect", InternalServerError.status, facts))
+
+    def _line(self, event: ProxyEvent, outcome: str, status: int, facts: Mapping[str, object]) -> dict[str, object]:
+        counted = self._tally(event, outcome, status)
+        return {"route": event.get("resource"), "status": status, **self._ids, **facts, **counted}
 
     def _answer(self, event: ProxyEvent) -> ProxyResponse:
         method = event["httpMethod"]
@@ -228,9 +243,12 @@ class Api:
         caller = principal.enter(_header(event, "seam-workspace"))
         if caller.user_identity_ids is not None and not route.for_client_sessions:
             raise Unauthorized(NOT_FOR_CLIENT_SESSIONS)
+        self._ids["workspace_id"] = caller.workspace_id
         body = _json_body(event) if method in _WITH_BODY else _query_as_body(event, route)
+        document = _read_json(body)
+        self._ids |= _ids_in(document, route)
         try:
-            request = parse(event=_read_json(body), model=route.request)
+            request = parse(event=document, model=route.request)
         except ValidationError as invalid:
             raise InvalidInput([_problem(error) for error in invalid.errors(include_url=False)]) from invalid
         self._current = _Current(caller, event)
@@ -328,6 +346,15 @@ def _read_json(body: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidInput([(None, f"Expected object, received {json_type(document)}")])
     return document
+
+
+def _ids_in(document: Mapping[str, Any], route: Route) -> dict[str, str]:
+    """Return the ids that a request names, by which its line is found; what is no UUID is not one of them."""
+    return {
+        name: document[name].lower()
+        for name in route.request.model_fields
+        if name.endswith("_id") and is_uuid(document.get(name))
+    }
 
 
 def _problem(error: Mapping[str, Any]) -> tuple[str | None, str]:

@@ -23,6 +23,7 @@
     ├── EnrollmentAutomationAlreadyExists         409
     ├── InternalServerError                       500
     └── ServiceUnavailable                        503
+        └── NoAccessToDatabase                    503
 
 Status, type and message of each are the contract's ("Errors"); ``api`` turns them into JSON.
 """
@@ -298,3 +299,10 @@ class ServiceUnavailable(EnrollmentError):
     type = "service_unavailable"
     message = "The service is temporarily unavailable; try again"
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "1"}
+
+
+class NoAccessToDatabase(ServiceUnavailable):
+    """DynamoDB does not let this function in: its credentials, its role, the table's key or the table itself is wrong.
+
+    A client is told the same as of any outage, but trying again may not help until an operator has put it right.
+    """

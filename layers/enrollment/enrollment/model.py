@@ -34,8 +34,13 @@ class FromQuery(NamedTuple):
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
+def is_uuid(value: object) -> bool:
+    """Return whether a value is a UUID as the contract takes one."""
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
 def _uuid(value: str) -> str:
-    if not _UUID.fullmatch(value):
+    if not is_uuid(value):
         raise PydanticCustomError("uuid", "Invalid uuid")
     return value.lower()
 

@@ -7,6 +7,7 @@ import base64
 import hmac
 import json
 import secrets
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -115,10 +116,23 @@ def positions_of(
 
 
 def is_found(search: str | None, values: Iterable[object]) -> bool:
-    """Return whether one of the values has a text in it, without regard to case; every value has no text."""
+    """Return whether one of the values has a text in it; every value has no text.
+
+    Case does not matter, nor in which of Unicode's canonically equal ways a character is written ("é", or "e" with an
+    accent behind it, as macOS writes names).
+    """
     if search is None:
         return True
-    return any(search.casefold() in str(value).casefold() for value in values if value is not None)
+    wanted = _caseless(search)
+    return any(wanted in _caseless(str(value)) for value in values if value is not None)
+
+
+def _caseless(text: str) -> str:
+    """Return what canonically equal texts have in common, without regard to case (Unicode, D145).
+
+    Decomposed before folding, which is for one character at a time; composed again, so that "e" is not in "é".
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
 class Cursors:

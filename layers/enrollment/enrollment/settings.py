@@ -30,6 +30,11 @@ class Settings(NamedTuple):
         )
 
 
+def has_credentials_of_container(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether credentials come from an endpoint: Lambda names one to a function that starts from a snapshot."""
+    return not _has_keys(environment) and "AWS_CONTAINER_CREDENTIALS_FULL_URI" in environment
+
+
 def client_options(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Return what the environment says that botocore would look for in many other places, too.
 
@@ -40,10 +45,14 @@ def client_options(environment: Mapping[str, str] = os.environ) -> dict[str, Any
         Arguments of ``create_client``; ``config`` are those of a ``Config``.
     """
     options: dict[str, Any] = {"config": {}}
-    if environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
+    if _has_keys(environment):
         options["aws_access_key_id"] = environment["AWS_ACCESS_KEY_ID"]
         options["aws_secret_access_key"] = environment["AWS_SECRET_ACCESS_KEY"]
         options["aws_session_token"] = environment.get("AWS_SESSION_TOKEN")
     if not any(name.lower().endswith("_proxy") for name in environment):
         options["config"] = {"proxies": {}}
     return options
+
+
+def _has_keys(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"))

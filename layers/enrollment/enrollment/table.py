@@ -20,14 +20,18 @@ from botocore.exceptions import (
     ChecksumError,
     ClientError,
     ConnectionError,  # noqa: A004
+    CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
 )
 from botocore.parsers import ResponseParserError
 
+from enrollment.credentials import CredentialsOfContainer
 from enrollment.deadline import seconds_left
-from enrollment.errors import ServiceUnavailable
-from enrollment.settings import client_options
+from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
+from enrollment.settings import client_options, has_credentials_of_container
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -44,6 +48,7 @@ _PASSING = frozenset(
         "LimitExceededException",
         "ProvisionedThroughputExceeded",
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
         "ServiceUnavailable",
         "ThrottlingError",
@@ -53,18 +58,39 @@ _PASSING = frozenset(
         "TransactionInProgressException",
     }
 )
+# Error codes that say that the database lets nobody in with these credentials, this role, this key or this table
+# (docs/decisions/failures.md has a table of them).  A key that cannot be used is an AccessDeniedException, too.
+_NO_ACCESS = frozenset(
+    {
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "RequestExpired",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+    }
+)
+_CODES_OF_KEYS = "KMS"
+# What a gateway or proxy on the way says; DynamoDB itself answers with 400 or a status from 500 on.
+_ON_THE_WAY = frozenset({401, 403, 407, 408, 429})
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
-# What becomes of a request without a good answer.  An answer that is cut off is found out by its checksum, but one cut
-# within a character cannot even be read.
+# Failures after which there is no usable answer.  A truncated answer fails its checksum, and cannot even be decoded if
+# it ends within a character.
 _NO_ANSWER = (
     ChecksumError,
     ConnectionError,
+    CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
     ResponseParserError,
     UnicodeDecodeError,
 )
+_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
 
 # What DynamoDB takes in one request.
 MOST_KEYS = 100
@@ -74,6 +100,10 @@ MOST_ACTIONS = 100
 _ATTEMPTS = 8
 _FIRST_DELAY_SECONDS = 0.025
 _LONGEST_DELAY_SECONDS = 0.4
+
+# From the operating system: processes that start from one snapshot have one state of Python's own generator, and would
+# all wait for the same time.
+_random = random.SystemRandom()
 
 
 class Key(NamedTuple):
@@ -363,6 +393,8 @@ def create_client() -> "DynamoDBClient":
     A botocore session starts faster than ``boto3.client``, which imports S3 transfers too.
     """
     session = botocore.session.get_session()
+    if has_credentials_of_container():
+        session.register_component("credential_provider", CredentialsOfContainer())
     options = client_options()
     config = CLIENT_CONFIG.merge(Config(**options.pop("config")))
     client = cast("DynamoDBClient", session.create_client("dynamodb", config=config, **options))
@@ -383,8 +415,10 @@ def _send_in_time(request: Any, **_: object) -> None:
 class Table:
     """Reads and transactions.
 
-    Every method raises ``ServiceUnavailable`` when the database stays out of reach or throttled after the retries, or
-    when the invocation's time has no room for another request, and lets any other ``ClientError`` pass: it is a defect.
+    Every method raises ``ServiceUnavailable`` when the database stays out of reach or throttled after the retries, when
+    there are no credentials for it, or when the invocation's time has no room for another request;
+    ``NoAccessToDatabase``, which is one, when the database does not let this function in.  Any other ``ClientError``
+    passes: it is a defect.
 
     Args:
         client: From ``create_client``.
@@ -536,7 +570,7 @@ class Table:
         delay = _FIRST_DELAY_SECONDS
         for attempt in range(_ATTEMPTS):
             if attempt:
-                wait = random.uniform(0, delay)  # noqa: S311 - jitter
+                wait = _random.uniform(0, delay)
                 if wait >= seconds_left():
                     return
                 self._sleep(wait)
@@ -553,11 +587,16 @@ class _Reachable:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, ClientError):
             response = cast("dict[str, Any]", error.response)
+            code = str(response["Error"].get("Code"))
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if response["Error"].get("Code") in _PASSING or status >= 500:  # noqa: PLR2004
+            if code in _PASSING or status >= 500 or status in _ON_THE_WAY:  # noqa: PLR2004
                 raise ServiceUnavailable from error
+            if code in _NO_ACCESS or code.startswith(_CODES_OF_KEYS):
+                raise NoAccessToDatabase from error
         elif isinstance(error, _NO_ANSWER):
             raise ServiceUnavailable from error
+        elif isinstance(error, _NO_CREDENTIALS):
+            raise NoAccessToDatabase from error
 
 
 _reachable = _Reachable()

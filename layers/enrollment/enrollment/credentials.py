@@ -1,0 +1,78 @@
+"""Credentials that are fetched when the first request is signed, within the time that the invocation has left.
+
+Lambda gives a function that starts from a snapshot an endpoint of credentials instead of the credentials themselves
+(developer guide, "Activating and managing Lambda SnapStart").  botocore would ask that endpoint while the client is
+made, so one failure would fail the start, and it would wait up to nine seconds whatever time the invocation has.
+"""
+
+import random
+import time
+from typing import Any, cast
+
+from botocore.credentials import ContainerProvider, Credentials, ReadOnlyCredentials
+from botocore.exceptions import CredentialRetrievalError
+from botocore.httpsession import URLLib3Session
+from botocore.utils import ContainerMetadataFetcher
+
+from enrollment.deadline import seconds_left
+from enrollment.errors import ServiceUnavailable
+
+# The endpoint is in the function's own sandbox: it answers within milliseconds, or something is wrong.
+_CONNECT_SECONDS = 0.5
+_READ_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 0.4
+
+# From the operating system: processes that start from one snapshot have one state of Python's own generator.
+_random = random.SystemRandom()
+
+
+class ContainerCredentials(Credentials):
+    """Credentials of the endpoint in ``AWS_CONTAINER_CREDENTIALS_FULL_URI``, fetched and renewed when needed."""
+
+    def __init__(self) -> None:
+        super().__init__("", "", method=ContainerProvider.METHOD)
+        fetcher = ContainerMetadataFetcher(cast("Any", _SessionInTime()), _pause)
+        self._provider = ContainerProvider(fetcher=cast("Any", fetcher))
+        self._fetched: Credentials | None = None
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        """Return the credentials to sign a request with.
+
+        Raises:
+            CredentialRetrievalError: The endpoint gives none that can be used.
+            ServiceUnavailable: The invocation's time has no room for asking it.
+        """
+        try:
+            self._fetched = self._fetched or self._provider.load()
+            return self._fetched.get_frozen_credentials()
+        except (CredentialRetrievalError, ServiceUnavailable):
+            raise
+        except Exception as error:  # botocore takes the answer for well-formed, and for one that is good for a while
+            raise CredentialRetrievalError(provider=self.method, error_msg=type(error).__name__) from error
+
+
+class CredentialsOfContainer:
+    """A credential provider of a botocore session that has nothing but ``ContainerCredentials``."""
+
+    def load_credentials(self) -> Credentials:
+        """Return the credentials, without asking for them yet."""
+        return ContainerCredentials()
+
+
+class _SessionInTime:
+    """The part of botocore's HTTP session that a fetcher of credentials uses, bounded by the invocation's time."""
+
+    def send(self, request: Any) -> Any:
+        half = seconds_left() / 2  # at its worst it waits for a connection, and then for the answer
+        if half <= 0:
+            raise ServiceUnavailable from TimeoutError("the invocation's time ends")
+        timeout = (min(half, _CONNECT_SECONDS), min(half, _READ_SECONDS))
+        return URLLib3Session(timeout=cast("Any", timeout)).send(request)
+
+
+def _pause(_: float) -> None:
+    """Wait before the endpoint is asked again; botocore would wait for a second."""
+    wait = _random.uniform(0, _LONGEST_PAUSE_SECONDS)
+    if wait >= seconds_left():
+        raise ServiceUnavailable from TimeoutError("the invocation's time ends")
+    time.sleep(wait)
