@@ -58,6 +58,8 @@ def tally(event: ProxyEvent, outcome: str, status: int) -> Mapping[str, object]:
 @cache
 def _one(name: str) -> Mapping[str, Any]:
     """Return a metric that counts one; making it anew would be a tenth of a launch's work."""
+    if settings.stack_name:  # several stacks of a region share the namespace
+        metrics.add_dimension(name="stack", value=settings.stack_name)
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
     counted = metrics.serialize_metric_set()
     metrics.clear_metrics()

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -238,7 +239,7 @@ def test_no_log_line_holds_a_secret_or_a_body_and_each_has_a_request_id(
         assert "PubLicDemoKeyForLocaLUse" not in line
         assert "authorizationToken" not in line
         assert not content.get("body") or content["body"] not in line
-        assert "de300000-0000-4000-8000-000000000011" not in line  # a user identity, which only parameters name
+        assert not re.search(r"@|\+1555|[Jj]ane|[Jj]ohn", line)  # addresses and names
         entry = json.loads(line)
         assert entry.get("function_request_id") or entry.get("request_id")
 
@@ -256,6 +257,51 @@ def test_what_becomes_of_a_launch_is_counted(
     metrics = [json.loads(line) for line in log.getvalue().splitlines() if "_aws" in line]
     assert len(metrics) == times
     assert metrics[-1][metric] == [1.0]
+
+
+def test_launches_are_counted_by_stack(stack: Stack, log: io.StringIO) -> None:
+    stack.invoke(event("launch"))
+
+    (counted,) = [json.loads(line) for line in log.getvalue().splitlines() if "_aws" in line]
+    (metrics,) = counted["_aws"]["CloudWatchMetrics"]
+    assert (metrics["Namespace"], sorted(metrics["Dimensions"][0])) == ("EnrollmentAutomations", ["service", "stack"])
+    assert (counted["service"], counted["stack"]) == ("enrollment_automations", "enrollments")
+
+
+@pytest.mark.parametrize(
+    ("name", "type_"),
+    [
+        ("launch", None),
+        ("launch_unknown_acs_user", "acs_user_not_found"),
+        ("launch_not_a_credential_manager", "acs_system_is_not_credential_manager"),
+        ("launch_both_users", "invalid_input"),
+    ],
+)
+def test_a_launch_can_be_traced_to_a_person_whatever_becomes_of_it(
+    stack: Stack, log: io.StringIO, name: str, type_: str | None
+) -> None:
+    asked = json.loads(event(name)["body"])
+
+    stack.invoke(event(name))
+
+    line = json.loads(log.getvalue().splitlines()[-1])
+    assert line.get("type") == type_
+    assert line["workspace_id"] == "de300000-0000-4000-8000-000000000001"
+    for field in ("user_identity_id", "credential_manager_acs_system_id"):
+        assert line[field] == asked[field]
+
+
+def test_a_launch_that_failed_can_be_traced_to_a_person(
+    stack: Stack, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enrollment.automations._new_automation", lambda *_: 1 / 0)
+
+    stack.invoke(event("launch"))
+
+    line = json.loads(log.getvalue().splitlines()[-1])
+    assert (line["message"], line["Failed"]) == ("defect", [1.0])
+    assert line["workspace_id"] == "de300000-0000-4000-8000-000000000001"
+    assert line["user_identity_id"] == "de300000-0000-4000-8000-000000000011"
 
 
 @pytest.mark.parametrize("body", ["null", "3", '"x"', "true"], ids=["null", "number", "string", "boolean"])

@@ -1,39 +1,43 @@
 """Each function with the role that the template gives it: everything works, and without any one action something fails.
 
-moto keeps roles and evaluates their policies, but asks for a request under its own name, for the resource ``*``.  AWS
-asks for the table, and for each action of a transaction: TransactWriteItems is no permission ("Using IAM with DynamoDB
-transactions").  So what a request needs is derived here, and moto's evaluation of the role's policy decides about that.
+AWS asks for the permission of each action of a transaction, and for the partition keys of the records that a request is
+about (``dynamodb:LeadingKeys``).  What a request needs is derived here from what botocore sends, and judged by
+``tests.iam`` before it gets to moto.
 
 What else a role allows no handler can exercise: Lambda writes the logs and traces, and DynamoDB has KMS decrypt the
-table's key.  Those statements are compared as they stand, in ``test_a_role_allows_this_and_nothing_else``.
+table's key.  Those statements are compared as they stand, in ``test_a_role_allows_this_and_nothing_else``, and those
+about keys are judged too.
 """
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, override
+from typing import Any
 
-import boto3
+import botocore.handlers
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 from moto import mock_aws
-from moto.core.authorization import enable_iam_authentication
-from moto.dynamodb.responses import DynamoHandler
-from moto.iam.access_control import IAMRequest
 
 from enrollment.table import Table, create_client
 from enrollments.local.demo import demo, seed
 from enrollments.local.functions import FunctionDefinition, FunctionError, Functions, environment
 from enrollments.local.template import REGION, Resource, load_template
 from tests.conftest import PROJECT
+from tests.iam import Statement, is_allowed, values
 
-type Statement = dict[str, Any]
-
-TABLE_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/enrollments-Table"
-KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/of-the-table"
+TABLE = "enrollments-Table"
+TABLES = f"arn:aws:dynamodb:{REGION}:123456789012:table/"
+TABLE_ARN = f"{TABLES}{TABLE}"
+KEYS_ARN = f"arn:aws:kms:{REGION}:123456789012:key/"
+KEY_ARN, OTHER_KEY_ARN = f"{KEYS_ARN}1234", f"{KEYS_ARN}5678"
 # What DynamoDB's developer guide ("Customer managed key policy") names for who uses a table, but for CreateGrant.
-KEY_ACTIONS_TO_READ = ["kms:Decrypt", "kms:DescribeKey"]
+KEY_ACTIONS_TO_READ = ["kms:Decrypt"]
 KEY_ACTIONS = [
     *KEY_ACTIONS_TO_READ,
     "kms:Encrypt",
@@ -42,6 +46,7 @@ KEY_ACTIONS = [
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 ]
+LEADING_KEYS = "dynamodb:LeadingKeys"
 
 # These are all that the class Table asks for, so no branch of a function can need another.
 READS_AND_WRITES = [
@@ -53,13 +58,34 @@ READS_AND_WRITES = [
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 ]
-ACTIONS = {
-    "Authorizer": ["dynamodb:GetItem"],
-    "EnrollmentAutomations": READS_AND_WRITES,
-    "UserIdentities": READS_AND_WRITES,
-    "Acs": READS_AND_WRITES,
+PAGE_CURSOR = ["dynamodb:GetItem", "dynamodb:PutItem"]
+
+
+def on_keys(actions: list[str], operator: str, key: str) -> dict[str, Any]:
+    """Return the statement that allows actions on records with these partition keys."""
+    return {
+        "Effect": "Allow",
+        "Action": actions,
+        "Condition": {f"ForAllValues:{operator}": {LEADING_KEYS: [key]}, "Null": {LEADING_KEYS: "false"}},
+        "Resource": [TABLE_ARN],
+    }
+
+
+IN_WORKSPACES = on_keys(READS_AND_WRITES, "StringLike", "WORKSPACE#*")
+OF_PAGE_CURSORS = on_keys(PAGE_CURSOR, "StringEquals", "SECRET#PAGE_CURSOR")
+# The first statements of each role.
+ON_TABLE = {
+    "Authorizer": [on_keys(["dynamodb:GetItem"], "StringLike", "TOKEN#*")],
+    "EnrollmentAutomations": [IN_WORKSPACES],
+    "UserIdentities": [IN_WORKSPACES, OF_PAGE_CURSORS],
+    "Acs": [IN_WORKSPACES, OF_PAGE_CURSORS],
 }
-EACH_ACTION = [(name, action) for name, actions in ACTIONS.items() for action in actions]
+EACH_ACTION = [
+    (name, index, action)
+    for name, statements in ON_TABLE.items()
+    for index, statement in enumerate(statements)
+    for action in statement["Action"]
+]
 
 V = demo().variables
 OWN: dict[str, Any] = {"user_identity_id": V["USER_IDENTITY_ID"]}
@@ -100,64 +126,105 @@ REQUESTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
 }
 
-KEY = {"pk": {"S": "pk"}, "sk": {"S": "sk"}}
-ACTIONS_OF_TRANSACTIONS: dict[str, dict[str, Any]] = {
-    "ConditionCheck": {"Key": KEY, "ConditionExpression": "attribute_not_exists(pk)"},
-    "Delete": {"Key": KEY},
-    "Put": {"Item": KEY},
-    "Update": {"Key": KEY, "UpdateExpression": "REMOVE a"},
+WORKSPACE_KEY = f"WORKSPACE#{V['SEAM_WORKSPACE_ID']}#USER_IDENTITIES"
+
+
+def requests_of(table: str, *pks: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every kind of request about records with these partition keys, each with its operation."""
+    keys = [{"pk": {"S": pk}, "sk": {"S": f"{number}"}} for number, pk in enumerate(pks)]
+    yield "batch_get_item", {"RequestItems": {table: {"Keys": keys}}}
+    if len(pks) == 1:
+        yield "get_item", {"TableName": table, "Key": keys[0]}
+        query = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": keys[0]["pk"]}}
+        yield "query", {"TableName": table, **query}
+    for kind, more in (
+        ("ConditionCheck", {"ConditionExpression": "attribute_not_exists(pk)"}),
+        ("Delete", {}),
+        ("Put", {}),
+        ("Update", {"UpdateExpression": "REMOVE a"}),
+    ):
+        named = "Item" if kind == "Put" else "Key"
+        actions = [{kind: {"TableName": table, named: key, **more}} for key in keys]
+        yield "transact_write_items", {"TransactItems": actions}
+
+
+# What no function may touch but the authorizer, which may read the first.
+TOKEN_KEYS = ("TOKEN#testDemo", "TOKENS")
+FOREIGN_KEYS = {
+    "Authorizer": (WORKSPACE_KEY, "SECRET#PAGE_CURSOR", "TOKENS", "TOKEN", "XTOKEN#a", "token#a"),
+    "EnrollmentAutomations": (*TOKEN_KEYS, "SECRET#PAGE_CURSOR", "SECRET#OTHER", "WORKSPACES", "XWORKSPACE#a"),
+    "UserIdentities": (*TOKEN_KEYS, "SECRET#OTHER", "SECRET#PAGE_CURSOR#2", "WORKSPACES", "workspace#a"),
+    "Acs": (*TOKEN_KEYS, "SECRET#OTHER", "SECRET#PAGE_CURSOR#2", "WORKSPACES", "workspace#a"),
 }
-# What a function could ask of another table.
-ELSEWHERE: list[tuple[str, dict[str, Any]]] = [
-    ("batch_get_item", {"RequestItems": {"other": {"Keys": [KEY]}}}),
-    ("get_item", {"TableName": "other", "Key": KEY}),
-    (
-        "query",
-        {"TableName": "other", "KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": KEY["pk"]}},
-    ),
-    *(
-        ("transact_write_items", {"TransactItems": [{kind: {"TableName": "other", **parameters}}]})
-        for kind, parameters in ACTIONS_OF_TRANSACTIONS.items()
-    ),
-]
+OWN_KEY = {"Authorizer": "TOKEN#testDemo"}
 
 
-def needed(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what AWS asks a role for: actions, each with the name of a table."""
+@dataclass(frozen=True)
+class Needed:
+    """What a request needs: an action on a table, for records with these partition keys."""
+
+    action: str
+    table: str
+    keys: tuple[str, ...]
+
+
+def needed(operation: str, request: Mapping[str, Any]) -> Iterator[Needed]:
+    """Yield what AWS asks a role for."""
     match operation:
         case "TransactWriteItems":
-            for action in request["TransactItems"]:
-                ((kind, parameters),) = action.items()
-                yield f"dynamodb:{kind}Item", parameters["TableName"]
+            actions = [(kind, parameters) for action in request["TransactItems"] for kind, parameters in action.items()]
+            keys = tuple((parameters.get("Key") or parameters["Item"])["pk"]["S"] for _, parameters in actions)
+            for kind, parameters in actions:
+                yield Needed(f"dynamodb:{kind}Item", parameters["TableName"], keys)
         case "BatchGetItem":
-            for table_name in request["RequestItems"]:
-                yield "dynamodb:BatchGetItem", table_name
+            for table, asked in request["RequestItems"].items():
+                keys = tuple(key["pk"]["S"] for key in asked["Keys"])
+                yield Needed("dynamodb:BatchGetItem", table, keys)
+        case "Query":
+            (placeholder,) = re.findall(r"\bpk = (:\w+)", request["KeyConditionExpression"])
+            key = request["ExpressionAttributeValues"][placeholder]["S"]
+            yield Needed("dynamodb:Query", request["TableName"], (key,))
+        case "GetItem":
+            yield Needed("dynamodb:GetItem", request["TableName"], (request["Key"]["pk"]["S"],))
         case _:
-            yield f"dynamodb:{operation}", request["TableName"]
+            yield Needed(f"dynamodb:{operation}", request["TableName"], ())
+
+
+@dataclass
+class Guard:
+    """Lets through what a role allows.
+
+    Attributes:
+        statements: The role's; ``None`` lets everything through.
+        denied: What was not let through.
+    """
+
+    statements: Sequence[Statement] | None = None
+    denied: list[Needed] = field(default_factory=list)
+
+    def judge(self, model: Any, params: Mapping[str, Any], **_: object) -> tuple[AWSResponse, dict[str, Any]] | None:
+        if self.statements is None:
+            return None
+        denied = [
+            one
+            for one in needed(model.name, json.loads(params["body"]))
+            if not is_allowed(self.statements, one.action, TABLES + one.table, {LEADING_KEYS: one.keys})
+        ]
+        self.denied += denied
+        if not denied:
+            return None
+        error = {"Code": "AccessDeniedException", "Message": "not authorized"}
+        refusal = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        return AWSResponse("https://dynamodb", 400, HTTPHeaders(), None), refusal
 
 
 @pytest.fixture
-def denied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Have moto ask for what AWS asks for; return a list that grows by what is denied."""
-    found: list[tuple[str, str]] = []
-
-    class AwsRequest(IAMRequest):
-        @override
-        def check_action_permitted(self, resource: str) -> None:
-            operation = self._action.removeprefix("dynamodb:")
-            for action, table_name in needed(operation, json.loads(self._body)):
-                self._action = action
-                try:
-                    super().check_action_permitted(f"arn:aws:dynamodb:{REGION}:123456789012:table/{table_name}")
-                except Exception:
-                    found.append((action, table_name))
-                    raise
-
-    def authorize(handler: Any, _: str) -> None:
-        handler._authenticate_and_authorize_action(AwsRequest)
-
-    monkeypatch.setattr(DynamoHandler, "_authenticate_and_authorize_normal_action", authorize)
-    return found
+def guard(monkeypatch: pytest.MonkeyPatch) -> Guard:
+    """Stand before every client that is made from now on."""
+    guard = Guard()
+    handlers = [*botocore.handlers.BUILTIN_HANDLERS, ("before-call.dynamodb", guard.judge)]
+    monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", handlers)
+    return guard
 
 
 @pytest.fixture(scope="module")
@@ -167,63 +234,46 @@ def resources() -> dict[str, Resource]:
 
 @pytest.fixture
 def aws() -> Iterator[None]:
-    with mock_aws(), environment({"AWS_DEFAULT_REGION": REGION}):
+    credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    with mock_aws(), environment({"AWS_DEFAULT_REGION": REGION, **credentials}):
         yield
 
 
 @pytest.fixture
 def table(aws: None, resources: dict[str, Resource]) -> None:  # noqa: ARG001 - moto
-    """The template's table with the demo workspaces."""
+    """The template's table with the demo workspaces, in which nobody has asked for a page yet."""
     table = resources["Table"]
     properties = {name: table.properties[name] for name in ("AttributeDefinitions", "BillingMode", "KeySchema")}
     client = create_client()
     client.create_table(TableName=table.reference, **properties)
     seed(Table(client, table.reference))
+    client.delete_item(TableName=table.reference, Key={"pk": {"S": "SECRET#PAGE_CURSOR"}, "sk": {"S": "SECRET"}})
 
 
-def statements(resources: Mapping[str, Resource], name: str) -> list[Statement]:
+def statements(resources: Mapping[str, Resource], name: str) -> list[dict[str, Any]]:
     (policy,) = resources[f"{name}Role"].properties["Policies"]
-    return [{**statement, "Action": texts(statement["Action"])} for statement in policy["PolicyDocument"]["Statement"]]
+    return [{**statement, "Action": values(statement["Action"])} for statement in policy["PolicyDocument"]["Statement"]]
 
 
-def texts(one_or_several: str | list[str]) -> list[str]:
-    return [one_or_several] if isinstance(one_or_several, str) else one_or_several
+def without(found: Iterable[Mapping[str, Any]], index: int, action: str) -> list[Statement]:
+    """Return statements, one of them without one of its actions."""
+    kept: list[Statement] = list(found)
+    kept[index] = {**kept[index], "Action": [other for other in kept[index]["Action"] if other != action]}
+    return kept
 
 
-def assume(resources: Mapping[str, Resource], name: str, *, without: str | None = None) -> dict[str, str]:
-    """Make a function's role, perhaps without one of its actions, and return variables with credentials of it."""
-    role = resources[f"{name}Role"]
-    kept = [
-        {**statement, "Action": actions}
-        for statement in statements(resources, name)
-        if (actions := [action for action in statement["Action"] if action != without])
-    ]
-    iam, sts = boto3.client("iam"), boto3.client("sts")
-    trust = json.dumps(role.properties["AssumeRolePolicyDocument"])
-    made = iam.create_role(RoleName=role.reference, AssumeRolePolicyDocument=trust)["Role"]
-    policy = json.dumps({"Version": "2012-10-17", "Statement": kept})
-    iam.put_role_policy(RoleName=role.reference, PolicyName="policy", PolicyDocument=policy)
-    credentials = sts.assume_role(RoleArn=made["Arn"], RoleSessionName="function")["Credentials"]
-    return {
-        "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": credentials["SessionToken"],
-    }
-
-
-def failures(resources: Mapping[str, Resource], name: str, *, without: str | None = None) -> list[str]:
-    """Run a function with its role, perhaps without one of its actions; return what it could not answer."""
+def failures(resources: Mapping[str, Resource], name: str) -> list[str]:
+    """Run a function; return what it could not answer."""
     function = resources[f"{name}Function"]
     definition = FunctionDefinition.from_resource(function, PROJECT, function.properties["Layers"])
     functions = Functions([definition], [], log=io.StringIO(), terminal=io.StringIO())
-    with environment(assume(resources, name, without=without)), enable_iam_authentication():
-        if name == "Authorizer":
-            try:
-                functions.invoke(definition.name, event("authorizer_api_key"))
-            except FunctionError:
-                return ["authorize"]
-            return []
-        answers = [(path, functions.invoke(definition.name, request(path, body))) for path, body in REQUESTS[name]]
+    if name == "Authorizer":
+        try:
+            functions.invoke(definition.name, event("authorizer_api_key"))
+        except FunctionError:
+            return ["authorize"]
+        return []
+    answers = [(path, functions.invoke(definition.name, request(path, body))) for path, body in REQUESTS[name]]
     return [path for path, answer in answers if answer["statusCode"] != HTTPStatus.OK]
 
 
@@ -243,10 +293,12 @@ def test_every_route_is_tried(resources: dict[str, Resource]) -> None:
     assert paths == resources["Api"].properties["Body"]["paths"].keys() - {"/{proxy+}"}
 
 
-@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("name", ON_TABLE)
 def test_a_role_allows_this_and_nothing_else(resources: dict[str, Resource], name: str) -> None:
+    via_dynamodb = {"kms:ViaService": "dynamodb.us-east-1.amazonaws.com"}
+
     assert statements(resources, name) == [
-        {"Effect": "Allow", "Action": ACTIONS[name], "Resource": [TABLE_ARN]},
+        *ON_TABLE[name],
         {
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -260,13 +312,25 @@ def test_a_role_allows_this_and_nothing_else(resources: dict[str, Resource], nam
         {
             "Effect": "Allow",
             "Action": KEY_ACTIONS_TO_READ if name == "Authorizer" else KEY_ACTIONS,
-            "Resource": KEY_ARN,
-            "Condition": {"StringEquals": {"kms:ViaService": "dynamodb.us-east-1.amazonaws.com"}},
+            "Resource": f"{KEYS_ARN}*",
+            "Condition": {
+                "StringEquals": {
+                    **via_dynamodb,
+                    "kms:EncryptionContext:aws:dynamodb:subscriberId": "123456789012",
+                    "kms:EncryptionContext:aws:dynamodb:tableName": [TABLE],
+                }
+            },
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["kms:DescribeKey"],
+            "Resource": f"{KEYS_ARN}*",
+            "Condition": {"StringEquals": via_dynamodb},
         },
     ]
 
 
-@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("name", ON_TABLE)
 def test_only_lambda_has_a_role(resources: dict[str, Resource], name: str) -> None:
     (statement,) = resources[f"{name}Role"].properties["AssumeRolePolicyDocument"]["Statement"]
 
@@ -275,57 +339,161 @@ def test_only_lambda_has_a_role(resources: dict[str, Resource], name: str) -> No
 
 
 @pytest.mark.usefixtures("table")
-@pytest.mark.parametrize("name", ACTIONS)
-def test_everything_works_with_the_role(
-    resources: dict[str, Resource], denied: list[tuple[str, str]], name: str
-) -> None:
+@pytest.mark.parametrize("name", ON_TABLE)
+def test_everything_works_with_the_role(resources: dict[str, Resource], guard: Guard, name: str) -> None:
+    guard.statements = statements(resources, name)
+
     assert failures(resources, name) == []
-    assert denied == []
+    assert guard.denied == []
 
 
 @pytest.mark.usefixtures("table")
-@pytest.mark.parametrize(("name", "action"), EACH_ACTION)
+@pytest.mark.parametrize(("name", "index", "action"), EACH_ACTION)
 def test_something_fails_without_any_one_action(
-    resources: dict[str, Resource], denied: list[tuple[str, str]], name: str, action: str
+    resources: dict[str, Resource], guard: Guard, name: str, index: int, action: str
 ) -> None:
-    assert failures(resources, name, without=action)
-    assert set(denied) == {(action, "enrollments-Table")}
+    guard.statements = without(statements(resources, name), index, action)
+
+    assert failures(resources, name)
+    assert {(denied.action, denied.table) for denied in guard.denied} == {(action, TABLE)}
 
 
 @pytest.mark.usefixtures("aws")
-@pytest.mark.parametrize("name", ACTIONS)
-def test_another_table_is_out_of_reach(
-    resources: dict[str, Resource], denied: list[tuple[str, str]], name: str
-) -> None:
-    with environment(assume(resources, name)), enable_iam_authentication():
-        client = create_client()
-        for operation, parameters in ELSEWHERE:
-            with pytest.raises(ClientError, match="not authorized"):
-                getattr(client, operation)(**parameters)
+@pytest.mark.parametrize("name", ON_TABLE)
+def test_another_table_is_out_of_reach(resources: dict[str, Resource], guard: Guard, name: str) -> None:
+    guard.statements = statements(resources, name)
+    client = create_client()
 
-    assert denied == [
-        (action, "other")
-        for action in (
-            "dynamodb:BatchGetItem",
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-        )
-    ]
+    for operation, parameters in requests_of("other", OWN_KEY.get(name, WORKSPACE_KEY)):
+        with pytest.raises(ClientError, match="not authorized"):
+            getattr(client, operation)(**parameters)
+
+    assert {denied.action for denied in guard.denied} == set(READS_AND_WRITES)
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name, keys in FOREIGN_KEYS.items() for key in keys])
+def test_a_record_that_is_none_of_the_functions_is_out_of_reach(
+    resources: dict[str, Resource], guard: Guard, name: str, key: str
+) -> None:
+    guard.statements = statements(resources, name)
+    client = create_client()
+
+    for operation, parameters in requests_of(TABLE, key):
+        with pytest.raises(ClientError, match="not authorized"):
+            getattr(client, operation)(**parameters)
+
+    assert {denied.action for denied in guard.denied} == set(READS_AND_WRITES)
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name, keys in FOREIGN_KEYS.items() for key in keys])
+def test_a_foreign_record_among_its_own_is_out_of_reach(
+    resources: dict[str, Resource], guard: Guard, name: str, key: str
+) -> None:
+    guard.statements = statements(resources, name)
+    client = create_client()
+
+    for operation, parameters in requests_of(TABLE, OWN_KEY.get(name, WORKSPACE_KEY), key):
+        with pytest.raises(ClientError, match="not authorized"):
+            getattr(client, operation)(**parameters)
+
+
+@pytest.mark.parametrize("name", ["UserIdentities", "Acs"])
+@pytest.mark.parametrize("action", sorted(set(READS_AND_WRITES) - set(PAGE_CURSOR)))
+def test_the_secret_of_page_cursors_is_only_read_and_made(
+    resources: dict[str, Resource], name: str, action: str
+) -> None:
+    found = statements(resources, name)
+
+    assert not is_allowed(found, action, TABLE_ARN, {LEADING_KEYS: ["SECRET#PAGE_CURSOR"]})
+
+
+@pytest.mark.parametrize(("name", "index", "action"), EACH_ACTION)
+def test_a_request_without_keys_is_denied(
+    resources: dict[str, Resource],
+    name: str,
+    index: int,  # noqa: ARG001
+    action: str,
+) -> None:
+    assert not is_allowed(statements(resources, name), action, TABLE_ARN, {})
 
 
 @pytest.mark.usefixtures("aws")
-@pytest.mark.parametrize("name", ACTIONS)
-def test_the_table_can_be_neither_scanned_nor_deleted(
-    resources: dict[str, Resource], denied: list[tuple[str, str]], name: str
-) -> None:
-    with environment(assume(resources, name)), enable_iam_authentication():
-        client = create_client()
-        for operation in (client.scan, client.delete_table):
-            with pytest.raises(ClientError, match="not authorized"):
-                operation(TableName="enrollments-Table")
+@pytest.mark.parametrize("name", ON_TABLE)
+def test_the_table_can_be_neither_scanned_nor_deleted(resources: dict[str, Resource], guard: Guard, name: str) -> None:
+    guard.statements = statements(resources, name)
+    client = create_client()
 
-    assert denied == [("dynamodb:Scan", "enrollments-Table"), ("dynamodb:DeleteTable", "enrollments-Table")]
+    for operation in (client.scan, client.delete_table):
+        with pytest.raises(ClientError, match="not authorized"):
+            operation(TableName=TABLE)
+
+    assert [denied.action for denied in guard.denied] == ["dynamodb:Scan", "dynamodb:DeleteTable"]
+
+
+# ------------------------------------------------------------------------------------------------------- The table's key
+
+
+def of_dynamodb(
+    table: str = TABLE, *, account: str = "123456789012", service: str = "dynamodb"
+) -> dict[str, Sequence[str]]:
+    """Return the context of a request that DynamoDB makes to KMS on a function's behalf."""
+    return {
+        "kms:ViaService": [f"{service}.us-east-1.amazonaws.com"],
+        "kms:EncryptionContext:aws:dynamodb:subscriberId": [account],
+        "kms:EncryptionContext:aws:dynamodb:tableName": [table],
+    }
+
+
+@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize(
+    ("before", "after"), [("", KEY_ARN), (KEY_ARN, OTHER_KEY_ARN), (KEY_ARN, "")], ids=["first", "another", "none"]
+)
+def test_whatever_comes_first_a_change_of_the_key_locks_no_function_out(name: str, before: str, after: str) -> None:
+    """CloudFormation changes the table and the roles one after the other, and DynamoDB takes its time."""
+    for parameters in ({"TableKmsKeyArn": before}, {"TableKmsKeyArn": after}):
+        found = statements(load_template(PROJECT / "template.yaml", parameters), name)
+
+        for key in {before, after} - {""}:
+            assert is_allowed(found, "kms:Decrypt", key, of_dynamodb())
+
+
+@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("table", [TABLE, "restored"])
+def test_the_keys_of_both_tables_can_be_used_while_one_is_replaced(name: str, table: str) -> None:
+    found = statements(load_template(PROJECT / "template.yaml", {"RestoredTableName": "restored"}), name)
+
+    assert is_allowed(found, "kms:Decrypt", KEY_ARN, of_dynamodb(table))
+
+
+@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize(
+    "context",
+    [
+        {},
+        of_dynamodb("another-table"),
+        of_dynamodb(service="s3"),
+        of_dynamodb(account="210987654321"),
+        {"kms:ViaService": ["dynamodb.us-east-1.amazonaws.com"]},
+    ],
+    ids=["itself", "another table", "another service", "another account", "without a context"],
+)
+@pytest.mark.parametrize("action", KEY_ACTIONS)
+def test_a_key_is_used_by_dynamodb_for_the_table_and_for_nothing_else(
+    resources: dict[str, Resource], name: str, context: dict[str, Sequence[str]], action: str
+) -> None:
+    assert not is_allowed(statements(resources, name), action, KEY_ARN, context)
+
+
+@pytest.mark.parametrize("name", ON_TABLE)
+def test_a_key_of_another_account_cannot_be_used(resources: dict[str, Resource], name: str) -> None:
+    key = KEY_ARN.replace("123456789012", "210987654321")
+
+    assert not is_allowed(statements(resources, name), "kms:Decrypt", key, of_dynamodb())
+
+
+@pytest.mark.parametrize("name", ON_TABLE)
+def test_no_key_is_managed(resources: dict[str, Resource], name: str) -> None:
+    for action in ("kms:CreateGrant", "kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"):
+        assert not is_allowed(statements(resources, name), action, KEY_ARN, of_dynamodb())

@@ -1,5 +1,6 @@
 """The table under a database that fails, in the ways that botocore passes on."""
 
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,12 +11,15 @@ from botocore.exceptions import (
     ChecksumError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
     ReadTimeoutError,
     ResponseStreamingError,
 )
 
-from enrollment.errors import ServiceUnavailable
+from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
 from enrollment.table import Item, Key, Table, put_new, require
 from tests.conftest import TABLE_NAME, Store
 
@@ -49,6 +53,16 @@ def answer_next(store: Store) -> Answers:
         return seen
 
     return answer
+
+
+def ask(store: Store, operation: str) -> None:
+    calls: dict[str, Callable[[], Any]] = {
+        "GetItem": lambda: store.table.get(HERE),
+        "BatchGetItem": lambda: store.table.batch_get([HERE]),
+        "TransactWriteItems": lambda: store.table.transact({"a": put_new(HERE, ITEM)}),
+        "Query": lambda: store.table.query("here"),
+    }
+    calls[operation]()
 
 
 def failed(status: int, code: str, **more: Any) -> tuple[int, dict[str, Any]]:
@@ -117,6 +131,19 @@ def test_waiting_grows_and_stays_below_two_seconds(store: Store, answer_next: An
     assert store.items() == {}
 
 
+def test_processes_from_one_snapshot_wait_for_different_times(store: Store, answer_next: Answers) -> None:
+    waits: list[list[float]] = [[], []]
+    answer_next("TransactWriteItems", *[cancelled("TransactionConflict")] * 100)
+    state = random.getstate()
+
+    for sleeps in waits:
+        random.setstate(state)  # as a snapshot would
+        with pytest.raises(ServiceUnavailable):
+            Table(store.client, TABLE_NAME, sleep=sleeps.append).transact({"a": put_new(HERE, ITEM)})
+
+    assert waits[0] != waits[1]
+
+
 def test_a_cancellation_of_another_kind_is_a_defect(store: Store, answer_next: Answers) -> None:
     answer_next("TransactWriteItems", cancelled("ValidationError"))
 
@@ -135,6 +162,8 @@ def test_a_cancellation_of_another_kind_is_a_defect(store: Store, answer_next: A
         failed(400, "ProvisionedThroughputExceededException"),
         failed(400, "ThrottlingException"),
         failed(400, "RequestLimitExceeded"),
+        failed(400, "ReplicatedWriteConflictException"),
+        CredentialRetrievalError(provider="container-role", error_msg="the endpoint is not there"),
         ResponseStreamingError(error="the answer is cut off"),
         ChecksumError(checksum_type="crc32", expected_checksum="1", actual_checksum="2"),
         UnicodeDecodeError("utf-8", b"\xc3", 0, 1, "the answer is cut off within a character"),
@@ -146,15 +175,11 @@ def test_a_database_out_of_reach_is_said_so_after_a_few_tries(
     store: Store, answer_next: Answers, operation: str, failure: Any
 ) -> None:
     seen = answer_next(operation, *[failure] * 100)
-    calls: dict[str, Callable[[], Any]] = {
-        "GetItem": lambda: store.table.get(HERE),
-        "BatchGetItem": lambda: store.table.batch_get([HERE]),
-        "TransactWriteItems": lambda: store.table.transact({"a": put_new(HERE, ITEM)}),
-        "Query": lambda: store.table.query("here"),
-    }
 
-    with pytest.raises(ServiceUnavailable):
-        calls[operation]()
+    with pytest.raises(ServiceUnavailable) as unavailable:
+        ask(store, operation)
+
+    assert not isinstance(unavailable.value, NoAccessToDatabase)
 
     assert len(seen) <= 3
 
@@ -166,10 +191,61 @@ def test_one_failure_is_not_noticed(store: Store, answer_next: Answers) -> None:
     assert len(seen) == 2
 
 
-def test_a_defect_of_ours_is_not_taken_for_an_outage(store: Store, answer_next: Answers) -> None:
-    answer_next("GetItem", failed(400, "AccessDeniedException"))
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ValidationException",
+        "SerializationException",
+        "UnknownOperationException",
+        "IdempotentParameterMismatchException",
+    ],
+)
+def test_a_defect_of_ours_is_not_taken_for_an_outage(store: Store, answer_next: Answers, code: str) -> None:
+    answer_next("GetItem", failed(400, code))
 
-    with pytest.raises(ClientError, match="AccessDenied"):
+    with pytest.raises(ClientError, match=code):
+        store.table.get(HERE)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        failed(400, "AccessDeniedException"),
+        failed(400, "ExpiredTokenException"),
+        failed(400, "IncompleteSignatureException"),
+        failed(400, "InvalidClientTokenId"),
+        failed(400, "InvalidSignatureException"),
+        failed(400, "KMSAccessDeniedException"),
+        failed(400, "KMSDisabledException"),
+        failed(400, "KMSInvalidStateException"),
+        failed(400, "KMSNotFoundException"),
+        failed(400, "MissingAuthenticationTokenException"),
+        failed(400, "OptInRequired"),
+        failed(400, "RequestExpired"),
+        failed(400, "ResourceNotFoundException"),
+        failed(400, "UnrecognizedClientException"),
+        NoCredentialsError(),
+        PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("operation", ["GetItem", "BatchGetItem", "TransactWriteItems", "Query"])
+def test_a_database_that_lets_nobody_in_is_said_so_at_once(
+    store: Store, answer_next: Answers, operation: str, failure: Any
+) -> None:
+    seen = answer_next(operation, failure)
+
+    with pytest.raises(NoAccessToDatabase):
+        ask(store, operation)
+
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 407, 408, 429])
+def test_what_refuses_on_the_way_to_the_database_is_an_outage(store: Store, answer_next: Answers, status: int) -> None:
+    answer_next("GetItem", *[failed(status, str(status))] * 3)
+
+    with pytest.raises(ServiceUnavailable):
         store.table.get(HERE)
 
 

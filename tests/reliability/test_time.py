@@ -150,6 +150,28 @@ def test_a_function_answers_before_its_time_ends(
     _record(rows)
 
 
+@pytest.mark.parametrize("milliseconds", [100, 800, 1500])
+def test_a_function_that_gets_no_credentials_answers_before_its_time_ends(
+    project: Path, monkeypatch: pytest.MonkeyPatch, milliseconds: int
+) -> None:
+    event = json.loads((project / "events/launch.json").read_text())
+    with (
+        open_stack(project / "template.yaml", log=io.StringIO(), terminal=io.StringIO()) as stack,
+        silent() as endpoint,
+    ):
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint)
+        remaining(monkeypatch, 0)
+        stack.invoke(event)  # the function has been loaded
+        remaining(monkeypatch, milliseconds)
+        began = time.monotonic()
+
+        answer = stack.invoke(event)
+
+        assert time.monotonic() - began < milliseconds / 1000 + ALLOWANCE_SECONDS
+    assert (answer["statusCode"], answer["multiValueHeaders"]["Retry-After"]) == (503, ["1"])
+
+
 def test_a_function_that_has_little_time_left_answers_as_usual_when_the_database_does(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,11 +11,13 @@ from aws_lambda_powertools.logging import Logger
 
 from enrollment.api import Api, ProxyResponse
 from enrollment.directory_model import Limit, NullableFilter, OptionalText, OptionalUuids
-from enrollment.errors import ServiceUnavailable
-from enrollment.model import PagedRequest, Response, Uuid
+from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
+from enrollment.model import OptionalUuid, PagedRequest, Response, Uuid
 
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 ID = "de300000-0000-4000-8000-000000000011"
+OTHER_ID = "de300000-0000-4000-8000-000000000012"
+SECRET = "jane.doe@example.com"
 ORIGIN, SECOND_ORIGIN = "https://app.example.com", "https://other.example.com"
 API_KEY = {"token_kind": "api_key", "token_id": "x", "workspace_ids": "w", "user_identity_ids": ""}
 SESSION = API_KEY | {"token_kind": "client_session", "user_identity_ids": ID}
@@ -24,6 +26,8 @@ HEADERS = ["seam-request-id", "Content-Type"]
 
 class ThingsRequest(PagedRequest):
     thing_id: Uuid
+    other_thing_id: OptionalUuid = None
+    thing_key: str | None = None
     ids: OptionalUuids = None
     colour: NullableFilter = None
     search: OptionalText = None
@@ -54,13 +58,15 @@ def make(log: io.StringIO, *origins: str, for_client_sessions: bool = False) -> 
     @api.route("/things", "GET", "POST", "PATCH", errors=[], for_client_sessions=for_client_sessions)
     def things(request: ThingsRequest) -> ThingsResponse:
         if request.page_cursor == "gone":
-            raise ServiceUnavailable from ConnectionError("the cable")
+            raise ServiceUnavailable from ConnectionError(SECRET)
+        if request.page_cursor == "no access":
+            raise NoAccessToDatabase from PermissionError(13, SECRET)
         if request.page_cursor == "defect":
-            raise KeyError("x")
+            raise KeyError(SECRET) from ValueError(SECRET)
         if request.page_cursor == "noted":
-            api.note("seen", thing_id=request.thing_id)
+            api.note("seen", seen_id=request.thing_id)
         if request.page_cursor == "noted and gone":
-            api.note("seen", thing_id=request.thing_id)
+            api.note("seen", seen_id=request.thing_id)
             raise ServiceUnavailable
         seen = {"caller": api.caller.workspace_id} | request.model_dump(mode="json", exclude_unset=True)
         return ThingsResponse(seen=seen)
@@ -275,7 +281,7 @@ def test_a_route_that_is_not_there_is_said_so(log: io.StringIO) -> None:
     assert error(ask(make(log), "OPTIONS")) == (404, "route_not_found", "Route not found")
 
 
-@pytest.mark.parametrize("cursor", ["gone", "defect", None])
+@pytest.mark.parametrize("cursor", ["gone", "no access", "defect", None])
 def test_every_answer_and_every_line_has_the_requests_id(log: io.StringIO, cursor: str | None) -> None:
     answer = ask(make(log), body=json.dumps({"thing_id": ID, "page_cursor": cursor}))
 
@@ -291,7 +297,80 @@ def test_what_stood_in_the_way_is_logged_and_not_told(log: io.StringIO) -> None:
     assert answer["multiValueHeaders"]["Retry-After"] == ["1"]
     line = lines(log)[-1]
     assert (line["message"], line["status"], line["type"]) == ("refused", 503, "service_unavailable")
-    assert line["cause"] == "ConnectionError('the cable')"
+    assert (line["level"], line["cause"]) == ("INFO", "ConnectionError")
+
+
+def test_a_database_that_lets_nobody_in_is_an_outage_that_alarms_count(log: io.StringIO) -> None:
+    answer = ask(make(log), body=json.dumps({"thing_id": ID, "page_cursor": "no access"}))
+
+    assert error(answer) == (503, "service_unavailable", "The service is temporarily unavailable; try again")
+    line = lines(log)[-1]
+    assert (line["level"], line["message"], line["status"]) == ("ERROR", "refused", 503)
+    assert (line["cause"], line["os_error"]) == ("PermissionError", "EACCES")
+
+
+@pytest.mark.parametrize("cursor", ["gone", "no access", "defect"])
+def test_no_text_of_an_exception_is_logged(log: io.StringIO, cursor: str) -> None:
+    ask(make(log), body=json.dumps({"thing_id": ID, "page_cursor": cursor}))
+
+    assert SECRET not in log.getvalue()
+
+
+@pytest.mark.parametrize("cursor", ["gone", "no access", "defect", None])
+def test_every_line_has_the_ids_of_the_workspace_and_of_what_the_request_names(
+    log: io.StringIO, cursor: str | None
+) -> None:
+    body = {"thing_id": ID.upper(), "other_thing_id": OTHER_ID, "page_cursor": cursor}
+
+    ask(make(log), body=json.dumps(body))
+
+    line = lines(log)[-1]
+    assert (line["workspace_id"], line["thing_id"], line["other_thing_id"]) == ("w", ID, OTHER_ID)
+
+
+def test_a_request_that_does_not_fit_has_the_ids_that_do_on_its_line(log: io.StringIO) -> None:
+    ask(make(log), body=json.dumps({"thing_id": SECRET, "other_thing_id": OTHER_ID, "thing_key": SECRET}))
+
+    line = lines(log)[-1]
+    assert (line["status"], line["workspace_id"], line["other_thing_id"]) == (400, "w", OTHER_ID)
+    assert "thing_id" not in line
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"thing_id": f"{ID}{SECRET}"},
+        {"thing_id": f"{ID}\n"},
+        {"thing_id": [SECRET]},
+        {"thing_id": {SECRET: ID}},
+        {"thing_id": ID, "unknown_id": ID, SECRET: ID},
+        {"thing_id": ID, "thing_key": SECRET},
+        {"thing_id": ID, "page_cursor": SECRET},
+    ],
+    ids=range(7),
+)
+def test_what_is_no_id_is_on_no_line(log: io.StringIO, body: dict[str, Any]) -> None:
+    ask(make(log), body=json.dumps(body))
+
+    line = lines(log)[-1]
+    assert SECRET not in log.getvalue()
+    assert line.get("thing_id", ID) == ID
+    assert "unknown_id" not in line
+
+
+def test_ids_of_a_query_string_are_on_the_line(log: io.StringIO) -> None:
+    ask(make(log), "GET", multiValueHeaders=None, multiValueQueryStringParameters={"thing_id": [ID]})
+
+    assert lines(log)[-1]["thing_id"] == ID
+
+
+def test_who_was_not_let_in_leaves_no_ids_of_another_request(log: io.StringIO) -> None:
+    api = make(log)
+    ask(api, body=json.dumps({"thing_id": ID}))
+
+    ask(api, requestContext={"requestId": REQUEST_ID, "authorizer": SESSION}, body=json.dumps({"thing_id": OTHER_ID}))
+
+    assert {"workspace_id", "thing_id"}.isdisjoint(lines(log)[-1])
 
 
 def test_a_clients_mistake_is_logged_without_a_cause(log: io.StringIO) -> None:
@@ -307,7 +386,9 @@ def test_a_defect_is_logged_with_its_traceback_and_not_told(log: io.StringIO) ->
 
     assert error(answer) == (500, "internal_server_error", "Internal server error")
     line = lines(log)[-1]
-    assert (line["message"], line["exception_name"]) == ("defect", "KeyError")
+    assert (line["level"], line["message"], line["exception_name"]) == ("ERROR", "defect", "KeyError")
+    assert line["cause"] == "KeyError from ValueError"
+    assert "in things" in line["exception"]
 
 
 def test_an_answer_is_logged_with_its_status(log: io.StringIO) -> None:
@@ -324,10 +405,10 @@ def test_what_a_request_has_done_is_said_on_its_own_line_and_on_no_other(log: io
         ask(api, body=json.dumps({"thing_id": ID, "page_cursor": cursor}))
 
     done, refused, answered = lines(log)
-    assert (done["message"], done["status"], done["thing_id"]) == ("seen", 200, ID)
+    assert (done["message"], done["status"], done["seen_id"]) == ("seen", 200, ID)
     assert (refused["message"], refused["status"], refused.get("cause")) == ("refused", 503, None)
     assert (answered["message"], answered["status"]) == ("answered", 200)
-    assert "thing_id" not in {**refused, **answered}
+    assert "seen_id" not in {**refused, **answered}
 
 
 def test_who_asked_is_forgotten_with_the_answer(log: io.StringIO) -> None:

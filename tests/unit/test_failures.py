@@ -31,7 +31,7 @@ def client_error(code: Any = "ValidationException", **more: Any) -> ClientError:
 def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
     """Return an exception that has been raised, with a traceback."""
     try:
-        raise error from cause
+        raise error from cause  # noqa: TRY301 - for its traceback
     except BaseException as caught:  # noqa: BLE001 - any
         return caught
 
@@ -67,7 +67,9 @@ CARRIERS = {
     "an item of a cancelled transaction": raised(
         client_error(
             "TransactionCanceledException",
-            CancellationReasons=[{"Code": "ConditionalCheckFailed", "Item": {"name": {"S": SECRET}}, "Message": SECRET}],
+            CancellationReasons=[
+                {"Code": "ConditionalCheckFailed", "Item": {"name": {"S": SECRET}}, "Message": SECRET}
+            ],
         )
     ),
     "codes that are none": raised(client_error(SECRET, CancellationReasons=[{"Code": SECRET}])),

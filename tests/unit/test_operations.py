@@ -39,6 +39,7 @@ VALUES = {
     "Stage": {"prod"},
     "TableName": {f"{STACK}-Table"},
     "service": {"enrollment_automations"},
+    "stack": {STACK},
 }
 # Nothing that a client writes.  It can choose the request id, which is the one that it asks about.
 LOGGED = {
@@ -165,6 +166,18 @@ def test_the_dashboard_shows_metrics_that_exist(resources: dict[str, Resource]) 
         is_published = (namespace, name, tuple(found)) in PUBLISHED
         assert is_published or (namespace, name) in ours | counted_from_logs(resources), name
         assert not [value for key, value in found.items() if value not in VALUES[key]]
+
+
+def test_launches_are_shown_by_the_dimensions_that_they_are_counted_with(resources: dict[str, Resource]) -> None:
+    rows = [row for widget in widgets(resources) for row in widget["properties"]["metrics"]]
+    variables = resources["EnrollmentAutomationsFunction"].properties["Environment"]["Variables"]
+    counted = ["service", variables["POWERTOOLS_SERVICE_NAME"], "stack", variables["STACK_NAME"]]
+
+    launches = [row for row in rows if row[0] == variables["POWERTOOLS_METRICS_NAMESPACE"]]
+
+    assert [row[1] for row in launches] == ["Launched", "Replayed", "Refused", "Failed"]
+    assert [row[2:-1] for row in launches] == [counted] * 4
+    assert variables["STACK_NAME"] == STACK
 
 
 def test_the_dashboards_widgets_do_not_overlap(resources: dict[str, Resource]) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from enrollment.settings import Settings, client_options
+from enrollment.settings import Settings, client_options, has_credentials_of_container
 
 
 def test_without_origins_there_are_none() -> None:
@@ -40,3 +40,20 @@ def test_botocore_looks_for_credentials_that_are_not_complete(missing: str, empt
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "no_proxy"])
 def test_botocore_looks_for_a_proxy_where_there_may_be_one(name: str) -> None:
     assert client_options({name: "http://proxy.example.com"}) == {"config": {}}
+
+
+ENDPOINT = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/credentials"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "has_them"), [({}, False), (CREDENTIALS, False), (ENDPOINT, True), (ENDPOINT | CREDENTIALS, False)]
+)
+def test_credentials_come_from_an_endpoint_where_there_are_no_others(
+    environment: dict[str, str],
+    has_them: bool,  # noqa: FBT001
+) -> None:
+    assert has_credentials_of_container(environment) is has_them
+
+
+def test_a_function_knows_its_stack() -> None:
+    assert Settings.from_environment({"TABLE_NAME": "table", "STACK_NAME": "production"}).stack_name == "production"

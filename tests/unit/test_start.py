@@ -21,7 +21,10 @@ EVERYWHERE = {
     "typing_extensions",
     *(
         f"enrollment.{module}"
-        for module in ("callers", "deadline", "errors", "log", "patterns", "settings", "start", "table", "timestamps")
+        for module in (
+            *("callers", "credentials", "deadline", "errors", "failures", "log", "patterns", "settings", "start"),
+            *("table", "timestamps"),
+        )
     ),
     "app",
 }

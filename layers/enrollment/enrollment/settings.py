@@ -11,10 +11,12 @@ class Settings(NamedTuple):
     Attributes:
         table_name: The one DynamoDB table.
         cors_origins: Origins whose pages may call the API.
+        stack_name: The stack that the function is of, by which its metrics are told from another's in the region.
     """
 
     table_name: str
     cors_origins: tuple[str, ...] = ()
+    stack_name: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -27,6 +29,7 @@ class Settings(NamedTuple):
         return cls(
             table_name=environment["TABLE_NAME"],
             cors_origins=tuple(origin.strip() for origin in origins if origin.strip()),
+            stack_name=environment.get("STACK_NAME", ""),
         )
 
 

@@ -7,6 +7,7 @@ A list is never a Scan: what can be listed has an entry in a listing, a partitio
 list's order.  An entry holds nothing but its key, so it is written once and never has to be kept true.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -369,6 +370,7 @@ def _conditions(where: Mapping[str, Value | None]) -> dict[str, Any]:
     }
 
 
+_NEVER = logging.CRITICAL + 1
 _CONNECT_SECONDS = 0.5
 _READ_SECONDS = 2
 CLIENT_CONFIG = Config(
@@ -392,6 +394,9 @@ def create_client() -> "DynamoDBClient":
     refused transactions not counted; ``legacy`` tries each call as often as the last.
     A botocore session starts faster than ``boto3.client``, which imports S3 transfers too.
     """
+    # They log exceptions with their texts, for instance when credentials cannot be renewed; Lambda would keep them.
+    for library in ("botocore", "urllib3"):
+        logging.getLogger(library).setLevel(_NEVER)
     session = botocore.session.get_session()
     if has_credentials_of_container():
         session.register_component("credential_provider", CredentialsOfContainer())
