@@ -432,7 +432,7 @@ def test_the_table_can_be_neither_scanned_nor_deleted(resources: dict[str, Resou
     assert [denied.action for denied in guard.denied] == ["dynamodb:Scan", "dynamodb:DeleteTable"]
 
 
-# ------------------------------------------------------------------------------------------------------- The table's key
+# ------------------------------------------------------------------------------------------------------ The table's key
 
 
 def of_dynamodb(
