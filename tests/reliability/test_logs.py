@@ -16,8 +16,8 @@ import pytest
 from enrollments.local.functions import FunctionError
 from enrollments.local.stack import Stack, open_stack
 
-SECRET = "MariaSecret"
-_SPOKEN = f"{SECRET} maria@example.com"
+PERSONAL = "MariaMustermann"
+_SPOKEN = f"{PERSONAL} maria@example.com"
 ITEM = {"full_name": {"S": _SPOKEN}}
 
 type Answer = tuple[int, bytes]
@@ -141,7 +141,7 @@ def test_nothing_that_the_database_says_is_logged(
 
     for name, answer in ANSWERS.items():
         server.answer = answer
-        assert SECRET not in started.printed(project), name
+        assert PERSONAL not in started.printed(project), name
 
 
 def test_nothing_that_an_endpoint_of_credentials_says_is_logged(
@@ -152,7 +152,7 @@ def test_nothing_that_an_endpoint_of_credentials_says_is_logged(
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    started = functions({"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.address}/{SECRET}"})
+    started = functions({"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.address}/{PERSONAL}"})
     keys = dict.fromkeys(("AccessKeyId", "SecretAccessKey", "Token"), _SPOKEN)
 
     for answer in (
@@ -163,4 +163,4 @@ def test_nothing_that_an_endpoint_of_credentials_says_is_logged(
         (200, json.dumps(keys | {"Expiration": "2020-01-01T00:00:00Z"}).encode()),
     ):
         server.answer = answer
-        assert SECRET not in started.printed(project), answer
+        assert PERSONAL not in started.printed(project), answer

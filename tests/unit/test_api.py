@@ -17,7 +17,7 @@ from enrollment.model import OptionalUuid, PagedRequest, Response, Uuid
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 ID = "de300000-0000-4000-8000-000000000011"
 OTHER_ID = "de300000-0000-4000-8000-000000000012"
-SECRET = "jane.doe@example.com"
+PERSONAL = "jane.doe@example.com"
 ORIGIN, SECOND_ORIGIN = "https://app.example.com", "https://other.example.com"
 API_KEY = {"token_kind": "api_key", "token_id": "x", "workspace_ids": "w", "user_identity_ids": ""}
 SESSION = API_KEY | {"token_kind": "client_session", "user_identity_ids": ID}
@@ -58,11 +58,11 @@ def make(log: io.StringIO, *origins: str, for_client_sessions: bool = False) -> 
     @api.route("/things", "GET", "POST", "PATCH", errors=[], for_client_sessions=for_client_sessions)
     def things(request: ThingsRequest) -> ThingsResponse:
         if request.page_cursor == "gone":
-            raise ServiceUnavailable from ConnectionError(SECRET)
+            raise ServiceUnavailable from ConnectionError(PERSONAL)
         if request.page_cursor == "no access":
-            raise NoAccessToDatabase from PermissionError(13, SECRET)
+            raise NoAccessToDatabase from PermissionError(13, PERSONAL)
         if request.page_cursor == "defect":
-            raise KeyError(SECRET) from ValueError(SECRET)
+            raise KeyError(PERSONAL) from ValueError(PERSONAL)
         if request.page_cursor == "noted":
             api.note("seen", seen_id=request.thing_id)
         if request.page_cursor == "noted and gone":
@@ -313,7 +313,7 @@ def test_a_database_that_lets_nobody_in_is_an_outage_that_alarms_count(log: io.S
 def test_no_text_of_an_exception_is_logged(log: io.StringIO, cursor: str) -> None:
     ask(make(log), body=json.dumps({"thing_id": ID, "page_cursor": cursor}))
 
-    assert SECRET not in log.getvalue()
+    assert PERSONAL not in log.getvalue()
 
 
 @pytest.mark.parametrize("cursor", ["gone", "no access", "defect", None])
@@ -329,7 +329,7 @@ def test_every_line_has_the_ids_of_the_workspace_and_of_what_the_request_names(
 
 
 def test_a_request_that_does_not_fit_has_the_ids_that_do_on_its_line(log: io.StringIO) -> None:
-    ask(make(log), body=json.dumps({"thing_id": SECRET, "other_thing_id": OTHER_ID, "thing_key": SECRET}))
+    ask(make(log), body=json.dumps({"thing_id": PERSONAL, "other_thing_id": OTHER_ID, "thing_key": PERSONAL}))
 
     line = lines(log)[-1]
     assert (line["status"], line["workspace_id"], line["other_thing_id"]) == (400, "w", OTHER_ID)
@@ -339,13 +339,13 @@ def test_a_request_that_does_not_fit_has_the_ids_that_do_on_its_line(log: io.Str
 @pytest.mark.parametrize(
     "body",
     [
-        {"thing_id": f"{ID}{SECRET}"},
+        {"thing_id": f"{ID}{PERSONAL}"},
         {"thing_id": f"{ID}\n"},
-        {"thing_id": [SECRET]},
-        {"thing_id": {SECRET: ID}},
-        {"thing_id": ID, "unknown_id": ID, SECRET: ID},
-        {"thing_id": ID, "thing_key": SECRET},
-        {"thing_id": ID, "page_cursor": SECRET},
+        {"thing_id": [PERSONAL]},
+        {"thing_id": {PERSONAL: ID}},
+        {"thing_id": ID, "unknown_id": ID, PERSONAL: ID},
+        {"thing_id": ID, "thing_key": PERSONAL},
+        {"thing_id": ID, "page_cursor": PERSONAL},
     ],
     ids=range(7),
 )
@@ -353,7 +353,7 @@ def test_what_is_no_id_is_on_no_line(log: io.StringIO, body: dict[str, Any]) -> 
     ask(make(log), body=json.dumps(body))
 
     line = lines(log)[-1]
-    assert SECRET not in log.getvalue()
+    assert PERSONAL not in log.getvalue()
     assert line.get("thing_id", ID) == ID
     assert "unknown_id" not in line
 

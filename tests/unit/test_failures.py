@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from enrollment.errors import ServiceUnavailable
 from enrollment.failures import facts_of, traceback_of
 
-SECRET = "jane.doe@example.com +15555550100 Jane Doe"
+PERSONAL = "jane.doe@example.com +15555550100 Jane Doe"
 REQUEST_ID = "LDM6CJP8RMQ1FHKSC1RBVJFPNVV4KQNSO5AEMF66Q9ASUAAJG"
 
 
@@ -21,8 +21,8 @@ class Person(BaseModel):
 
 def client_error(code: Any = "ValidationException", **more: Any) -> ClientError:
     response: Any = {
-        "Error": {"Code": code, "Message": SECRET},
-        "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": REQUEST_ID, "HTTPHeaders": {"x": SECRET}},
+        "Error": {"Code": code, "Message": PERSONAL},
+        "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": REQUEST_ID, "HTTPHeaders": {"x": PERSONAL}},
         **more,
     }
     return ClientError(response, "TransactWriteItems")
@@ -49,7 +49,7 @@ def in_handling(error: Exception, earlier: Exception) -> BaseException:
 
 def invalid() -> BaseException:
     try:
-        Person.model_validate({"age": SECRET})
+        Person.model_validate({"age": PERSONAL})
     except ValueError as error:
         return error
     raise AssertionError
@@ -57,39 +57,39 @@ def invalid() -> BaseException:
 
 def with_a_note() -> BaseException:
     error = raised(ValueError("x"))
-    error.add_note(SECRET)
+    error.add_note(PERSONAL)
     return error
 
 
 CARRIERS = {
-    "its arguments": raised(KeyError(SECRET, {"name": SECRET})),
+    "its arguments": raised(KeyError(PERSONAL, {"name": PERSONAL})),
     "an answer of the database": raised(client_error()),
     "an item of a cancelled transaction": raised(
         client_error(
             "TransactionCanceledException",
             CancellationReasons=[
-                {"Code": "ConditionalCheckFailed", "Item": {"name": {"S": SECRET}}, "Message": SECRET}
+                {"Code": "ConditionalCheckFailed", "Item": {"name": {"S": PERSONAL}}, "Message": PERSONAL}
             ],
         )
     ),
-    "codes that are none": raised(client_error(SECRET, CancellationReasons=[{"Code": SECRET}])),
-    "an id of a request that is none": raised(client_error(ResponseMetadata={"RequestId": SECRET})),
-    "a body that cannot be parsed": raised(ResponseParserError(f"Unable to parse response, {SECRET}")),
-    "an endpoint's answer": raised(CredentialRetrievalError(provider="container-role", error_msg=SECRET)),
-    "an address": raised(EndpointConnectionError(endpoint_url=SECRET)),
-    "bytes": raised(UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, SECRET)),
+    "codes that are none": raised(client_error(PERSONAL, CancellationReasons=[{"Code": PERSONAL}])),
+    "an id of a request that is none": raised(client_error(ResponseMetadata={"RequestId": PERSONAL})),
+    "a body that cannot be parsed": raised(ResponseParserError(f"Unable to parse response, {PERSONAL}")),
+    "an endpoint's answer": raised(CredentialRetrievalError(provider="container-role", error_msg=PERSONAL)),
+    "an address": raised(EndpointConnectionError(endpoint_url=PERSONAL)),
+    "bytes": raised(UnicodeDecodeError("utf-8", PERSONAL.encode(), 0, 1, PERSONAL)),
     "the input of a model": invalid(),
-    "a file's name": raised(FileNotFoundError(errno.ENOENT, SECRET, SECRET)),
-    "source text": raised(SyntaxError(SECRET, (SECRET, 1, 1, SECRET))),
+    "a file's name": raised(FileNotFoundError(errno.ENOENT, PERSONAL, PERSONAL)),
+    "source text": raised(SyntaxError(PERSONAL, (PERSONAL, 1, 1, PERSONAL))),
     "a cause": raised(ServiceUnavailable(), client_error()),
-    "a context": in_handling(KeyError("x"), ValueError(SECRET)),
-    "a group": raised(ExceptionGroup(SECRET, [ValueError(SECRET)])),
+    "a context": in_handling(KeyError("x"), ValueError(PERSONAL)),
+    "a group": raised(ExceptionGroup(PERSONAL, [ValueError(PERSONAL)])),
     "a note": with_a_note(),
 }
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-@pytest.mark.parametrize("part", SECRET.split())
+@pytest.mark.parametrize("part", PERSONAL.split())
 def test_nothing_that_an_exception_carries_is_said(carrier: str, part: str) -> None:
     said = f"{facts_of(CARRIERS[carrier])}{traceback_of(CARRIERS[carrier])}"
 
