@@ -1,7 +1,8 @@
 """The routes of access control systems, their credential pools and their users."""
 
-from enrollment.start import started
+from enrollment import start  # first: turns the garbage collector off
 
+# isort: split
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from enrollment import acs
@@ -123,4 +124,4 @@ def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
     return api.answer(event, context)
 
 
-started()
+start.end()

@@ -1,7 +1,8 @@
 """The routes of enrollment automations."""
 
-from enrollment.start import started
+from enrollment import start  # first: turns the garbage collector off
 
+# isort: split
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -124,4 +125,4 @@ def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
     return api.answer(event, context)
 
 
-started()
+start.end()

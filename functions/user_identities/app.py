@@ -1,7 +1,8 @@
 """The routes of user identities."""
 
-from enrollment.start import started
+from enrollment import start  # first: turns the garbage collector off
 
+# isort: split
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from enrollment import acs, user_identities
@@ -128,4 +129,4 @@ def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:
     return api.answer(event, context)
 
 
-started()
+start.end()

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from tests.bench import parts, report
 from tests.bench.contestants import EVENTS, FOLDER, lay_out
@@ -17,10 +18,11 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=50, help="warm requests of each contestant a round")
     parser.add_argument("--latency", type=float, default=0, help="milliseconds that DynamoDB waits before an answer")
     parser.add_argument("--instructions", action="store_true", help="count instructions too, with valgrind: minutes")
+    parser.add_argument("--before", type=Path, help="another build's .aws-sam/build, timed beside this one")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
 
-    runtime, contestants = lay_out()
+    runtime, contestants = lay_out(options.before)
     with database(options.latency) as at:
         findings = take_turns(runtime, contestants, at, options.rounds, options.requests)
         look_inside(runtime, at, findings)

@@ -43,8 +43,15 @@ class Contestant:
     variables: tuple[tuple[str, str], ...] = ()
 
 
-def lay_out() -> tuple[Path, list[Contestant]]:
-    """Copy everything that is timed; return the runtime client's folder, and the contestants in the order of turns."""
+def lay_out(before: Path | None = None) -> tuple[Path, list[Contestant]]:
+    """Copy everything that is timed.
+
+    Args:
+        before: Another build, which is timed beside the project's own.
+
+    Returns:
+        The runtime client's folder, and the contestants in the order of their turns.
+    """
     if not BUILD.is_dir():
         sys.exit("nothing is built: make build")
     shutil.rmtree(FOLDER / "run", onexc=_remove_read_only)
@@ -53,27 +60,42 @@ def lay_out() -> tuple[Path, list[Contestant]]:
     shutil.copy(_HERE / "probe.py", runtime / "probe.py")  # imported when asked for, not when timed
     _compile(runtime)
 
-    shipped = _folder("shipped")
-    for part in ("DependenciesLayer", "EnrollmentLayer"):
-        shutil.copytree(BUILD / part / "python", shipped, dirs_exist_ok=True)
     sdk = _folder("sdk")
     _install(sdk, _SDK)
     _compile(sdk)
     usual = _folder("usual")
     _install(usual, _POWERTOOLS + _PYDANTIC + _SDK)
-    variables = (("PYDANTIC_DISABLE_PLUGINS", "__all__"),)  # as the template has it
+    shipped = _built("shipped", BUILD)
+    earlier = _built("before", before) if before else {}
     contestants = [
-        Contestant("shipped", "launch", BUILD / "EnrollmentAutomationsFunction", shipped, variables),
+        shipped["launch"],
+        *(contestant for event, contestant in earlier.items() if event == "launch"),
         Contestant("empty", "launch", _baseline("empty"), _folder("nothing")),
         Contestant("bare", "launch", _baseline("bare"), sdk),
         Contestant("usual", "launch", _baseline("usual", compiled=False), usual),
-        Contestant("shipped", "authorizer", BUILD / "AuthorizerFunction", shipped, variables),
+        shipped["authorizer"],
+        *(contestant for event, contestant in earlier.items() if event == "authorizer"),
         Contestant("empty", "authorizer", _baseline("empty"), _folder("nothing")),
         Contestant("bare", "authorizer", _baseline("bare_authorizer"), sdk),
     ]
     for path in [FOLDER / "run", *(FOLDER / "run").rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     return runtime, contestants
+
+
+def _built(name: str, build: Path) -> dict[str, Contestant]:
+    """Copy what ``sam build`` has made; return a contestant for each event."""
+    layers = _folder(name)
+    for part in ("DependenciesLayer", "EnrollmentLayer"):
+        shutil.copytree(build / part / "python", layers, dirs_exist_ok=True)
+    variables = (("PYDANTIC_DISABLE_PLUGINS", "__all__"),)  # as the template has it
+    functions = {"launch": "EnrollmentAutomationsFunction", "authorizer": "AuthorizerFunction"}
+    return {
+        event: Contestant(
+            name, event, shutil.copytree(build / function, FOLDER / f"run/{name}_{event}"), layers, variables
+        )
+        for event, function in functions.items()
+    }
 
 
 def _folder(name: str) -> Path:
