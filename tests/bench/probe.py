@@ -1,14 +1,16 @@
 """Looks at a function from inside its process: the handler in place of the function's own.
 
 Writes a line of JSON for each thing that it finds to standard error, behind ``bench:``.  ``client`` begins and ends
-where a client is made; ``handler`` is the thread's CPU time in the handler, without what it spent in botocore's API
-calls: the function's own work.
+where a client is made; ``handler`` is the thread's CPU time in the handler, without what it spent in the methods of
+botocore's clients: the function's own work.
 """
 
 import importlib.util
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import wraps
 from importlib.abc import Loader, MetaPathFinder
 from typing import Any
 
@@ -17,37 +19,45 @@ def _tell(**found: object) -> None:
     sys.stderr.write(f"bench: {json.dumps(found)}\n")
 
 
-def _client_creation(module: Any) -> None:
+_in_calls = 0
+
+
+def _time_calls(class_attributes: dict[str, Any], **_: object) -> None:
+    """Add up the CPU time of a client's methods; botocore's event for it comes before the client's class is made."""
+    for name, attribute in class_attributes.items():
+        if callable(attribute):
+            class_attributes[name] = _timed(attribute)
+
+
+def _timed(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def timed(*arguments: Any, **named: Any) -> Any:
+        global _in_calls  # noqa: PLW0603
+        begun = time.thread_time_ns()
+        try:
+            return method(*arguments, **named)
+        finally:
+            _in_calls += time.thread_time_ns() - begun
+
+    return timed
+
+
+def _watch_clients(module: Any) -> None:
+    """Tell when a client is made, and time its calls."""
     create = module.Session.create_client
 
-    def create_client(*arguments: Any, **named: Any) -> Any:
+    def create_client(session: Any, *arguments: Any, **named: Any) -> Any:
+        session.register("creating-client-class", _time_calls)
         _tell(what="client", begins=time.perf_counter_ns())
         try:
-            return create(*arguments, **named)
+            return create(session, *arguments, **named)
         finally:
             _tell(what="client", ends=time.perf_counter_ns())
 
     module.Session.create_client = create_client
 
 
-_in_calls = 0
-
-
-def _calls(module: Any) -> None:
-    call = module.BaseClient._make_api_call
-
-    def make_api_call(*arguments: Any) -> Any:
-        global _in_calls  # noqa: PLW0603
-        begun = time.thread_time_ns()
-        try:
-            return call(*arguments)
-        finally:
-            _in_calls += time.thread_time_ns() - begun
-
-    module.BaseClient._make_api_call = make_api_call
-
-
-_WATCHED = {"botocore.session": _client_creation, "botocore.client": _calls}
+_WATCHED = {"botocore.session": _watch_clients}
 
 
 class _Watch(MetaPathFinder):
