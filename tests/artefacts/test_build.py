@@ -31,7 +31,12 @@ UNCHECKED_HASH = (0b01).to_bytes(4, "little")  # PEP 552
 LARGEST_FUNCTION_BYTES = 250 * 2**20  # with its layers, unzipped: a quota of Lambda
 # Modules of the layer and of Python that no function needs: asyncio alone was a tenth of a start.
 NOT_NEEDED = {
-    *("aws_lambda_powertools.event_handler", "aws_lambda_powertools.utilities.batch", "botocore.crt", "pydantic.v1"),
+    *(
+        "aws_lambda_powertools.event_handler",
+        "aws_lambda_powertools.utilities.batch",
+        "botocore.crt.auth",
+        "pydantic.v1",
+    ),
     *("asyncio", "ctypes", "multiprocessing", "pdb", "pydoc", "sqlite3", "unittest"),
 }
 START = Path(__file__).with_name("start.py")

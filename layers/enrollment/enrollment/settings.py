@@ -39,10 +39,10 @@ def has_credentials_of_container(environment: Mapping[str, str] = os.environ) ->
 
 
 def client_options(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Return what the environment says that botocore would look for in many other places, too.
+    """Take credentials and proxy settings from the environment, so that botocore skips its provider chain.
 
-    Those are a thirtieth of a start: it prepares to ask each for credentials, and urllib for a proxy.  A function that
-    Lambda starts from a snapshot has no credentials in its environment, and botocore finds them.
+    Preparing that chain takes a thirtieth of a start.  Where the environment has no credentials, botocore looks for
+    them: a function that Lambda starts from a snapshot gets them from an endpoint.
 
     Returns:
         Arguments of ``create_client``; ``config`` are those of a ``Config``.
