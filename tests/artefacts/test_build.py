@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import source_hash
 from pathlib import Path
 from threading import Thread
 from types import CodeType
@@ -67,6 +68,12 @@ def test_bytecode_is_python_3_13s_and_taken_without_a_look_at_its_source(part: P
     headers = {path.read_bytes()[:8] for path in part.rglob("*.pyc")}
 
     assert headers == {MAGIC_NUMBER_OF_3_13 + UNCHECKED_HASH}
+
+
+def test_bytecode_is_of_the_source_beside_it(part: Path) -> None:
+    hashes = {source: bytecode_of(source).read_bytes()[8:16] for source in part.rglob("*.py")}
+
+    assert hashes == {source: source_hash(source.read_bytes()) for source in part.rglob("*.py")}
 
 
 def test_bytecode_names_files_as_they_are_called_in_lambda(part: Path) -> None:
