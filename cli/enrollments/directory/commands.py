@@ -160,7 +160,7 @@ def _format_of_import(format_name: str | None, file: str) -> Format:
     file_format = Format(format_name) if format_name else format_of(file)
     if file_format is not None:
         return file_format
-    if file != _STANDARD_STREAM:
+    if Path(file).is_file():
         with Path(file).open("rb") as stream:
             try:
                 refuse_no_text(stream.read(_HEAD_BYTES))
