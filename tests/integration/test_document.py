@@ -218,6 +218,14 @@ def test_a_personal_access_token_goes_with_the_workspace_that_it_enters() -> Non
     assert DOCUMENT["components"]["securitySchemes"]["seam_workspace"]["name"] == "seam-workspace"
 
 
+def test_a_body_can_be_left_out_where_no_parameter_is_needed() -> None:
+    optional = {
+        path for (_, path), one in OPERATIONS.items() if not one.get("requestBody", {"required": True})["required"]
+    }
+
+    assert optional == {"/acs/systems/list", "/acs/users/list", "/user_identities/create", "/user_identities/list"}
+
+
 def test_a_page_cursor_is_the_last_parameter_of_a_list() -> None:
     names = [parameter["name"] for parameter in OPERATIONS["GET", "/acs/users/list"]["parameters"]]
 
