@@ -212,6 +212,7 @@ def test_a_defect_of_ours_is_not_taken_for_an_outage(store: Store, answer_next: 
     [
         failed(400, "AccessDeniedException"),
         failed(400, "ExpiredTokenException"),
+        failed(400, "IncompleteSignature"),
         failed(400, "IncompleteSignatureException"),
         failed(400, "InvalidClientTokenId"),
         failed(400, "InvalidSignatureException"),
@@ -219,7 +220,9 @@ def test_a_defect_of_ours_is_not_taken_for_an_outage(store: Store, answer_next: 
         failed(400, "KMSDisabledException"),
         failed(400, "KMSInvalidStateException"),
         failed(400, "KMSNotFoundException"),
+        failed(400, "MissingAuthenticationToken"),
         failed(400, "MissingAuthenticationTokenException"),
+        failed(403, "NotAuthorized"),
         failed(400, "OptInRequired"),
         failed(400, "RequestExpired"),
         failed(400, "ResourceNotFoundException"),

@@ -50,7 +50,9 @@ _PASSING = frozenset(
         "ProvisionedThroughputExceeded",
         "ProvisionedThroughputExceededException",
         "ReplicatedWriteConflictException",
+        "RequestAbortedException",
         "RequestLimitExceeded",
+        "RequestTimeoutException",
         "ServiceUnavailable",
         "ThrottlingError",
         "ThrottlingException",
@@ -59,24 +61,28 @@ _PASSING = frozenset(
         "TransactionInProgressException",
     }
 )
-# Error codes that say that the database lets nobody in with these credentials, this role, this key or this table
-# (docs/decisions/failures.md has a table of them).  A key that cannot be used is an AccessDeniedException, too.
+# Error codes that refuse the function itself: its credentials, its role, the table's key or the table's name.  The list
+# is that of DynamoDB's API reference ("Common errors") and of its developer guide ("Error handling"), which spell some
+# of them differently; docs/decisions/failures.md says why each is here.
 _NO_ACCESS = frozenset(
     {
         "AccessDeniedException",
         "ExpiredTokenException",
+        "IncompleteSignature",
         "IncompleteSignatureException",
         "InvalidClientTokenId",
         "InvalidSignatureException",
+        "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
+        "NotAuthorized",
         "OptInRequired",
         "RequestExpired",
         "ResourceNotFoundException",
         "UnrecognizedClientException",
     }
 )
-_CODES_OF_KEYS = "KMS"
-# What a gateway or proxy on the way says; DynamoDB itself answers with 400 or a status from 500 on.
+_KMS_CODE_PREFIX = "KMS"
+# Statuses of a proxy or endpoint on the way.  DynamoDB's own errors have 400 or 5xx.
 _ON_THE_WAY = frozenset({401, 403, 407, 408, 429})
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
@@ -594,10 +600,10 @@ class _Reachable:
             response = cast("dict[str, Any]", error.response)
             code = str(response["Error"].get("Code"))
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if code in _NO_ACCESS or code.startswith(_KMS_CODE_PREFIX):
+                raise NoAccessToDatabase from error
             if code in _PASSING or status >= 500 or status in _ON_THE_WAY:  # noqa: PLR2004
                 raise ServiceUnavailable from error
-            if code in _NO_ACCESS or code.startswith(_CODES_OF_KEYS):
-                raise NoAccessToDatabase from error
         elif isinstance(error, _NO_ANSWER):
             raise ServiceUnavailable from error
         elif isinstance(error, _NO_CREDENTIALS):
