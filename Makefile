@@ -50,7 +50,7 @@ test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## all tests, but fo
 test-browser: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## /docs and pages with the JavaScript SDKs in Chromium; needs Debian's packages chromium and chromium-driver
 	@$(BIN)/pytest -m browser -n 0 $(ARGS) tests/acceptance
 
-test-build: build .venv/dev.stamp ## what is shipped: built twice, started without compiling
+test-build: build .venv/dev.stamp ## what is shipped: built twice, as published, started without compiling
 	@$(BIN)/pytest -m artefacts -n 0 $(ARGS) tests/artefacts
 
 test-deploy: .venv/dev.stamp .venv-sam/stamp ## make deploy to a stand-in for AWS, twice; needs ../shared/workbench
@@ -168,7 +168,7 @@ sbom: .venv-gates/stamp ## what the functions are made of, as CycloneDX, validat
 	@PYTHONWARNINGS=ignore .venv-gates/bin/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml --mc-type application \
 		-o .aws-sam/sbom.cdx.json requirements/functions.txt
 
-build: .venv-sam/stamp sbom ## both layers and the functions, as they are deployed
+build: .venv-sam/stamp sbom ## both layers and the functions, as they are deployed; CUT= leaves botocore's data whole
 	@SAM_CLI_TELEMETRY=0 $(SAM) build
 
 sam-local: build .venv/run.stamp ## what is built, in Lambda's containers, on 127.0.0.1:$(PORT); needs Docker
