@@ -1,7 +1,9 @@
-# Every target sets itself up: python3.13 and a package index are all that a machine needs, but for what a target names.
+# Every target sets itself up: Python 3.13 and a package index are all that a machine needs, but for what a target names.
+# Without Python 3.13, uv makes one.  `make PYTHON=/path/to/python3.13` names one.
 # Locked dependencies (with hashes) are in requirements/; `make lock` renews them.
 
-PYTHON ?= python3.13
+include requirements/environment.mk
+
 PORT ?= 3000
 EVENT ?= events/launch.json
 FUZZ_SECONDS ?= 60
@@ -10,9 +12,14 @@ COOL_DOWN ?= 7 days
 
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
-PIP_INSTALL := -m pip install -qq --disable-pip-version-check --require-hashes
-COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.13 --universal --generate-hashes --no-emit-index-url \
+# What PYTHON names is in the environment of this script.
+INSTALL := requirements/install
+# uv does not read pip's settings.
+INDEX := UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}}"
+# Without --upgrade, uv keeps what its output has already.
+COMPILE := $(INDEX) $(BIN)/uv pip compile --quiet --upgrade --python-version 3.13 --universal --generate-hashes --no-emit-index-url \
 	--exclude-newer '$(COOL_DOWN)' --custom-compile-command 'make lock'
+AS_SHIPPED := -c requirements/functions.txt --override requirements/overrides.txt
 # What funds a package is an address in a file of names, versions and hashes.
 NO_ADDRESSES := node -e 'const fs = require("fs"); const lock = JSON.parse(fs.readFileSync("package-lock.json")); \
 	for (const name in lock.packages) delete lock.packages[name].funding; \
@@ -20,7 +27,7 @@ NO_ADDRESSES := node -e 'const fs = require("fs"); const lock = JSON.parse(fs.re
 # The lock has hashes but no addresses: it holds for whatever registry a machine is set up with.
 NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved --min-release-age=$(firstword $(COOL_DOWN)) \
 	--ignore-scripts --no-audit --no-fund --loglevel=error
-CHECKOV := BC_SKIP_MAPPING=TRUE .venv-checkov/bin/checkov --framework cloudformation --skip-download --compact --quiet
+CHECKOV := BC_SKIP_MAPPING=TRUE .venv-checkov/bin/python -m checkov.main --framework cloudformation --skip-download --compact --quiet
 NO_FINDINGS := 'Failed checks: 0, Skipped checks: [0-9]*$$'
 # What looks like a secret and is none: the demo workspace's tokens and page cursors, which only a local table holds (demo.py); an id of an API
 # and a JWT without a signature, made up for events; the alphabet of base58; words.
@@ -30,7 +37,7 @@ JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript
 TYPESCRIPT := tests/acceptance/clients/typescript
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke test test-browser test-build test-deploy test-sam-local test-document test-javascript test-clients \
+.PHONY: help run invoke test test-browser test-build test-setup test-deploy test-sam-local test-document test-javascript test-clients \
 	test-faults test-races soak test-hostile fuzz test-mutation reliability figures bench flat burst scale cost check \
 	gates audit format openapi answers published sbom build sam-local invoke-docker deploy lock lock-javascript clean \
 	node
@@ -42,7 +49,7 @@ run: .venv/run.stamp ## the deployed system on this machine, on 127.0.0.1:$(PORT
 	@exec $(BIN)/enrollments local run --port $(PORT)
 
 invoke: .venv/run.stamp ## run one event in process and print the response: make invoke EVENT=events/launch.json
-	@exec $(BIN)/enrollments local invoke $(EVENT)
+	@exec $(BIN)/enrollments local invoke "$(EVENT)"
 
 test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## all tests, but for those of the targets below
 	@$(BIN)/pytest $(ARGS)
@@ -52,6 +59,9 @@ test-browser: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## /docs a
 
 test-build: build .venv/dev.stamp ## what is shipped: built twice, as published, started without compiling
 	@$(BIN)/pytest -m artefacts -n 0 $(ARGS) tests/artefacts
+
+test-setup: .venv/dev.stamp ## the commands that set something up, in a new clone in a folder with spaces; needs git
+	@$(BIN)/pytest -m setup -n 0 $(ARGS) tests/setup
 
 test-deploy: .venv/dev.stamp .venv-sam/stamp ## make deploy to a stand-in for AWS, twice; needs ../shared/workbench
 	@$(BIN)/pytest -m deploy -n 0 $(ARGS) tests/deploy
@@ -169,21 +179,24 @@ sbom: .venv-gates/stamp ## what the functions are made of, as CycloneDX, validat
 		-o .aws-sam/sbom.cdx.json requirements/functions.txt
 
 build: .venv-sam/stamp sbom ## both layers and the functions, as they are deployed; CUT= leaves botocore's data whole
-	@SAM_CLI_TELEMETRY=0 $(SAM) build
+	@BUILD_PYTHON="$$PWD/.venv-sam/bin/python" SAM_CLI_TELEMETRY=0 $(SAM) build
 
 sam-local: build .venv/run.stamp ## what is built, in Lambda's containers, on 127.0.0.1:$(PORT); needs Docker
 	@exec $(BIN)/enrollments local sam --sam $(SAM) --port $(PORT)
 
 invoke-docker: build .venv/run.stamp ## run one event in Lambda's container: make invoke-docker EVENT=events/launch.json
-	@exec $(BIN)/enrollments local sam-invoke --sam $(SAM) $(EVENT)
+	@exec $(BIN)/enrollments local sam-invoke --sam $(SAM) "$(EVENT)"
 
 deploy: build ## deploy to AWS; the first time asks for what it needs
 	@SAM_CLI_TELEMETRY=0 $(SAM) deploy $(ARGS)
 
+# What ships is locked for itself, so that no developers' tool holds it back; what is run and tested is what ships.
 lock: .venv/dev.stamp ## renew the locked dependencies
-	$(COMPILE) pyproject.toml --extra run -o requirements/run.txt
-	$(COMPILE) pyproject.toml -c requirements/run.txt -o requirements/functions.txt
-	$(COMPILE) pyproject.toml --extra run --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml -o requirements/functions.txt
+	$(COMPILE) pyproject.toml --extra run $(AS_SHIPPED) -o requirements/run.txt
+	$(COMPILE) pyproject.toml --extra run --group dev $(AS_SHIPPED) -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra run --group mutation $(AS_SHIPPED) -c requirements/dev.txt -o requirements/mutation.txt
+	$(COMPILE) --group bench -c requirements/run.txt -o requirements/bench.txt
 	$(COMPILE) --group sam -o requirements/sam.txt
 	$(COMPILE) --group seam-1 -o requirements/seam-1.txt
 	$(COMPILE) --group seam-3 -o requirements/seam-3.txt
@@ -192,37 +205,31 @@ lock: .venv/dev.stamp ## renew the locked dependencies
 	$(COMPILE) --group clients -o requirements/clients.txt
 	$(COMPILE) --group checkov -o requirements/checkov.txt
 	$(COMPILE) --group gates -o requirements/gates.txt
-	$(COMPILE) pyproject.toml --extra run --group mutation -c requirements/dev.txt -o requirements/mutation.txt
-	$(COMPILE) --group bench -c requirements/run.txt -o requirements/bench.txt
+	$(COMPILE) --group pip -o requirements/pip.txt
+	$(COMPILE) --group uv -o requirements/uv.txt
 
 lock-javascript: node ## renew those of the JavaScript SDKs and of the generated clients
 	$(foreach folder,$(JAVASCRIPT) $(TYPESCRIPT),(cd $(folder) && rm -rf package-lock.json node_modules && $(NPM_LOCK) && $(NO_ADDRESSES)) &&) true
 
 clean: ## remove what the targets made
 	@[ ! -d .local ] || chmod -R u+w .local
-	rm -rf .venv .venv-* .hypothesis .local .aws-sam .mypy_cache .pytest_cache .ruff_cache $(JAVASCRIPT:=/node_modules) $(TYPESCRIPT)/node_modules
+	rm -rf .venv .venv-* .uv .hypothesis .local .aws-sam .mypy_cache .pytest_cache .ruff_cache $(JAVASCRIPT:=/node_modules) $(TYPESCRIPT)/node_modules
 
-.venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null \
-		|| { echo "python3.13 is needed; name it with: make PYTHON=/path/to/python3.13" >&2; exit 1; }
-	@$(PYTHON) -m venv .venv
-
-.venv/run.stamp: requirements/run.txt pyproject.toml | .venv/bin/python
-	@echo "Installing requirements/run.txt (about 15 s, once)"
-	@$(BIN)/python $(PIP_INSTALL) -r requirements/run.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+.venv/run.stamp: requirements/run.txt pyproject.toml
+	@echo "Installing $< (about 15 s, once)"
+	@$(INSTALL) .venv $<
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt .venv/run.stamp
-	@echo "Installing requirements/dev.txt (about 15 s, once)"
-	@$(BIN)/python $(PIP_INSTALL) -r requirements/dev.txt
+	@echo "Installing $< (about 15 s, once)"
+	@$(INSTALL) .venv $<
 	@touch $@
 
 # Environments of their own: what they pin or replace must not reach the code under test.
 .venv-%/stamp: requirements/%.txt
 	@echo "Installing $< (once)"
-	@$(PYTHON) -m venv .venv-$*
-	@.venv-$*/bin/python $(PIP_INSTALL) -r $<
+	@$(INSTALL) .venv-$* $<
 	@touch $@
 
 node:

@@ -1,7 +1,7 @@
 # A function's code: its app.py with bytecode.
 
-include $(dir $(realpath $(lastword $(MAKEFILE_LIST))))../layers/compile.mk
+include $(subst $() ,\ ,$(PROJECT))/layers/compile.mk
 
 build-%Function:
-	cp app.py $(ARTIFACTS_DIR)/
-	$(call compile,$(ARTIFACTS_DIR),/var/task)
+	cp app.py "$$ARTIFACTS_DIR/"
+	$(call compile,"$$ARTIFACTS_DIR",/var/task)
