@@ -17,6 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, TokenKind
 from enrollment.deadline import ending_before
 from enrollment.errors import EnrollmentError, InternalServerError, ServiceUnavailable, Unauthorized
+from enrollment.events import require_authorizer_event
 from enrollment.failures import facts_of, traceback_of
 from enrollment.log import create_logger
 from enrollment.settings import Settings
@@ -38,8 +39,14 @@ _CLIENT_SESSION_ROUTES = (
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Decide about a token; what it returns is in API Gateway's "Output from an API Gateway Lambda authorizer"."""
+    """Decide about a token; what it returns is in API Gateway's "Output from an API Gateway Lambda authorizer".
+
+    Raises:
+        UnknownEvent: Somebody other than API Gateway has sent the event.
+        ServiceUnavailable: The database stays out of reach.
+    """
     logger.append_keys(function_request_id=context.aws_request_id)
+    require_authorizer_event(event)
     stage = _stage(event["methodArn"])
     try:
         with ending_before(context.get_remaining_time_in_millis()):

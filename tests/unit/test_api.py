@@ -12,6 +12,7 @@ from aws_lambda_powertools.logging import Logger
 from enrollment.api import Api, ProxyResponse
 from enrollment.directory_model import Limit, NullableFilter, OptionalText, OptionalUuids
 from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
+from enrollment.events import UnknownEvent
 from enrollment.model import OptionalUuid, PagedRequest, Response, Uuid
 
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
@@ -495,3 +496,8 @@ def test_without_origins_there_is_no_cors(log: io.StringIO) -> None:
     answer = ask(make(log), body=json.dumps({"thing_id": ID}), multiValueHeaders=headers)
 
     assert sorted(answer["multiValueHeaders"]) == sorted(HEADERS)
+
+
+def test_an_event_of_an_unknown_form_is_refused_and_not_answered(log: io.StringIO) -> None:
+    with pytest.raises(UnknownEvent, match="httpMethod is missing"):
+        make(log).answer({"key1": "value1"}, cast("Any", Context()))

@@ -22,7 +22,7 @@ EVERYWHERE = {
     *(
         f"enrollment.{module}"
         for module in (
-            *("callers", "credentials", "deadline", "errors", "failures", "log", "settings", "start"),
+            *("callers", "credentials", "deadline", "errors", "events", "failures", "log", "settings", "start"),
             *("table", "timestamps"),
         )
     ),

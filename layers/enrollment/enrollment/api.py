@@ -30,6 +30,7 @@ from enrollment.errors import (
     RouteNotFound,
     Unauthorized,
 )
+from enrollment.events import require_proxy_event
 from enrollment.failures import facts_of, traceback_of
 from enrollment.model import FromQuery, PagedRequest, Pagination, is_uuid
 from enrollment.wording import in_zods_words, json_type
@@ -196,7 +197,11 @@ class Api:
         Args:
             event: API Gateway's proxy event (payload version 1.0).
             context: Lambda's context.
+
+        Raises:
+            UnknownEvent: Somebody other than API Gateway has sent it.
         """
+        require_proxy_event(event)
         request_id = event["requestContext"]["requestId"]
         self._ids = {"request_id": request_id, "function_request_id": context.aws_request_id}
         self._outcome = "answered", {}
