@@ -7,11 +7,10 @@ from uuid import UUID
 
 import boto3
 import click
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
-from enrollment.errors import ServiceUnavailable
 from enrollment.table import CLIENT_CONFIG, Table
+from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, reason_of
 from enrollments.failure import failed
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ _TABLE_OUTPUT = "TableName"
 
 type Command = Callable[..., None]
 
-# How a command finds out that AWS does not do what it asks.
-AWS_ERRORS = (ServiceUnavailable, BotoCoreError, ClientError, ResponseParserError)
+_TOKEN = "seam_"  # noqa: S105 - how tokens begin
 
 
 class Uuid(click.ParamType[str]):
@@ -35,7 +33,19 @@ class Uuid(click.ParamType[str]):
         try:
             return str(UUID(str(value)))
         except ValueError:
-            self.fail(f"{value} is no UUID", param, ctx)
+            # A token that was put here by mistake is a secret.
+            self.fail(f"{'a token' if _TOKEN in str(value) else value} is no UUID", param, ctx)
+
+
+class _Endpoint(click.ParamType[str]):
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            host_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
 
 
 def in_table(command: Command) -> Command:
@@ -45,6 +55,7 @@ def in_table(command: Command) -> Command:
     @click.option("--table-name", help="The table, instead of a stack.")
     @click.option(
         "--endpoint-url",
+        type=_Endpoint(),
         help="A DynamoDB server other than AWS, with --table-name; its region and credentials are those of `make run`.",
     )
     @click.option("--region", help="The AWS region; your AWS configuration's by default.")
@@ -65,22 +76,20 @@ def in_table(command: Command) -> Command:
             raise click.UsageError("--endpoint-url goes with --table-name: a stack's table is on AWS")
         try:
             if endpoint_url and not region and not profile:
-                table = Table(_local_client(endpoint_url), str(table_name))
+                client = _local_client(endpoint_url)
+                check_table(client, str(table_name))
+                table = Table(client, str(table_name))
             else:
                 session = boto3.session.Session(region_name=region, profile_name=profile)
                 name = table_name or _table_of_stack(session, str(stack_name))
                 client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
                 table = Table(client, name)
             command(table=table, **options)
-        except (*AWS_ERRORS, ValueError) as error:
-            raise failed(reason_of(error)) from error
+        except (*AWS_ERRORS, WrongTable, ValueError) as error:
+            where = f"{endpoint_url}: " if endpoint_url else ""
+            raise failed(f"{where}{reason_of(error)}") from error
 
     return with_table
-
-
-def reason_of(error: BaseException) -> object:
-    """Return what says best why AWS has failed."""
-    return error.__cause__ or error if isinstance(error, ServiceUnavailable) else error
 
 
 def _local_client(endpoint_url: str) -> "DynamoDBClient":
@@ -96,8 +105,19 @@ def _local_client(endpoint_url: str) -> "DynamoDBClient":
 
 
 def _table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
-    (stack,) = session.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+    client = session.client("cloudformation")
+    try:
+        (stack,) = client.describe_stacks(StackName=stack_name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        region = client.meta.region_name
+        raise click.ClickException(
+            f"there is no stack {stack_name} in {region}; check --stack-name, --region and --profile"
+        ) from error
     for output in stack.get("Outputs", []):
         if output.get("OutputKey") == _TABLE_OUTPUT:
             return str(output["OutputValue"])
-    raise click.ClickException(f"stack {stack_name} has no output {_TABLE_OUTPUT}")
+    raise click.ClickException(
+        f"stack {stack_name} has no output {_TABLE_OUTPUT}, so it is not one of this service; check --stack-name"
+    )

@@ -139,15 +139,23 @@ def list_(table: Table, workspace_id: str | None, *, as_json: bool) -> None:
 
 
 @tokens.command()
-@click.argument("token_id")
+@click.argument("token_ids", metavar="TOKEN_ID", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @in_table
-def revoke(table: Table, token_id: str, *, as_json: bool) -> None:
+def revoke(table: Table, token_ids: Sequence[str], *, as_json: bool) -> None:
     """Revoke the token TOKEN_ID, the ID of `tokens list`.
 
     It stops working when API Gateway's kept decision about it ends: after AuthorizerCacheSeconds (60 by default) at
     most.
     """
+    # click would repeat an argument too many, which may be a token: a secret.  Only tokens have underscores.
+    if any("_" in token_id for token_id in token_ids):
+        raise click.UsageError(
+            "this is a whole token, a secret; name only its ID, which is between its two underscores"
+        )
+    if len(token_ids) > 1:
+        raise click.UsageError("name one TOKEN_ID only")
+    (token_id,) = token_ids
     if not _TOKEN_ID.fullmatch(token_id) or not revoke_token(table, token_id, datetime.now(UTC)):
         raise click.ClickException("there is no such token; TOKEN_ID is the ID of: enrollments tokens list")
     if as_json:

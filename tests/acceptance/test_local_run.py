@@ -1,5 +1,6 @@
 """``enrollments local run`` as a person meets it."""
 
+import json
 import os
 import re
 import shutil
@@ -17,13 +18,26 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from enrollments.local.commands import invoke
+from enrollments.local.dynamodb_server import serve_dynamodb
 from tests.acceptance.conftest import IN_PROCESS
 
 pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="the command is not the service that is tested")
 
 COMMAND = Path(sys.executable).parent / "enrollments"
 LAUNCH = "/user_identities/enrollment_automations/launch"
+NO_SUCH_ROUTE = json.dumps(
+    {
+        "httpMethod": "GET",
+        "resource": "/x",
+        "requestContext": {
+            "requestId": "r",
+            "authorizer": {"token_kind": "api_key", "token_id": "x", "workspace_ids": "w", "user_identity_ids": ""},
+        },
+    }
+).encode()
 DEAF = ("sh", "-c", 'trap \'\' INT; exec "$0" "$@"')  # what a script starts with & ignores SIGINT
 
 
@@ -264,6 +278,92 @@ def test_a_server_that_is_no_dynamodb_is_one_clear_line(start: Start) -> None:
     (line,) = run.output.splitlines()
     assert line.startswith(f"Error: DynamoDB at {address}: ")
     assert len(line) < 400
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", '{"TableDescription": 5}'])
+def test_a_server_with_other_json_is_one_clear_line(start: Start, body: str) -> None:
+    class OtherJson(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+    with HTTPServer(("127.0.0.1", 0), OtherJson) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        run = start("--dynamodb-endpoint", address, wait=False)
+
+        assert run.process.wait(timeout=60) == 1
+        server.shutdown()
+
+    assert run.output.splitlines()[-1].startswith(f"Error: DynamoDB at {address}: what answers there is not DynamoDB")
+    assert "Traceback" not in run.output
+
+
+def test_a_database_that_goes_while_it_runs_is_a_line_for_each_request(start: Start) -> None:
+    with serve_dynamodb("127.0.0.1") as port:
+        run = start("--dynamodb-endpoint", f"http://127.0.0.1:{port}")
+        assert run.launch().status_code == 200
+
+    response = run.launch()
+
+    assert (response.status_code, response.json()["error"]["type"]) == (503, "service_unavailable")
+    shown = run.output.partition("Requests:\n")[2]
+    assert "the database cannot be had: " in shown
+    assert "Traceback" not in shown
+    assert len(shown.strip().splitlines()) <= 4  # two requests, and what was wrong
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(start: Start) -> None:
+    run = start(wait=False, files={".local": "a file"})
+
+    assert run.process.wait(timeout=30) == 1
+    assert run.output == "Error: .local: File exists; this command writes its files into .local/\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", "{file}: not JSON in UTF-8: "),
+        (b"launch", "{file}: not JSON in UTF-8: "),
+        (b"\xff\xfe{\x00}\x00", "{file}: not JSON in UTF-8: "),
+        (b"[" * 100_000, "{file}: not JSON in UTF-8: "),
+        (b"[]", "{file}: an event is a JSON object; the folder events/ has an example for each route"),
+        (b"{}", "this is not API Gateway's proxy event of a REST API (payload version 1.0): httpMethod is missing;"),
+        (b'{"httpMethod": "GET", "resource": "/x"}', "this is not API Gateway's proxy event of a REST API"),
+        (
+            b'{"methodArn": "arn"}',
+            "this is not API Gateway's event for an authorizer of type TOKEN: authorizationToken",
+        ),
+        (NO_SUCH_ROUTE, "no route of the template is GET /x; the event's httpMethod and resource name it"),
+    ],
+)
+def test_what_is_no_event_is_one_clear_line(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, line: str
+) -> None:
+    file = tmp_path / "event.json"
+    file.write_bytes(content)
+    monkeypatch.chdir(project)
+
+    result = CliRunner().invoke(invoke, [str(file)])
+
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {line.format(file=file)}")
+    assert len(result.output.splitlines()) == 1
+
+
+def test_an_event_with_a_byte_order_mark_is_read(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "event.json"
+    file.write_bytes(b"\xef\xbb\xbf" + (project / "events/acs_systems_get.json").read_bytes())
+    monkeypatch.chdir(project)
+
+    result = CliRunner().invoke(invoke, [str(file)])
+
+    assert json.loads(result.stdout)["statusCode"] == 200
 
 
 def test_a_template_that_is_not_yaml_is_one_clear_line(start: Start) -> None:

@@ -1,21 +1,27 @@
 """``enrollments tokens``: what it issues works, what it revokes stops working."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import boto3
 import pytest
 from click.testing import CliRunner, Result
 
+from enrollments.local.functions import environment
 from enrollments.tokens import tokens
 from tests.acceptance.conftest import Service, serve_stack
 
 type Run = Callable[..., Result]
+type Serve = Callable[[int, str], str]
 
 CACHE_SECONDS = 1
+TOKEN = "seam_testDemo_PubLicDemoKeyForLocaLUse"
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +131,7 @@ def test_a_revoked_token_stops_working_within_the_cache_time(service: Service, r
         ),
         (["revoke", "nobody"], "there is no such token"),
         (["revoke", "testNone"], "there is no such token"),
-        (["revoke", "seam_testDemo_PubLicDemoKeyForLocaLUse"], "there is no such token"),
+        (["revoke", "testDemo", "testDtwo"], "name one TOKEN_ID only"),
     ],
 )
 def test_a_mistake_is_a_clear_line(service: Service, run: Run, arguments: list[str], message: str) -> None:
@@ -135,6 +141,34 @@ def test_a_mistake_is_a_clear_line(service: Service, run: Run, arguments: list[s
 
     assert result.exit_code != 0
     assert message in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["revoke", TOKEN],
+        ["revoke", TOKEN.removeprefix("seam_")],
+        ["revoke", f"Bearer {TOKEN}"],
+        ["revoke", "Bearer", TOKEN],
+        ["revoke", "testDemo", TOKEN],
+    ],
+)
+def test_a_whole_token_in_place_of_its_id_is_a_clear_line_that_does_not_repeat_it(
+    run: Run, arguments: list[str]
+) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert "name only its ID, which is between its two underscores" in " ".join(result.output.split())
+    assert "PubLicDemoKeyForLocaLUse" not in result.output
+
+
+def test_a_token_in_place_of_a_workspace_is_not_repeated(run: Run) -> None:
+    result = run("list", "--workspace-id", TOKEN)
+
+    assert result.exit_code == 2
+    assert "a token is no UUID" in result.output
+    assert "PubLicDemoKeyForLocaLUse" not in result.output
 
 
 def test_the_help_shows_examples_a_line_each() -> None:
@@ -158,8 +192,11 @@ def test_a_name_is_a_line_of_printable_text(service: Service, run: Run, name: st
         (["--table-name", ""], "name the table"),
         (["--stack-name", "s", "--endpoint-url", "http://127.0.0.1:9"], "a stack's table is on AWS"),
         (["--stack-name", "a", "--table-name", "b"], "name the table"),
-        (["--table-name", "nowhere"], "Error: An error occurred (ResourceNotFoundException)"),
-        (["--table-name", "t", "--endpoint-url", "http://127.0.0.1:9"], "Could not connect"),
+        (["--table-name", "nowhere"], "Error: there is no such table there; check the table's or stack's name"),
+        (["--table-name", "t", "--endpoint-url", "http://127.0.0.1:9"], "Error: http://127.0.0.1:9: Could not connect"),
+        (["--table-name", "t", "--endpoint-url", "127.0.0.1:9"], "write it like http://127.0.0.1:8000"),
+        (["--table-name", "t", "--endpoint-url", "ftp://127.0.0.1"], "write it like http://127.0.0.1:8000"),
+        (["--table-name", "t", "--profile", "nobody"], "(nobody) could not be found; check --profile"),
     ],
 )
 @pytest.mark.usefixtures("service")
@@ -169,6 +206,58 @@ def test_a_table_that_is_not_there_is_a_clear_line(options: list[str], message: 
     assert result.exit_code != 0
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.usefixtures("without_aws_configuration")
+def test_no_region_is_a_clear_line() -> None:
+    result = CliRunner().invoke(tokens, ["list", "--table-name", "t"])
+
+    assert result.output == "Error: no AWS region is set; add --region, or set AWS_DEFAULT_REGION\n"
+
+
+@pytest.mark.usefixtures("without_aws_configuration")
+def test_no_credentials_are_a_clear_line() -> None:
+    result = CliRunner().invoke(tokens, ["list", "--table-name", "t", "--region", "eu-central-1"])
+
+    assert result.output.startswith("Error: there are no AWS credentials; name a profile that has some (--profile)")
+    assert len(result.output.splitlines()) == 1
+
+
+@pytest.fixture
+def without_aws_configuration(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    with environment({**nothing, "AWS_EC2_METADATA_DISABLED": "true"}, without=("AWS_",)):
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (501, "<html>Unsupported method</html>"),
+        (200, "<html>It works!</html>"),
+        (200, "{}"),
+        (200, "[]"),
+        (404, '{"error":{"type":"route_not_found","message":"No such route"},"ok":false}'),
+    ],
+)
+def test_a_server_that_is_not_dynamodb_is_a_clear_line(serve: Serve, status: int, body: str) -> None:
+    address = serve(status, body)
+
+    result = CliRunner().invoke(tokens, ["list", "--table-name", "t", "--endpoint-url", address])
+
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {address}: what answers there is not DynamoDB; check the address")
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_table_with_other_keys_is_a_clear_line(serve: Serve) -> None:
+    address = serve(200, '{"Table":{"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}]}}')
+
+    result = CliRunner().invoke(tokens, ["list", "--table-name", "t", "--endpoint-url", address])
+
+    assert result.output.startswith(f"Error: {address}: this is not a table of this service")
+    assert len(result.output.splitlines()) == 1
 
 
 ANSWER = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult>
@@ -181,30 +270,36 @@ MISSING = """<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-
 
 
 @pytest.fixture
-def answer_describe_stacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int, str], None]]:
+def serve() -> Iterator[Serve]:
+    """Return a function that starts a server with one answer, and returns its address."""
+    with ExitStack() as exit_stack:
+
+        def serve_(status: int, body: str) -> str:
+            class OneAnswer(BaseHTTPRequestHandler):
+                def do_POST(self) -> None:
+                    self.rfile.read(int(self.headers["Content-Length"]))
+                    self.send_response(status)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body.encode())
+
+                def log_message(self, *_: object) -> None:
+                    pass
+
+            server = exit_stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), OneAnswer))
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            exit_stack.callback(thread.join)
+            exit_stack.callback(server.shutdown)
+            return f"http://127.0.0.1:{server.server_port}"
+
+        yield serve_
+
+
+@pytest.fixture
+def answer_describe_stacks(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> Callable[[int, str], None]:
     """Return a function that sets what CloudFormation answers."""
-    answers: list[tuple[int, str]] = []
-
-    class CloudFormation(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            status, body = answers[-1]
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), CloudFormation)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield lambda status, body: answers.append((status, body))
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    return lambda status, body: monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", serve(status, body))
 
 
 @pytest.mark.usefixtures("service")
@@ -221,7 +316,7 @@ def test_the_table_of_a_stack_is_read_from_its_outputs(answer_describe_stacks: C
     ("status", "body", "message"),
     [
         (200, ANSWER.format(outputs=""), "stack s has no output TableName"),
-        (400, MISSING, "Stack with id s does not exist"),
+        (400, MISSING, "there is no stack s in us-east-1; check --stack-name, --region and --profile"),
     ],
 )
 @pytest.mark.usefixtures("service")

@@ -2,6 +2,7 @@
 
 import gc
 import io
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -165,3 +166,34 @@ def test_who_gets_no_turn_is_not_invoked(tmp_path: Path) -> None:
         end.set()
         hanging.join()
     assert functions.invoke("f", {"hangs": False}) == "done"
+
+
+def test_an_outage_of_the_database_shows_no_traceback(
+    invoke: Callable[[Any], Any], write: Write, terminal: io.StringIO
+) -> None:
+    write(
+        "from enrollment.errors import ServiceUnavailable\n"
+        "def handler(event, context): raise ServiceUnavailable from ConnectionError('x')"
+    )
+
+    with pytest.raises(FunctionError, match="ServiceUnavailable"):
+        invoke({})
+
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        ({"type": "service_unavailable", "cause": "EndpointConnectionError"}, "EndpointConnectionError"),
+        ({"type": "service_unavailable", "cause": None}, "no answer"),
+        ({"exception_name": "ServiceUnavailable", "exception": "Traceback"}, "no answer"),
+        ({"exception_name": "NoAccessToDatabase", "database_error": "AccessDeniedException"}, "AccessDeniedException"),
+    ],
+)
+def test_an_outage_that_a_function_logs_is_a_line_on_the_terminal(
+    log: io.StringIO, terminal: io.StringIO, entry: dict[str, Any], line: str
+) -> None:
+    FunctionLog(log, terminal).write(json.dumps({"service": "acs", **entry}) + "\n")
+
+    assert terminal.getvalue() == f"acs: the database cannot be had: {line}\n"

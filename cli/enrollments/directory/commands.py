@@ -19,6 +19,7 @@ import click
 
 from enrollment.table import Table
 from enrollment.timestamps import timestamp
+from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.directory.checking import check
 from enrollments.directory.decoding import BadFile, refuse_no_text
 from enrollments.directory.exporting import export_resources
@@ -27,7 +28,7 @@ from enrollments.directory.importing import Outcome, Result, import_rows
 from enrollments.directory.rows import KINDS, read_row
 from enrollments.directory.unused import UnusedNames
 from enrollments.failure import failed
-from enrollments.target import AWS_ERRORS, Uuid, in_table, reason_of
+from enrollments.target import Uuid, in_table
 
 _STANDARD_STREAM = "-"
 _FORMATS = click.Choice([file_format.value for file_format in Format])

@@ -18,6 +18,7 @@ from enrollments.local.stack import StackError, open_stack
 from enrollments.local.template import TemplateError, expand_template
 
 _LOCAL_FOLDER = Path(".local")
+_EXAMPLES = "the folder events/ has an example for each route"
 
 _template = click.option(
     "--template",
@@ -90,6 +91,8 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                 serve(server)
     except (TemplateError, StackError) as error:
         raise failed(error) from error
+    except OSError as error:
+        raise _not_written(error) from error
     except KeyboardInterrupt:
         click.echo(err=True)
 
@@ -138,8 +141,8 @@ def run_in_containers(port: int, template: Path, sam: Path, dynamodb_endpoint: s
     """Serve what is built with ``sam local start-api``: in Lambda's containers, with the same demo workspace."""
     _end_when_interrupted()
     log_path = _LOCAL_FOLDER / "sam-local.log"
-    _LOCAL_FOLDER.mkdir(exist_ok=True)
     try:
+        _LOCAL_FOLDER.mkdir(exist_ok=True)
         with (
             log_path.open("w") as log,
             open_containers(template, sam, dynamodb_endpoint=dynamodb_endpoint or None) as containers,
@@ -154,6 +157,8 @@ def run_in_containers(port: int, template: Path, sam: Path, dynamodb_endpoint: s
             raise failed(f"sam local ended by itself; see {log_path}")
     except (TemplateError, StackError) as error:
         raise failed(error) from error
+    except OSError as error:
+        raise _not_written(error) from error
     except KeyboardInterrupt:
         click.echo(err=True)
 
@@ -180,13 +185,23 @@ def _end_when_interrupted() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
+def _not_written(error: OSError) -> click.ClickException:
+    """Return what ends a command whose files cannot be written; without a file, it is not for a person to mend."""
+    if error.filename is None:
+        raise error
+    return failed(f"{error.filename}: {error.strerror}; this command writes its files into {_LOCAL_FOLDER}/")
+
+
 def _read_event(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise failed(f"{path}: not JSON: {error}") from error
+        # PowerShell writes a byte order mark.
+        content = json.loads(path.read_text("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise failed(f"{path}: not JSON in UTF-8: {error}; {_EXAMPLES}") from error
+    except OSError as error:
+        raise failed(f"{path}: {error.strerror}") from error
     if not isinstance(content, dict):
-        raise failed(f"{path}: no event")
+        raise failed(f"{path}: an event is a JSON object; {_EXAMPLES}")
     return content
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from enrollment.errors import ServiceUnavailable
 from enrollments.local.template import (
     ACCOUNT_ID,
     REGION,
@@ -199,7 +200,9 @@ class Functions:
                 context = InvocationContext(name, definition.arn, definition.memory_mb, deadline)
                 answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
             except (Exception, SystemExit) as error:
-                self._show(traceback.format_exc())
+                # The function has logged an outage of the database, which is no defect.
+                if getattr(error, "type", None) != ServiceUnavailable.type:
+                    self._show(traceback.format_exc())
                 raise FunctionError(f"{name} raised {type(error).__name__}") from error
             # Nothing can end a thread; but what Lambda would have ended has no answer.
             if time.monotonic() > deadline:

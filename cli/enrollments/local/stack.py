@@ -5,17 +5,17 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, override
-from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
 from moto import mock_aws
 
-from enrollment.errors import EnrollmentError
+from enrollment.errors import ServiceUnavailable
+from enrollment.events import UnknownEvent, require_authorizer_event, require_proxy_event
 from enrollment.table import Table, create_client
+from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, reason_of
 from enrollments.local.demo import Demo, seed
 from enrollments.local.functions import FunctionDefinition, Functions, check_permission, environment
 from enrollments.local.gateway import Gateway
@@ -33,8 +33,9 @@ from enrollments.local.template import (
 )
 
 _AWS = re.compile(r"amazonaws\.|\.aws\.?$")
-_NO_ADDRESS = re.compile(r"[^\x21-\x7e]")
-_LONGEST_REASON = 300
+# By their names, because an edited file makes new classes.
+_UNAVAILABLE = {"NoAccessToDatabase", ServiceUnavailable.__name__}
+_AUTHORIZER_KEYS = {"authorizationToken", "methodArn"}
 _OWN_LAYER_MARK = "enrollment/__init__.py"
 _TABLE_PROPERTIES = {
     "AttributeDefinitions",
@@ -83,13 +84,20 @@ class Stack:
         Raises:
             StackError: No function takes such an event.
         """
-        if "authorizationToken" in event:
-            (name,) = self.gateway.authorizer_functions
-            return name
-        method, path = str(event.get("httpMethod")), str(event.get("resource"))
+        try:
+            if _AUTHORIZER_KEYS & event.keys():
+                require_authorizer_event(event)
+                (name,) = self.gateway.authorizer_functions
+                return name
+            require_proxy_event(event)
+        except UnknownEvent as error:
+            raise StackError(str(error)) from error
+        method, path = event["httpMethod"], event["resource"]
         function = self.gateway.function_of(method, path)
         if function is None:
-            raise StackError(f"no route of the template is {method} {path}")
+            raise StackError(
+                f"no route of the template is {method} {path}; the event's httpMethod and resource name it"
+            )
         return function
 
 
@@ -134,10 +142,9 @@ def open_stack(
             declared_table = _only_one(resources, "AWS::DynamoDB::Table")
             table = _create_table(declared_table)
             demo = seed(table)
-        except (BotoCoreError, ClientError, EnrollmentError) as error:
+        except (*AWS_ERRORS, WrongTable) as error:
             where = "the table in moto" if dynamodb_endpoint is None else f"DynamoDB at {dynamodb_endpoint}"
-            # A server that is no DynamoDB answers with a page.
-            raise StackError(f"{where}: {str(error.__cause__ or error)[:_LONGEST_REASON]}") from error
+            raise StackError(f"{where}: {reason_of(error)}") from error
         yield Stack(gateway, functions, table, declared_table.reference, demo)
 
 
@@ -172,11 +179,11 @@ def function_names(resources: Mapping[str, Resource]) -> dict[str, str]:
 
 
 class FunctionLog(io.TextIOBase):
-    """Where functions print: every line goes to the log, and tracebacks in it to the terminal as well.
+    """Where functions print: every line goes to the log, what a person has to see to the terminal as well.
 
     Args:
         log: Takes everything.
-        terminal: Takes tracebacks.
+        terminal: Takes tracebacks, and a line for each time that the database cannot be had.
     """
 
     def __init__(self, log: TextIO, terminal: TextIO) -> None:
@@ -194,17 +201,22 @@ class FunctionLog(io.TextIOBase):
         self._log.flush()
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
-            self._show_traceback(line)
+            self._show(line)
         return len(text)
 
-    def _show_traceback(self, line: str) -> None:
+    def _show(self, line: str) -> None:
         try:
             entry = json.loads(line)
         except ValueError:
             return
-        if isinstance(entry, dict) and "exception" in entry:
+        if not isinstance(entry, dict):
+            return
+        if entry.get("type") == ServiceUnavailable.type or entry.get("exception_name") in _UNAVAILABLE:
+            why = entry.get("database_error") or entry.get("cause") or "no answer"
+            self._terminal.write(f"{entry.get('service')}: the database cannot be had: {why}\n")
+        elif "exception" in entry:
             self._terminal.write(f"{entry['exception']}\n")
-            self._terminal.flush()
+        self._terminal.flush()
 
 
 def lambda_environment(dynamodb_endpoint: str | None = None) -> dict[str, str]:
@@ -227,32 +239,21 @@ def lambda_environment(dynamodb_endpoint: str | None = None) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     if dynamodb_endpoint is not None:
-        host = _host_of(dynamodb_endpoint)
+        try:
+            host = host_of(dynamodb_endpoint)
+        except ValueError as error:
+            raise StackError(f"DYNAMODB_ENDPOINT: {error}") from error
         if _AWS.search(host):
             raise StackError("DYNAMODB_ENDPOINT is AWS itself; the demo's public tokens do not belong there")
         variables["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb_endpoint
     return variables
 
 
-def _host_of(endpoint: str) -> str:
-    try:
-        address = urlsplit(endpoint)
-        port = address.port  # reading it is what checks it
-    except ValueError as error:
-        raise StackError(f"DYNAMODB_ENDPOINT is no address: {endpoint}: {error}") from error
-    if address.scheme not in {"http", "https"} or not address.hostname or port == 0 or _NO_ADDRESS.search(endpoint):
-        raise StackError(f"DYNAMODB_ENDPOINT is no address: {endpoint}")
-    return address.hostname
-
-
 def _create_table(resource: Resource) -> Table:
     client = create_client()
     with interpreting(resource.logical_id):
         known = {name: value for name, value in resource.properties.items() if name in _TABLE_PROPERTIES}
-        # A table that is there stays as it is.
-        with suppress(client.exceptions.ResourceInUseException):
-            client.create_table(TableName=resource.reference, **known)
-            client.get_waiter("table_exists").wait(TableName=resource.reference)
+    create_table(client, resource.reference, known)
     return Table(client, resource.reference)
 
 

@@ -1,0 +1,185 @@
+"""Why AWS, or the DynamoDB server that was named, does not do what a command asks: one line, with what to do."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's
+    CredentialRetrievalError,
+    HTTPClientError,
+    InvalidRegionError,
+    LoginError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSLError,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.parsers import ResponseParserError
+
+from enrollment.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# How a command finds out that AWS does not do what it asks.
+AWS_ERRORS = (ServiceUnavailable, BotoCoreError, ClientError, ResponseParserError)
+
+_KEYS = {"pk": "HASH", "sk": "RANGE"}
+_LONGEST_REASON = 300
+
+_NO_TABLE = (
+    "there is no such table there; check the table's or stack's name, the region (--region) and the account (--profile)"
+)
+_OTHER_KEYS = (
+    "this is not a table of this service: its partition key must be pk and its sort key sk, both strings; "
+    "check the table's name"
+)
+_NOT_DYNAMODB = "what answers there is not DynamoDB; check the address"
+_EXPIRED = "your AWS credentials have expired; log in again"
+_NOT_ACCEPTED = (
+    "AWS does not accept your credentials; check --profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+    "and this machine's clock"
+)
+_NO_CREDENTIALS = (
+    "there are no AWS credentials; name a profile that has some (--profile), or set AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY"
+)
+# Codes of DynamoDB, CloudFormation and STS: "Common Errors" in their API references.
+_BY_CODE = {
+    "ResourceNotFoundException": _NO_TABLE,
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "RequestExpired": _EXPIRED,
+    "IncompleteSignature": _NOT_ACCEPTED,
+    "IncompleteSignatureException": _NOT_ACCEPTED,
+    "InvalidClientTokenId": _NOT_ACCEPTED,
+    "InvalidSignatureException": _NOT_ACCEPTED,
+    "MissingAuthenticationToken": _NOT_ACCEPTED,
+    "MissingAuthenticationTokenException": _NOT_ACCEPTED,
+    "SignatureDoesNotMatch": _NOT_ACCEPTED,
+    "UnrecognizedClientException": _NOT_ACCEPTED,
+}
+# What DynamoDB says of a key that a table has not.
+_OF_OTHER_KEYS = ("key schema element", "does not match the schema", "Query key condition not supported")
+# The first that fits; "{}" is botocore's own text.
+_BY_TYPE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((NoRegionError,), "no AWS region is set; add --region, or set AWS_DEFAULT_REGION"),
+    ((InvalidRegionError,), "{}; check --region, or AWS_DEFAULT_REGION"),
+    ((ProfileNotFound,), "{}; check --profile, or AWS_PROFILE"),
+    ((NoCredentialsError,), _NO_CREDENTIALS),
+    ((PartialCredentialsError, CredentialRetrievalError), "{}; check your AWS credentials"),
+    ((SSOError, TokenRetrievalError, LoginError), "{}; log in again"),
+    ((SSLError,), "{}; check the address, which may be one of http://, and AWS_CA_BUNDLE"),
+    ((ConnectionError, HTTPClientError), "{}; check the address or region, that the server runs, and the network"),
+    ((ResponseParserError,), _NOT_DYNAMODB),
+)
+
+
+class WrongTable(Exception):
+    """What answers is not DynamoDB, or the table is not one of this service; the message says so."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in one line what is wrong and, where that is known, what to do about it.
+
+    Args:
+        error: One of ``AWS_ERRORS``, or any other.
+    """
+    if isinstance(error, ServiceUnavailable) and error.__cause__ is not None:
+        return reason_of(error.__cause__)
+    if isinstance(error, ClientError):
+        return _one_line(_reason_of_answer(cast("dict[str, Any]", error.response), str(error)))
+    for types, text in _BY_TYPE:
+        if isinstance(error, types):
+            return text.format(_one_line(str(error).rstrip(".")))
+    return _one_line(str(error))
+
+
+def check_table(client: "DynamoDBClient", name: str) -> None:
+    """Look whether a table can be one of this service, and a server that is not AWS's is DynamoDB.
+
+    Args:
+        client: Asks the server.
+        name: The table.
+
+    Raises:
+        WrongTable: It is not.
+        ClientError: There is no such table, or the server is not DynamoDB.
+    """
+    with _reading_answers():
+        answer: dict[str, Any] = {**client.describe_table(TableName=name)}
+        keys = {element["AttributeName"]: element["KeyType"] for element in answer["Table"]["KeySchema"]}
+    if keys != _KEYS:
+        raise WrongTable(_OTHER_KEYS)
+
+
+def create_table(client: "DynamoDBClient", name: str, properties: Mapping[str, Any]) -> None:
+    """Create a table, and wait until it is there.  One that is there already stays as it is, and is checked.
+
+    Args:
+        client: Asks the server.
+        name: The table.
+        properties: The other parameters of ``CreateTable``.
+
+    Raises:
+        WrongTable: The table that is there cannot be one of this service, or the server is not DynamoDB.
+        ClientError: The server is not DynamoDB, or refuses.
+    """
+    with _reading_answers(), suppress(client.exceptions.ResourceInUseException):
+        client.create_table(TableName=name, **properties)
+    check_table(client, name)
+    client.get_waiter("table_exists").wait(TableName=name)
+
+
+@contextmanager
+def _reading_answers() -> Iterator[None]:
+    """Refuse JSON of another server, at which botocore's parser fails in one of these ways, or the caller does."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        raise WrongTable(_NOT_DYNAMODB) from error
+
+
+def host_of(endpoint: str) -> str:
+    """Return the host of a server's address.
+
+    Args:
+        endpoint: For example ``http://127.0.0.1:8000``.
+
+    Raises:
+        ValueError: It is not an address of that form; the message says so.
+    """
+    try:
+        address = urlsplit(endpoint)
+        port = address.port  # reading it is what checks it
+    except ValueError as error:
+        raise ValueError(f"{endpoint} is no address: {error}") from error
+    is_printable = all("\x21" <= character <= "\x7e" for character in endpoint)
+    if address.scheme not in {"http", "https"} or not address.hostname or port == 0 or not is_printable:
+        raise ValueError(f"{endpoint} is no address; write it like http://127.0.0.1:8000")
+    return address.hostname
+
+
+def _reason_of_answer(response: dict[str, Any], text: str) -> str:
+    details = response.get("Error", {})
+    code, message = str(details.get("Code", "")), str(details.get("Message", ""))
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if code == "ValidationException" and any(part in message for part in _OF_OTHER_KEYS):
+        return _OTHER_KEYS
+    # An error of AWS has a name; botocore takes the status for the name where there is none.
+    if not code or code.isdigit():
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", code)
+        return f"{_NOT_DYNAMODB} (it answered with HTTP status {status})"
+    return text
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_LONGEST_REASON]
