@@ -21,19 +21,23 @@ from typing import Any
 type Document = dict[str, Any]
 
 
+def versions_of(service: Path) -> list[Path]:
+    """Return the folders of a service's APIs, which are named for a day, the latest last."""
+    return sorted(folder for folder in service.glob("[0-9][0-9][0-9][0-9]-*") if folder.is_dir())
+
+
 def remove_other_services(data: Path, services: Collection[str]) -> None:
     """Remove the folders of all services but these."""
-    for folder in data.iterdir():
-        if folder.is_dir() and folder.name not in services:
+    for folder in list(data.iterdir()):
+        if folder.name not in services and versions_of(folder):
             shutil.rmtree(folder)
 
 
 def remove_what_no_client_reads(service: Path) -> None:
     """Remove a service's earlier APIs, of which botocore takes the latest, and the examples for its documentation."""
-    versions = sorted(folder for folder in service.iterdir() if folder.is_dir())
-    for version in versions[:-1]:
+    for version in versions_of(service)[:-1]:
         shutil.rmtree(version)
-    for examples in service.rglob("examples-1.json*"):
+    for examples in list(service.rglob("examples-1.json*")):
         examples.unlink()
 
 

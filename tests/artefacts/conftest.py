@@ -64,7 +64,10 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def published(wheels: Iterable[Path]) -> dict[str, str]:
-    """The SHA-256 of each file that the wheels install beside each other, as their ``RECORD`` has it."""
+    """The SHA-256 of each file that the wheels install beside each other, as their ``RECORD`` has it.
+
+    A file that differs between processors is the one for x86_64, which comes last and is the one that is shipped.
+    """
     return {path: digest for wheel in wheels for path, digest in recorded_in(wheel).items()}
 
 

@@ -119,6 +119,14 @@ def test_an_operation_that_botocore_does_not_know_is_left_out(data: Path) -> Non
     assert list(json.loads((data / "dynamodb/2012-08-10/service-2.json").read_text())["operations"]) == ["GetItem"]
 
 
+def test_a_folder_that_is_no_services_stays(data: Path) -> None:
+    write(data / "shared/rules.json", {})
+
+    cut(data, "dynamodb=GetItem")
+
+    assert (data / "shared/rules.json").is_file()
+
+
 @pytest.mark.parametrize(
     "file",
     ["endpoints.json", "dynamodb/2011-12-05/service-2.json", "dynamodb/2012-08-10/examples-1.json"],
