@@ -59,5 +59,6 @@ class _LazyGroup(click.Group):
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@click.version_option(package_name="enrollment-automations", prog_name="enrollments", message="%(prog)s %(version)s")
 def main() -> None:
     """Run and operate the service that launches enrollment automations."""
