@@ -12,6 +12,7 @@ import importlib.util
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,7 +121,7 @@ def api_document(project: Path) -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "Enrollment automations",
-            "version": "1.0.0",
+            "version": version("enrollment-automations"),
             "description": "Enrols user identities with credential managers, and keeps what that is about: user "
             "identities, access systems, credential pools and ACS users. Every response has the header "
             "`seam-request-id`; every error is an `ErrorResponse`. Unknown parameters are ignored. Routes that take "
