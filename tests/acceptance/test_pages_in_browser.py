@@ -23,14 +23,11 @@ pytestmark = [
 JAVASCRIPT = Path(__file__).parent / "javascript"
 BUNDLER = JAVASCRIPT / "bundler/node_modules/esbuild/bin/esbuild"
 SDKS = ["http-1", "http-2"]
-# The options of an SDK with each kind of token, as the demo workspace has it or as nobody does.
-TOKENS = {
-    "api_key": {"api_key": "SEAM_API_KEY"},
-    "personal_access_token": {
-        "personal_access_token": "SEAM_PERSONAL_ACCESS_TOKEN",
-        "workspace_id": "SEAM_WORKSPACE_ID",
-    },
-    "client_session_token": {"client_session_token": "SEAM_CLIENT_SESSION_TOKEN"},
+# The options that an SDK takes for each kind of token; `make run` prints their values.
+OPTIONS = {
+    "api_key": ["api_key"],
+    "personal_access_token": ["personal_access_token", "workspace_id"],
+    "client_session_token": ["client_session_token"],
 }
 UNKNOWN_TOKENS = {
     "api_key": "seam_testNone_PubLicDemoKeyForLocaLUse",
@@ -107,7 +104,7 @@ def page(browser: Chrome, origin: str, request: pytest.FixtureRequest) -> Chrome
     return browser
 
 
-@pytest.fixture(params=TOKENS)
+@pytest.fixture(params=OPTIONS)
 def kind(request: pytest.FixtureRequest) -> str:
     kind: str = request.param
     return kind
@@ -115,7 +112,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 def options(service: Service, kind: str, *, token: str | None = None) -> dict[str, str]:
     """Return an SDK's options, with the demo workspace's token or another one."""
-    values = {name: service[variable] for name, variable in TOKENS[kind].items()}
+    values = {name: service[f"SEAM_{name.upper()}"] for name in OPTIONS[kind]}
     return {"endpoint": service.base_url} | values | ({kind: token} if token else {})
 
 

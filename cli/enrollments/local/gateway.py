@@ -294,16 +294,15 @@ class Gateway:
             **{f"context.authorizer.{name}": value for name, value in refused.authorizer_context.items()},
         }
         body = VARIABLE.sub(lambda match: variables.get(match["name"], ""), response.template)
-        headers = {"Content-Type": "application/json"}
+        headers = [("Content-Type", "application/json")]
         for name, source in response.headers.items():
             if source.startswith("'"):
-                headers[name] = source[1:-1]
+                headers.append((name, source[1:-1]))
             elif header := mapped_header(source):
-                headers[name] = request.header(header) or ""
+                headers += [(name, value) for value in [request.header(header)] if value is not None]
             else:
-                headers[name] = variables[source]
-        sent = [(name, value) for name, value in headers.items() if value]
-        return Response(response.status or own_status, sent, body.encode())
+                headers.append((name, variables[source]))
+        return Response(response.status or own_status, headers, body.encode())
 
 
 def _size(event: Mapping[str, Any]) -> int:
