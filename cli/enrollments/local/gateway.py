@@ -299,7 +299,8 @@ class Gateway:
             if source.startswith("'"):
                 headers.append((name, source[1:-1]))
             elif header := mapped_header(source):
-                headers += [(name, value) for value in [request.header(header)] if value is not None]
+                if (value := request.header(header)) is not None:
+                    headers.append((name, value))
             else:
                 headers.append((name, variables[source]))
         return Response(response.status or own_status, headers, body.encode())
