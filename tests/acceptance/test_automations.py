@@ -107,6 +107,9 @@ def test_delete_leaves_nothing_and_a_new_launch_has_a_new_id(
     assert again["enrollment_automation_id"] != automation["enrollment_automation_id"]
 
 
+NULL_GIVEN = "Expected string, received null"
+
+
 @pytest.mark.parametrize(
     ("name", "method"),
     [("get", "GET"), ("get", "POST"), ("list", "GET"), ("list", "POST"), ("delete", "DELETE"), ("delete", "POST")],
@@ -119,7 +122,6 @@ class TestEveryVerb:
         [
             (None, "{} is required"),
             ("x", 'Invalid uuid for "{}"'),
-            ("", 'Invalid uuid for "{}"'),
             ([UNKNOWN, UNKNOWN], 'Expected string, received array for "{}"'),
         ],
     )
@@ -133,6 +135,14 @@ class TestEveryVerb:
         error = response.json()["error"]
         assert (response.status_code, error["type"]) == (400, "invalid_input")
         assert error["message"] == message.format(self.parameter[name])
+
+    def test_an_empty_text_is_null_in_a_query_string_and_no_uuid_in_a_body(
+        self, service: Service, name: str, method: str
+    ) -> None:
+        response = call(service, method, name, {self.parameter[name]: ""})
+
+        what = {"POST": "Invalid uuid", "GET": NULL_GIVEN, "DELETE": NULL_GIVEN}[method]
+        assert response.json()["error"]["message"] == f'{what} for "{self.parameter[name]}"'
 
     def test_what_is_not_there_is_not_found(self, service: Service, name: str, method: str) -> None:
         response = call(service, method, name, {self.parameter[name]: UNKNOWN})
