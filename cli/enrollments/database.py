@@ -1,5 +1,6 @@
 """Why AWS, or the DynamoDB server that was named, does not do what a command asks: one line, with what to do."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 # How a command finds out that AWS does not do what it asks.
 AWS_ERRORS = (ServiceUnavailable, BotoCoreError, ClientError, ResponseParserError)
 
+_AWS = re.compile(r"amazonaws\.|\.aws\.?$")
 _KEYS = {"pk": "HASH", "sk": "RANGE"}
 _LONGEST_REASON = 300
 
@@ -165,6 +167,11 @@ def host_of(endpoint: str) -> str:
     if address.scheme not in {"http", "https"} or not address.hostname or port == 0 or not is_printable:
         raise ValueError(f"{endpoint} is no address; write it like http://127.0.0.1:8000")
     return address.hostname
+
+
+def is_aws(host: str) -> bool:
+    """Return whether a host is one of AWS's."""
+    return _AWS.search(host) is not None
 
 
 def _reason_of_answer(response: dict[str, Any], text: str) -> str:

@@ -10,7 +10,7 @@ import click
 from botocore.exceptions import ClientError
 
 from enrollment.table import CLIENT_CONFIG, Table
-from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, reason_of
+from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, is_aws, reason_of
 from enrollments.failure import failed
 
 if TYPE_CHECKING:
@@ -74,9 +74,12 @@ def in_table(command: Command) -> Command:
             raise click.UsageError("name the table: --stack-name STACK, or --table-name TABLE")
         if stack_name and endpoint_url:
             raise click.UsageError("--endpoint-url goes with --table-name: a stack's table is on AWS")
+        is_local = bool(endpoint_url) and not region and not profile
+        if is_local and is_aws(host_of(str(endpoint_url))):
+            raise click.UsageError("--endpoint-url is AWS's own; name --region or --profile with it, or leave it out")
         try:
-            if endpoint_url and not region and not profile:
-                client = _local_client(endpoint_url)
+            if is_local:
+                client = _local_client(str(endpoint_url))
                 check_table(client, str(table_name))
                 table = Table(client, str(table_name))
             else:

@@ -195,6 +195,7 @@ def test_a_name_is_a_line_of_printable_text(service: Service, run: Run, name: st
         (["--table-name", "nowhere"], "Error: there is no such table there; check the table's or stack's name"),
         (["--table-name", "t", "--endpoint-url", "http://127.0.0.1:9"], "Error: http://127.0.0.1:9: Could not connect"),
         (["--table-name", "t", "--endpoint-url", "127.0.0.1:9"], "write it like http://127.0.0.1:8000"),
+        (["--table-name", "t", "--endpoint-url", "https://dynamodb.us-east-1.amazonaws.com"], "name --region or"),
         (["--table-name", "t", "--endpoint-url", "ftp://127.0.0.1"], "write it like http://127.0.0.1:8000"),
         (["--table-name", "t", "--profile", "nobody"], "(nobody) could not be found; check --profile"),
     ],

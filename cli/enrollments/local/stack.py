@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from moto import mock_aws
 from enrollment.errors import ServiceUnavailable
 from enrollment.events import UnknownEvent, require_authorizer_event, require_proxy_event
 from enrollment.table import Table, create_client
-from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, reason_of
+from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, is_aws, reason_of
 from enrollments.local.demo import Demo, seed
 from enrollments.local.functions import FunctionDefinition, Functions, check_permission, environment
 from enrollments.local.gateway import Gateway
@@ -32,7 +31,6 @@ from enrollments.local.template import (
     plain_text,
 )
 
-_AWS = re.compile(r"amazonaws\.|\.aws\.?$")
 # By their names, because an edited file makes new classes.
 _UNAVAILABLE = {"NoAccessToDatabase", ServiceUnavailable.__name__}
 _AUTHORIZER_KEYS = {"authorizationToken", "methodArn"}
@@ -243,7 +241,7 @@ def lambda_environment(dynamodb_endpoint: str | None = None) -> dict[str, str]:
             host = host_of(dynamodb_endpoint)
         except ValueError as error:
             raise StackError(f"DYNAMODB_ENDPOINT: {error}") from error
-        if _AWS.search(host):
+        if is_aws(host):
             raise StackError("DYNAMODB_ENDPOINT is AWS itself; the demo's public tokens do not belong there")
         variables["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb_endpoint
     return variables
