@@ -33,7 +33,7 @@ BEHIND_THE_API = {
     "aws_lambda_powertools.middleware_factory",  # the parser's
     *("annotated_types", "pydantic", "pydantic_core", "typing_inspection"),
     "cachetools",
-    *(f"enrollment.{module}" for module in ("acs_users", "api", "model", "wording")),
+    *(f"enrollment.{module}" for module in ("acs_users", "api", "items", "model", "wording")),
 }
 DIRECTORY = {*BEHIND_THE_API, *(f"enrollment.{module}" for module in ("acs", "directory_model", "paging"))}
 MAY_IMPORT = {
