@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pytest
 
 from enrollments.local.functions import FunctionError
 from enrollments.local.stack import Stack, open_stack
+from tests.serving import serving
 
 PERSONAL = "MariaMustermann"
 _SPOKEN = f"{PERSONAL} maria@example.com"
@@ -86,14 +86,10 @@ def server() -> Iterator[Server]:
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        listening.daemon_threads = True
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        told.address = f"http://127.0.0.1:{listening.server_address[1]}"
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listening.daemon_threads = True
+    with serving(listening) as told.address:
         yield told
-        listening.shutdown()
-        thread.join()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import io
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -16,6 +15,7 @@ import pytest
 from enrollments.local.functions import FunctionError, InvocationContext
 from enrollments.local.stack import Stack, open_stack
 from tests import figures
+from tests.serving import serving
 
 # Of a busy machine.  Not bounded, the same takes six seconds and more.
 ALLOWANCE_SECONDS = 1
@@ -78,13 +78,10 @@ def answering(answer: Answer) -> Iterator[str]:
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield _address(server.socket)
-        server.shutdown()
-        thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    with serving(server) as address:
+        yield address
 
 
 def _address(listener: socket.socket) -> str:

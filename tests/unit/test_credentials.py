@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, override
 
 import pytest
@@ -17,6 +16,7 @@ from enrollment.credentials import ContainerCredentials
 from enrollment.deadline import ending_before
 from enrollment.errors import ServiceUnavailable
 from enrollment.table import create_client
+from tests.serving import serving
 
 KEYS = {"AccessKeyId": "id", "SecretAccessKey": "made-up", "Token": "token"}
 # Of what ends before the deadline: for the answer and its lines, and of a busy machine.
@@ -58,14 +58,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    with Endpoint() as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/credentials")
+    server = Endpoint()
+    with serving(server) as address:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{address}/credentials")
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "authorization")
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
