@@ -12,8 +12,12 @@ from uuid import uuid4
 import pytest
 from moto import mock_aws
 
-from enrollment.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
-from enrollment.table import Item, Key, Table, Value, create_client, put, put_new
+from enrollment.store.actions import put, put_new
+from enrollment.store.attributes import Item, Value
+from enrollment.store.client import create_client
+from enrollment.store.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
+from enrollment.store.keys import Key
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollments.local.functions import environment
 from enrollments.local.quick_transactions import quick_transactions

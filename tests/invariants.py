@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping
 
-from enrollment.items import (
+from enrollment.store.attributes import Item, elements
+from enrollment.store.items import (
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
     stored_user_identity,
 )
-from enrollment.table import (
-    Item,
+from enrollment.store.keys import (
     Key,
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
-    elements,
     page_cursor_key,
     user_identity_key,
 )

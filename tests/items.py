@@ -5,7 +5,8 @@ from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
 
-from enrollment.table import Item, Key
+from enrollment.store.attributes import Item
+from enrollment.store.keys import Key
 from enrollments.local.template import ACCOUNT_ID
 
 type Attributes = Mapping[str, Mapping[str, Any]]

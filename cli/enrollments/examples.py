@@ -9,22 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from enrollment.api import Route
-from enrollment.directory_model import (
-    AcsSystemRequest,
-    AcsUserRequest,
-    AddAcsUserRequest,
-    CreateAcsUserRequest,
-    CreateUserIdentityRequest,
-    GetUserIdentityRequest,
-    ListAcsCredentialPoolsRequest,
-    ListAcsSystemsRequest,
-    ListAcsUsersRequest,
-    ListUserIdentitiesRequest,
-    RemoveAcsUserRequest,
-    UpdateUserIdentityRequest,
-    UserIdentityRequest,
-)
 from enrollment.errors import (
     AcsUserInUse,
     EnrollmentAutomationAlreadyExists,
@@ -32,7 +16,24 @@ from enrollment.errors import (
     InvalidInput,
     UserIdentityAlreadyExists,
 )
-from enrollment.model import DeleteAutomationRequest, GetAutomationRequest, LaunchRequest, ListAutomationsRequest
+from enrollment.http.api import Route
+from enrollment.resources.acs_systems import AcsSystemRequest, ListAcsCredentialPoolsRequest, ListAcsSystemsRequest
+from enrollment.resources.acs_users import AcsUserRequest, CreateAcsUserRequest, ListAcsUsersRequest
+from enrollment.resources.automations import (
+    DeleteAutomationRequest,
+    GetAutomationRequest,
+    LaunchRequest,
+    ListAutomationsRequest,
+)
+from enrollment.resources.user_identities import (
+    AddAcsUserRequest,
+    CreateUserIdentityRequest,
+    GetUserIdentityRequest,
+    ListUserIdentitiesRequest,
+    RemoveAcsUserRequest,
+    UpdateUserIdentityRequest,
+    UserIdentityRequest,
+)
 from enrollments.local.demo import demo
 from enrollments.local.gateway import Request
 from enrollments.local.stack import open_stack

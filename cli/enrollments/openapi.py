@@ -20,7 +20,6 @@ import click
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from enrollment.api import Api, Route
 from enrollment.errors import (
     EnrollmentError,
     InternalServerError,
@@ -31,6 +30,7 @@ from enrollment.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
+from enrollment.http.api import Api, Route
 from enrollments.examples import Json, answer_examples, error_example, request_example
 from enrollments.local.functions import environment
 from enrollments.local.stack import lambda_environment

@@ -9,7 +9,8 @@ import boto3
 import click
 from botocore.exceptions import ClientError
 
-from enrollment.table import CLIENT_CONFIG, Table
+from enrollment.store.client import CLIENT_CONFIG
+from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, is_aws, reason_of
 from enrollments.failure import failed
 

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from enrollment.callers import TokenKind
-from enrollment.table import Table
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.tokens import NewToken, StoredToken, create_token, list_tokens, revoke_token
+from enrollment.use_cases.tokens import NewToken, StoredToken, create_token, list_tokens, revoke_token
 from enrollments.target import Uuid, in_table
 
 _KINDS = {kind.value.replace("_", "-"): kind for kind in TokenKind}

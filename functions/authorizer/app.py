@@ -15,14 +15,15 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, TokenKind
-from enrollment.deadline import ending_before
 from enrollment.errors import EnrollmentError, InternalServerError, ServiceUnavailable, Unauthorized
-from enrollment.events import require_authorizer_event
 from enrollment.failures import facts_of, traceback_of
+from enrollment.http.events import require_authorizer_event
 from enrollment.log import create_logger
 from enrollment.settings import Settings
-from enrollment.table import Table, create_client
-from enrollment.tokens import authenticate
+from enrollment.store.client import create_client
+from enrollment.store.deadline import ending_before
+from enrollment.store.table import Table
+from enrollment.use_cases.tokens import authenticate
 
 logger = create_logger()
 table = Table(create_client(), Settings.from_environment().table_name)

@@ -12,8 +12,6 @@ from typing import Any
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from enrollment import automations
-from enrollment.api import Api, ProxyEvent, ProxyResponse
 from enrollment.errors import (
     AcsCredentialPoolNotFound,
     AcsCredentialPoolNotInAcsSystem,
@@ -26,18 +24,21 @@ from enrollment.errors import (
     EnrollmentAutomationNotFound,
     UserIdentityNotFound,
 )
+from enrollment.http.api import Api, ProxyEvent, ProxyResponse
 from enrollment.log import create_logger
-from enrollment.model import (
+from enrollment.resources.automations import (
     AutomationResponse,
     AutomationsResponse,
     DeleteAutomationRequest,
-    DoneResponse,
     GetAutomationRequest,
     LaunchRequest,
     ListAutomationsRequest,
 )
+from enrollment.resources.bodies import DoneResponse
 from enrollment.settings import Settings
-from enrollment.table import Table, create_client
+from enrollment.store.client import create_client
+from enrollment.store.table import Table
+from enrollment.use_cases import automations
 
 _ROOT = "/user_identities/enrollment_automations"
 _LAUNCH = f"{_ROOT}/launch"

@@ -5,11 +5,21 @@ from enrollment import start  # first: turns the garbage collector off
 # isort: split
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from enrollment import acs, user_identities
-from enrollment.api import Api, ProxyEvent, ProxyResponse
-from enrollment.directory_model import (
-    AcsSystemsResponse,
-    AcsUsersResponse,
+from enrollment.errors import (
+    AcsSystemNotFound,
+    AcsUserAlreadyLinked,
+    AcsUserInUse,
+    AcsUserNotFound,
+    UserIdentityAlreadyExists,
+    UserIdentityNotFound,
+)
+from enrollment.http.api import Api, ProxyEvent, ProxyResponse
+from enrollment.http.page_cursors import Cursors
+from enrollment.log import create_logger
+from enrollment.resources.acs_systems import AcsSystemsResponse
+from enrollment.resources.acs_users import AcsUsersResponse
+from enrollment.resources.bodies import DoneResponse
+from enrollment.resources.user_identities import (
     AddAcsUserRequest,
     CreateUserIdentityRequest,
     GetUserIdentityRequest,
@@ -20,19 +30,10 @@ from enrollment.directory_model import (
     UserIdentityRequest,
     UserIdentityResponse,
 )
-from enrollment.errors import (
-    AcsSystemNotFound,
-    AcsUserAlreadyLinked,
-    AcsUserInUse,
-    AcsUserNotFound,
-    UserIdentityAlreadyExists,
-    UserIdentityNotFound,
-)
-from enrollment.log import create_logger
-from enrollment.model import DoneResponse
-from enrollment.paging import Cursors
 from enrollment.settings import Settings
-from enrollment.table import Table, create_client
+from enrollment.store.client import create_client
+from enrollment.store.table import Table
+from enrollment.use_cases import acs_systems, user_identities
 
 _ROOT = "/user_identities"
 
@@ -120,7 +121,7 @@ def list_acs_users(request: UserIdentityRequest) -> AcsUsersResponse:
 @api.route(f"{_ROOT}/list_acs_systems", "GET", "POST", errors=[UserIdentityNotFound], for_client_sessions=True)
 def list_acs_systems(request: UserIdentityRequest) -> AcsSystemsResponse:
     """List the access systems in which a user identity has an ACS user."""
-    found = acs.systems_of_user_identity(table, api.caller, request.user_identity_id)
+    found = acs_systems.systems_of_user_identity(table, api.caller, request.user_identity_id)
     return AcsSystemsResponse(acs_systems=found)
 
 

@@ -18,7 +18,8 @@ from typing import Any, TextIO
 import httpx
 import pytest
 
-from enrollment.table import Table, create_client
+from enrollment.store.client import create_client
+from enrollment.store.table import Table
 from enrollments.local import docs_page
 from enrollments.local.containers import Containers, open_containers
 from enrollments.local.demo import demo

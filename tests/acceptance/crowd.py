@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from enrollment.callers import TokenKind
-from enrollment.items import stored_user_identity
+from enrollment.store.items import stored_user_identity
 from enrollment.timestamps import timestamp
-from enrollment.tokens import NewToken, create_token
+from enrollment.use_cases.tokens import NewToken, create_token
 from tests.acceptance.conftest import Service, serve_stack
 from tests.conftest import PROJECT, Workspace, put_all
 
 if TYPE_CHECKING:
-    from enrollment.table import Item, Key
+    from enrollment.store.attributes import Item
+    from enrollment.store.keys import Key
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
-from enrollment.acs import list_systems
 from enrollment.callers import Caller
-from enrollment.directory_model import ListAcsSystemsRequest
 from enrollment.errors import ServiceUnavailable
-from enrollment.table import Table
+from enrollment.resources.acs_systems import ListAcsSystemsRequest
+from enrollment.store.table import Table
+from enrollment.use_cases.acs_systems import list_systems
 from enrollments.directory.commands import directory
 from tests.conftest import TABLE_NAME, Store, Workspace
 from tests.spreadsheet import opened_and_saved

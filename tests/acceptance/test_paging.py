@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from enrollment.callers import TokenKind
-from enrollment.tokens import NewToken, create_token
+from enrollment.use_cases.tokens import NewToken, create_token
 from tests.acceptance.conftest import Service
 from tests.acceptance.crowd import Crowd, crowd, occurrences
 from tests.acceptance.sdk import SEAM_1, Sdk, installed, javascript, param, python

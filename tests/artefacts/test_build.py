@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from enrollment.table import create_client
+from enrollment.store.client import create_client
 from enrollments.local.demo import demo, seed
 from enrollments.local.dynamodb_server import serve_dynamodb
 from enrollments.local.functions import environment
@@ -227,7 +227,7 @@ def test_a_function_loads_nothing_for_what_it_does_not_do(
     finished = start(read_only, variables, name, event_for(name, tmp_path), options=("-X", "importtime"))
 
     loaded = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
-    assert "enrollment.table" in loaded
+    assert "enrollment.store.table" in loaded
     assert loaded & NOT_NEEDED == set()
 
 
@@ -262,7 +262,7 @@ def test_a_function_from_a_snapshot_asks_for_its_credentials(
 
 def test_a_module_without_bytecode_is_noticed(build: Path, variables: dict[str, str], tmp_path: Path) -> None:
     shutil.copytree(build, tmp_path / "artefacts")
-    bytecode_of(tmp_path / "artefacts/EnrollmentLayer/python/enrollment/table.py").unlink()
+    bytecode_of(tmp_path / "artefacts/EnrollmentLayer/python/enrollment/store/table.py").unlink()
 
     finished = start(tmp_path / "artefacts", variables, "AuthorizerFunction")
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from enrollment.table import create_client
+from enrollment.store.client import create_client
 from enrollments.local.stack import Stack, open_stack
 from tests.conftest import PROJECT, Store
 

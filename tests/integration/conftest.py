@@ -10,31 +10,36 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from enrollment import acs, automations, user_identities
 from enrollment.callers import Caller
-from enrollment.deadline import ending_before
-from enrollment.directory_model import (
+from enrollment.resources.acs_systems import (
     AcsSystem,
     AcsSystemRequest,
-    AcsUser,
-    AcsUserRequest,
-    AddAcsUserRequest,
-    CreateAcsUserRequest,
-    CreateUserIdentityRequest,
-    GetUserIdentityRequest,
     ListAcsCredentialPoolsRequest,
     ListAcsSystemsRequest,
-    ListAcsUsersRequest,
+)
+from enrollment.resources.acs_users import AcsUser, AcsUserRequest, CreateAcsUserRequest, ListAcsUsersRequest
+from enrollment.resources.automations import (
+    DeleteAutomationRequest,
+    EnrollmentAutomation,
+    LaunchRequest,
+    ListAutomationsRequest,
+)
+from enrollment.resources.user_identities import (
+    AddAcsUserRequest,
+    CreateUserIdentityRequest,
+    GetUserIdentityRequest,
     ListUserIdentitiesRequest,
     RemoveAcsUserRequest,
     UpdateUserIdentityRequest,
     UserIdentity,
     UserIdentityRequest,
 )
-from enrollment.model import DeleteAutomationRequest, EnrollmentAutomation, LaunchRequest, ListAutomationsRequest
-from enrollment.paging import Page
-from enrollment.table import Table, create_client
+from enrollment.store.client import create_client
+from enrollment.store.deadline import ending_before
+from enrollment.store.listings import Page
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases import acs_systems, acs_users, automations, user_identities
 from enrollments.directory.importing import import_rows
 from enrollments.directory.rows import RawRow, read_row
 from enrollments.local.stack import Stack, open_stack
@@ -94,40 +99,40 @@ class Directory:
         return user_identities.list_acs_users(self.table, self.caller, request)
 
     def systems_of(self, user_identity_id: str) -> list[str]:
-        found = acs.systems_of_user_identity(self.table, self.caller, user_identity_id)
+        found = acs_systems.systems_of_user_identity(self.table, self.caller, user_identity_id)
         return [system.acs_system_id for system in found]
 
     def system(self, acs_system_id: str) -> AcsSystem:
-        return acs.get_system(self.table, self.caller, AcsSystemRequest(acs_system_id=acs_system_id))
+        return acs_systems.get_system(self.table, self.caller, AcsSystemRequest(acs_system_id=acs_system_id))
 
     def systems(self, **parameters: Any) -> list[str]:
-        page = acs.list_systems(self.table, self.caller, ListAcsSystemsRequest(**parameters))
+        page = acs_systems.list_systems(self.table, self.caller, ListAcsSystemsRequest(**parameters))
         return [system.acs_system_id for system in page.records]
 
     def credential_managers_for(self, acs_system_id: str) -> list[str]:
         request = AcsSystemRequest(acs_system_id=acs_system_id)
-        found = acs.list_compatible_credential_managers(self.table, self.caller, request)
+        found = acs_systems.list_compatible_credential_managers(self.table, self.caller, request)
         return [system.acs_system_id for system in found]
 
     def pools(self, acs_system_id: str) -> list[str]:
         request = ListAcsCredentialPoolsRequest(acs_system_id=acs_system_id)
-        page = acs.list_credential_pools(self.table, self.caller, request)
+        page = acs_systems.list_credential_pools(self.table, self.caller, request)
         return [pool.acs_credential_pool_id for pool in page.records]
 
     def create_acs_user(self, acs_system_id: str, **more: Any) -> AcsUser:
         request = CreateAcsUserRequest(**{"full_name": "Jane Doe", "acs_system_id": acs_system_id} | more)
-        return acs.create_user(self.table, self.caller, request)
+        return acs_users.create_user(self.table, self.caller, request)
 
     def acs_user(self, acs_user_id: str | None = None, **named: str) -> AcsUser:
         request = AcsUserRequest(**_acs_user(acs_user_id, named))
-        return acs.get_user(self.table, self.caller, request)
+        return acs_users.get_user(self.table, self.caller, request)
 
     def acs_users(self, **parameters: Any) -> list[str]:
-        page = acs.list_users(self.table, self.caller, ListAcsUsersRequest(**parameters))
+        page = acs_users.list_users(self.table, self.caller, ListAcsUsersRequest(**parameters))
         return [acs_user.acs_user_id for acs_user in page.records]
 
     def delete_acs_user(self, acs_user_id: str | None = None, **named: str) -> None:
-        acs.delete_user(self.table, self.caller, AcsUserRequest(**_acs_user(acs_user_id, named)))
+        acs_users.delete_user(self.table, self.caller, AcsUserRequest(**_acs_user(acs_user_id, named)))
 
     def import_row(self, **properties: Any) -> None:
         """Import a row that is right."""

@@ -4,9 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from enrollment import acs
 from enrollment.callers import Caller
-from enrollment.directory_model import ListAcsCredentialPoolsRequest, ListAcsSystemsRequest, ListAcsUsersRequest
 from enrollment.errors import (
     AcsAccessGroupNotFound,
     AcsSystemNotFound,
@@ -17,7 +15,10 @@ from enrollment.errors import (
     InvalidInput,
     UserIdentityNotFound,
 )
-from enrollment.paging import Page
+from enrollment.resources.acs_systems import ListAcsCredentialPoolsRequest, ListAcsSystemsRequest
+from enrollment.resources.acs_users import ListAcsUsersRequest
+from enrollment.store.listings import Page
+from enrollment.use_cases import acs_systems, acs_users
 from tests.conftest import Store, Workspace
 from tests.integration.conftest import UNKNOWN, Directory
 
@@ -161,15 +162,18 @@ def test_every_list_goes_on_behind_its_last_page(
 
     def list_systems(caller: Caller) -> list[str]:
         request = ListAcsSystemsRequest(limit=2)
-        return [one.acs_system_id for one in all_pages(lambda after: acs.list_systems(table, caller, request, after))]
+        return [
+            one.acs_system_id
+            for one in all_pages(lambda after: acs_systems.list_systems(table, caller, request, after))
+        ]
 
     def list_users(caller: Caller, acs_system_id: str | None = None) -> list[str]:
         named = {} if acs_system_id is None else {"acs_system_id": acs_system_id}
         request = ListAcsUsersRequest.model_validate({"limit": 2} | named)
-        return [one.acs_user_id for one in all_pages(lambda after: acs.list_users(table, caller, request, after))]
+        return [one.acs_user_id for one in all_pages(lambda after: acs_users.list_users(table, caller, request, after))]
 
     request = ListAcsCredentialPoolsRequest(acs_system_id=manager, limit=2)
-    listed = all_pages(lambda after: acs.list_credential_pools(table, caller, request, after))
+    listed = all_pages(lambda after: acs_systems.list_credential_pools(table, caller, request, after))
     assert sorted(pool.acs_credential_pool_id for pool in listed) == sorted(pools)
     assert sorted(list_systems(caller)) == sorted(list_systems(session)) == sorted(systems)
     assert sorted(list_users(caller)) == sorted(users | others)

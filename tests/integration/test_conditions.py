@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from enrollment.errors import AcsUserNotFound, UserIdentityNotFound
-from enrollment.table import acs_user_key, acs_user_link_key, acs_user_match_key, put
+from enrollment.store.actions import put
+from enrollment.store.keys import acs_user_key, acs_user_link_key, acs_user_match_key
 from tests.conftest import Store, Workspace
 from tests.integration.conftest import Directory
 

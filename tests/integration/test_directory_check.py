@@ -11,9 +11,10 @@ from click.testing import CliRunner, Result
 
 from enrollment.callers import Caller
 from enrollment.errors import ServiceUnavailable
-from enrollment.items import stored_acs_user, stored_user_identity
-from enrollment.table import (
-    Item,
+from enrollment.store.actions import change, delete, put
+from enrollment.store.attributes import Item
+from enrollment.store.items import stored_acs_user, stored_user_identity
+from enrollment.store.keys import (
     Key,
     acs_credential_pool_listing_key,
     acs_system_listing_key,
@@ -24,11 +25,8 @@ from enrollment.table import (
     acs_user_of_system_listing_key,
     automation_by_id_key,
     automation_key,
-    change,
     credential_manager_listing_key,
-    delete,
     enrolled_listing_key,
-    put,
     unique_key,
     user_identity_key,
     user_identity_listing_key,

@@ -9,20 +9,13 @@ from uuid import uuid4
 import pytest
 
 from enrollment.callers import Caller
-from enrollment.directory_model import AddAcsUserRequest
 from enrollment.errors import ServiceUnavailable
-from enrollment.items import stored_acs_system, stored_acs_user
-from enrollment.table import (
-    Item,
-    Key,
-    acs_credential_pool_key,
-    acs_system_key,
-    acs_user_key,
-    acs_user_listing_key,
-    change,
-    delete,
-)
-from enrollment.user_identities import add_acs_user
+from enrollment.resources.user_identities import AddAcsUserRequest
+from enrollment.store.actions import change, delete
+from enrollment.store.attributes import Item
+from enrollment.store.items import stored_acs_system, stored_acs_user
+from enrollment.store.keys import Key, acs_credential_pool_key, acs_system_key, acs_user_key, acs_user_listing_key
+from enrollment.use_cases.user_identities import add_acs_user
 from enrollments.directory.importing import Outcome, Result, import_rows
 from enrollments.directory.rows import RawRow, read_row
 from tests.conftest import Store, Workspace

@@ -294,7 +294,7 @@ def test_a_launch_can_be_traced_to_a_person_whatever_becomes_of_it(
 def test_a_launch_that_failed_can_be_traced_to_a_person(
     stack: Stack, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("enrollment.automations._new_automation", lambda *_: 1 / 0)
+    monkeypatch.setattr("enrollment.use_cases.automations._new_automation", lambda *_: 1 / 0)
 
     stack.invoke(event("launch"))
 
@@ -379,7 +379,7 @@ def test_a_base_path_of_a_custom_domain_does_not_matter(stack: Stack) -> None:
 def test_a_defect_is_a_500_that_tells_nothing_and_logs_its_traceback(
     stack: Stack, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("enrollment.automations._new_automation", lambda *_: 1 / 0)
+    monkeypatch.setattr("enrollment.use_cases.automations._new_automation", lambda *_: 1 / 0)
 
     response = stack.invoke(event("launch"))
 

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from enrollment.automations import KnownItems, Launched, known_items, launch
 from enrollment.callers import Caller
-from enrollment.directory_model import AddAcsUserRequest, RemoveAcsUserRequest
 from enrollment.errors import (
     AcsCredentialPoolNotFound,
     AcsCredentialPoolNotInAcsSystem,
@@ -21,19 +19,20 @@ from enrollment.errors import (
     ServiceUnavailable,
     UserIdentityNotFound,
 )
-from enrollment.model import LaunchRequest
-from enrollment.table import (
+from enrollment.resources.automations import LaunchRequest
+from enrollment.resources.user_identities import AddAcsUserRequest, RemoveAcsUserRequest
+from enrollment.store.actions import change, delete
+from enrollment.store.keys import (
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
     automation_by_id_key,
     automation_key,
-    change,
     credential_manager_listing_key,
-    delete,
     enrolled_listing_key,
 )
-from enrollment.user_identities import add_acs_user, remove_acs_user
+from enrollment.use_cases.automations import KnownItems, Launched, known_items, launch
+from enrollment.use_cases.user_identities import add_acs_user, remove_acs_user
 from tests.conftest import Store, Workspace
 
 type Launch = Callable[..., Launched]

@@ -24,7 +24,8 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from enrollment.table import Table, create_client
+from enrollment.store.client import create_client
+from enrollment.store.table import Table
 from enrollments.local.demo import demo, seed
 from enrollments.local.functions import FunctionDefinition, FunctionError, Functions, environment
 from enrollments.local.template import REGION, Resource, load_template

@@ -20,7 +20,10 @@ from botocore.exceptions import (
 )
 
 from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
-from enrollment.table import Item, Key, Table, put_new, require
+from enrollment.store.actions import put_new, require
+from enrollment.store.attributes import Item
+from enrollment.store.keys import Key
+from enrollment.store.table import Table
 from tests.conftest import TABLE_NAME, Store
 
 HERE = Key("here", "x")

@@ -7,8 +7,16 @@ import pytest
 
 from enrollment.callers import Caller, Principal, TokenKind
 from enrollment.errors import Unauthorized
-from enrollment.table import token_key
-from enrollment.tokens import NewToken, StoredToken, authenticate, create_token, list_tokens, revoke_token, store_token
+from enrollment.store.keys import token_key
+from enrollment.use_cases.tokens import (
+    NewToken,
+    StoredToken,
+    authenticate,
+    create_token,
+    list_tokens,
+    revoke_token,
+    store_token,
+)
 from tests.conftest import Store
 
 NOW = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)

@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from enrollment.automations import automation_item
 from enrollment.errors import (
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
@@ -18,10 +17,12 @@ from enrollment.errors import (
     UserIdentityAlreadyExists,
     UserIdentityNotFound,
 )
-from enrollment.items import stored_acs_system, stored_acs_user, stored_automation, stored_user_identity
-from enrollment.model import EnrollmentAutomation, LaunchRequest
-from enrollment.table import Item, Key, acs_user_key, acs_user_link_key, user_identity_key
+from enrollment.resources.automations import EnrollmentAutomation, LaunchRequest
+from enrollment.store.attributes import Item
+from enrollment.store.items import stored_acs_system, stored_acs_user, stored_automation, stored_user_identity
+from enrollment.store.keys import Key, acs_user_key, acs_user_link_key, user_identity_key
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.automations import automation_item
 from tests.conftest import Store, Workspace, put_all
 from tests.integration.conftest import UNKNOWN, Directory, Outage
 from tests.invariants import violations
@@ -831,7 +832,7 @@ def test_a_deletion_that_takes_too_long_ends_and_can_be_gone_on_with(
     store: Store, directory: Directory, large: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = count(step=5)
-    monkeypatch.setattr("enrollment.deadline.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr("enrollment.store.deadline.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     before = len(traces(store, large))
 
     with pytest.raises(ServiceUnavailable):

@@ -9,7 +9,6 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
-from enrollment.api import Route
 from enrollment.errors import (
     EnrollmentError,
     InvalidContentType,
@@ -18,7 +17,8 @@ from enrollment.errors import (
     RouteNotFound,
     Unauthorized,
 )
-from enrollment.table import create_client
+from enrollment.http.api import Route
+from enrollment.store.client import create_client
 from enrollments.local.functions import InvocationContext
 from enrollments.local.policy import Authorization
 from enrollments.local.stack import Stack, open_stack

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from enrollment.callers import TokenKind
-from enrollment.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
-from enrollment.table import Item, Key, change, delete, elements, page_cursor_key, token_key
+from enrollment.store.actions import change, delete
+from enrollment.store.attributes import Item, elements
+from enrollment.store.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
+from enrollment.store.keys import Key, page_cursor_key, token_key
 from enrollment.timestamps import timestamp
-from enrollment.tokens import NewToken, create_token, revoke_token
+from enrollment.use_cases.tokens import NewToken, create_token, revoke_token
 from enrollments.directory.importing import import_rows
 from enrollments.directory.rows import RawRow, read_row
 from enrollments.local.gateway import Gateway, Request

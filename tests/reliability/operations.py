@@ -10,8 +10,9 @@ from uuid import uuid4
 from click.testing import CliRunner
 
 from enrollment.callers import Caller, Principal, TokenKind
-from enrollment.table import Item, Key
-from enrollment.tokens import NewToken, create_token
+from enrollment.store.attributes import Item
+from enrollment.store.keys import Key
+from enrollment.use_cases.tokens import NewToken, create_token
 from enrollments.directory.commands import directory
 from enrollments.local.functions import FunctionError
 from enrollments.local.gateway import Request

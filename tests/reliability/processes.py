@@ -11,9 +11,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from enrollment.callers import Caller
-from enrollment.directory_model import AcsUser, UserIdentity
 from enrollment.errors import EnrollmentError
-from enrollment.table import Table, create_client
+from enrollment.resources.acs_users import AcsUser
+from enrollment.resources.user_identities import UserIdentity
+from enrollment.store.client import create_client
+from enrollment.store.table import Table
 from tests.integration.conftest import Directory
 
 PROCESSES = 4

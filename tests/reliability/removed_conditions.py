@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from enrollment import acs, acs_users, automations, user_identities
+from enrollment.use_cases import acs_users, automations, links, user_identities
 
 VARIABLE = "ENROLLMENTS_REMOVED_CONDITION"
 
@@ -19,26 +19,26 @@ def _without(attribute: str, original: Callable[..., dict[str, Any]]) -> Callabl
 
 
 def _without_key(*arguments: Any) -> Any:
-    return acs_users.list_at_user_identity(*arguments[:3])
+    return links.list_at_user_identity(*arguments[:3])
 
 
 _PERSON = ("full_name", "email_address", "phone_number")
 CONDITIONS: dict[str, tuple[Any, str, Any]] = {
     **{
-        f"{module.__name__.removeprefix('enrollment.')}: {attribute}": (
+        f"{module.__name__.removeprefix('enrollment.use_cases.')}: {attribute}": (
             module,
             "as_read",
             _without(attribute, module.as_read),
         )
         for module, attributes in {
             automations: _PERSON,
-            acs_users: ("email_address", "phone_number", "created_at"),
+            links: ("email_address", "phone_number", "created_at"),
             user_identities: _PERSON,
         }.items()
         for attribute in attributes
     },
     "user_identities: the key that named the identity": (user_identities, "list_at_user_identity", _without_key),
-    "acs: the identity that named the ACS user": (acs, "_is_named_one", lambda *_: True),
+    "acs_users: the identity that named the ACS user": (acs_users, "_is_named_one", lambda *_: True),
 }
 
 

@@ -19,7 +19,10 @@ import botocore.session
 import pytest
 from urllib3.util.timeout import Timeout
 
-from enrollment.table import Item, Key, Table, change, user_identity_key
+from enrollment.store.actions import change
+from enrollment.store.attributes import Item
+from enrollment.store.keys import Key, user_identity_key
+from enrollment.store.table import Table
 from enrollments.local.dynamodb_server import serve_dynamodb
 from enrollments.local.stack import open_stack
 from tests.conftest import PROJECT, Store, put_all
@@ -197,7 +200,7 @@ def _experiment(database: str, endpoint: str, patch: pytest.MonkeyPatch, folder:
             )
             waiting = SimpleNamespace(sleep=lambda _: proxy.client_waits())
             patch.setattr("botocore.endpoint.time", waiting)
-            patch.setattr("enrollment.table._FIRST_DELAY_SECONDS", 0)
+            patch.setattr("enrollment.store.table._FIRST_DELAY_SECONDS", 0)
             world = build_world(store)
             file = _write_directory(folder, world)
             site = Site(stack, proxy.address, str(file))

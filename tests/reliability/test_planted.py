@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
-from enrollment import automations, user_identities
-from enrollment.table import Action
+from enrollment.store.actions import Action
+from enrollment.use_cases import automations, user_identities
 from tests import figures
 from tests.reliability.machine import Tally
 from tests.reliability.removed_conditions import CONDITIONS, VARIABLE

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from enrollment.callers import Caller
-from enrollment.table import create_client
+from enrollment.store.client import create_client
 from enrollments.directory.checking import check
 from enrollments.local.functions import environment
 from enrollments.local.stack import lambda_environment

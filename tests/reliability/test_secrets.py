@@ -14,11 +14,13 @@ from typing import cast
 
 import pytest
 
-from enrollment import tokens
 from enrollment.callers import TokenKind
 from enrollment.errors import Unauthorized
-from enrollment.table import Item, Key, Table, token_key
-from enrollment.tokens import NewToken, authenticate, store_token
+from enrollment.store.attributes import Item
+from enrollment.store.keys import Key, token_key
+from enrollment.store.table import Table
+from enrollment.use_cases import tokens
+from enrollment.use_cases.tokens import NewToken, authenticate, store_token
 from tests.conftest import Store
 from tests.figures import record
 

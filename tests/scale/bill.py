@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from enrollment.automations import KNOWN_ITEMS_SECONDS
 from enrollment.callers import Caller
-from enrollment.table import Table, create_client
+from enrollment.store.client import create_client
+from enrollment.store.table import Table
+from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 from enrollments.local.stack import open_stack
 from enrollments.local.template import Resource, load_template
 from tests.conftest import create_table, put_all

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from moto import mock_aws
 
-from enrollment.table import create_client
+from enrollment.store.client import create_client
 from enrollments.local.functions import environment
 from enrollments.local.quick_transactions import quick_transactions
 from tests import figures

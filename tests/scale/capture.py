@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from enrollment.table import Key
+from enrollment.store.keys import Key
 from tests.scale.units import Attributes, item_size, read_units, write_units
 
 WHOLE_PARTITION = "*"

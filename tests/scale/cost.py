@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from enrollment.automations import KNOWN_ITEMS_SECONDS
+from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 from tests.figures import rows_as_markdown
 from tests.scale.bill import (
     BURST,

@@ -12,17 +12,19 @@ from random import Random
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from enrollment.automations import automation_item
-from enrollment.items import (
+from enrollment.resources.automations import EnrollmentAutomation, LaunchRequest
+from enrollment.store.actions import put
+from enrollment.store.attributes import Item
+from enrollment.store.items import (
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
     stored_user_identity,
 )
-from enrollment.model import EnrollmentAutomation, LaunchRequest
-from enrollment.table import Item, Key, acs_user_link_key, put
+from enrollment.store.keys import Key, acs_user_link_key
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.automations import automation_item
 from tests.items import unsigned
 
 _FIRST = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)

@@ -12,8 +12,9 @@ from itertools import count
 from random import Random
 from typing import Any, cast
 
-from enrollment.automations import KNOWN_ITEMS_SECONDS
-from enrollment.table import _ATTEMPTS, _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS, CLIENT_CONFIG
+from enrollment.store.client import CLIENT_CONFIG
+from enrollment.store.table import _ATTEMPTS, _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS
+from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 from tests.scale.workload import Kind, Pattern, Place, Workload
 
 # What botocore makes of a read that is throttled; what is in a transaction is repeated by the table.

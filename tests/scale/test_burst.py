@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from enrollment.table import acs_system_key, enrolled_listing_key
+from enrollment.store.keys import acs_system_key, enrolled_listing_key
 from tests.scale.burst import LIMITS, captured
 from tests.scale.people import MANAGER_ID, WORKSPACE_ID
 from tests.scale.simulation import Burst, limits_of, simulate

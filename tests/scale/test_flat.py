@@ -17,10 +17,11 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from enrollment import automations
 from enrollment.callers import Caller
-from enrollment.model import GetAutomationRequest, LaunchRequest
-from enrollment.table import Table, create_client
+from enrollment.resources.automations import GetAutomationRequest, LaunchRequest
+from enrollment.store.client import create_client
+from enrollment.store.table import Table
+from enrollment.use_cases import automations
 from enrollments.local.functions import environment
 from enrollments.local.stack import lambda_environment
 from tests import figures

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from enrollment import automations
 from enrollment.callers import Caller, TokenKind
-from enrollment.model import LaunchRequest
-from enrollment.table import Key, Table, acs_system_key
-from enrollment.tokens import NewToken, authenticate, create_token
+from enrollment.resources.automations import LaunchRequest
+from enrollment.store.keys import Key, acs_system_key
+from enrollment.store.table import Table
+from enrollment.use_cases import automations
+from enrollment.use_cases.tokens import NewToken, authenticate, create_token
 from tests.conftest import put_all
 from tests.scale.capture import Request, Touch, each
 from tests.scale.people import MANAGER_ID, POOL_ID, WORKSPACE_ID, building, made_up_id, person

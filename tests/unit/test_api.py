@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 from aws_lambda_powertools.logging import Logger
 
-from enrollment.api import Api, ProxyResponse
-from enrollment.directory_model import Limit, NullableFilter, OptionalText, OptionalUuids
 from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
-from enrollment.events import UnknownEvent
-from enrollment.model import OptionalUuid, PagedRequest, Response, Uuid
+from enrollment.http.api import Api, ProxyResponse
+from enrollment.http.events import UnknownEvent
+from enrollment.resources.bodies import PagedRequest, Response
+from enrollment.resources.fields import Limit, NullableFilter, OptionalText, OptionalUuid, OptionalUuids, Uuid
 
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 ID = "de300000-0000-4000-8000-000000000011"

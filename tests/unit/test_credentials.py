@@ -12,10 +12,10 @@ from typing import Any, override
 import pytest
 from botocore.exceptions import CredentialRetrievalError
 
-from enrollment.credentials import ContainerCredentials
-from enrollment.deadline import ending_before
 from enrollment.errors import ServiceUnavailable
-from enrollment.table import create_client
+from enrollment.store.client import create_client
+from enrollment.store.credentials import ContainerCredentials
+from enrollment.store.deadline import ending_before
 from tests.serving import serving
 
 KEYS = {"AccessKeyId": "id", "SecretAccessKey": "made-up", "Token": "token"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from enrollment.events import UnknownEvent, require_authorizer_event, require_proxy_event
+from enrollment.http.events import UnknownEvent, require_authorizer_event, require_proxy_event
 
 AUTHORIZER = {"token_kind": "api_key", "token_id": "x", "workspace_ids": "w", "user_identity_ids": ""}
 CONTEXT = {"requestId": "r", "authorizer": AUTHORIZER}

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
-from enrollment.directory_model import ListUserIdentitiesRequest
-from enrollment.model import LaunchRequest
+from enrollment.resources.automations import LaunchRequest
+from enrollment.resources.user_identities import ListUserIdentitiesRequest
 from enrollment.timestamps import timestamp
 
 IDENTITY = "de300000-0000-4000-8000-000000000011"

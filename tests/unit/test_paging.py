@@ -8,10 +8,11 @@ from pydantic import BaseModel
 
 from enrollment.callers import Caller
 from enrollment.errors import InvalidInput
-from enrollment.paging import MOST_RECORDS, Cursors, Page, is_found, positions_of, read_page
+from enrollment.http.page_cursors import Cursors
+from enrollment.store.listings import MOST_RECORDS, Page, is_found, positions_of, read_page
 
 if TYPE_CHECKING:
-    from enrollment.table import Table
+    from enrollment.store.table import Table
 
 
 class Record(BaseModel):

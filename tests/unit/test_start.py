@@ -19,13 +19,16 @@ EVERYWHERE = {
     *(f"aws_lambda_powertools.{part}" for part in ("exceptions", "logging", "package_logger", "shared", "utilities")),
     *(f"aws_lambda_powertools.{part}" for part in ("metrics", "tracing", "warnings")),
     "typing_extensions",
+    "enrollment",
+    *(f"enrollment.{module}" for module in ("callers", "errors", "failures", "log", "settings", "start", "timestamps")),
+    *("enrollment.http", "enrollment.http.events"),
+    "enrollment.store",
     *(
-        f"enrollment.{module}"
-        for module in (
-            *("callers", "credentials", "deadline", "errors", "events", "failures", "log", "settings", "start"),
-            *("table", "timestamps"),
-        )
+        f"enrollment.store.{module}"
+        for module in ("actions", "attributes", "client", "credentials", "deadline", "keys")
     ),
+    "enrollment.store.table",
+    "enrollment.use_cases",
     "app",
 }
 BEHIND_THE_API = {
@@ -33,18 +36,28 @@ BEHIND_THE_API = {
     "aws_lambda_powertools.middleware_factory",  # the parser's
     *("annotated_types", "pydantic", "pydantic_core", "typing_inspection"),
     "cachetools",
-    *(f"enrollment.{module}" for module in ("acs_users", "api", "items", "model", "wording")),
+    "enrollment.http.api",
+    "enrollment.resources",
+    *(f"enrollment.resources.{module}" for module in ("automations", "bodies", "fields", "wording")),
+    "enrollment.store.items",
+    "enrollment.use_cases.links",
 }
-DIRECTORY = {*BEHIND_THE_API, *(f"enrollment.{module}" for module in ("acs", "directory_model", "paging"))}
+DIRECTORY = {
+    *BEHIND_THE_API,
+    "enrollment.http.page_cursors",
+    *(f"enrollment.resources.{module}" for module in ("acs_systems", "acs_users", "user_identities")),
+    "enrollment.store.listings",
+    *("enrollment.use_cases.acs_systems", "enrollment.use_cases.acs_users"),
+}
 MAY_IMPORT = {
     "acs": DIRECTORY,
-    "authorizer": {*EVERYWHERE, "enrollment.tokens"},
-    "enrollment_automations": {*BEHIND_THE_API, "enrollment.automations"},
-    "user_identities": {*DIRECTORY, "enrollment.automations", "enrollment.user_identities"},
+    "authorizer": {*EVERYWHERE, "enrollment.use_cases.tokens"},
+    "enrollment_automations": {*BEHIND_THE_API, "enrollment.use_cases.automations"},
+    "user_identities": {*DIRECTORY, "enrollment.use_cases.automations", "enrollment.use_cases.user_identities"},
 }
 # Of the standard library, none of these: asyncio alone was a tenth of a start.
 TOO_HEAVY = {"asyncio", "ctypes", "multiprocessing", "pdb", "pydoc", "sqlite3", "unittest"}
-BY_PART = {"aws_lambda_powertools", "enrollment"}
+BY_PART = {"aws_lambda_powertools"}
 
 START = """
 import gc, json, sys
@@ -75,6 +88,8 @@ def budgeted(module: str) -> str:
     package, *parts = module.split(".")
     if package.startswith("_sysconfigdata"):  # the standard library's, named for the machine
         return "sysconfig"
+    if package == "enrollment":
+        return module
     return f"{package}.{parts[0]}" if package in BY_PART and parts else package
 
 

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from enrollment.directory_model import CreateUserIdentityRequest, ListUserIdentitiesRequest
-from enrollment.model import LaunchRequest
-from enrollment.wording import in_zods_words, json_type
+from enrollment.resources.automations import LaunchRequest
+from enrollment.resources.user_identities import CreateUserIdentityRequest, ListUserIdentitiesRequest
+from enrollment.resources.wording import in_zods_words, json_type
 
 ID = "de300000-0000-4000-8000-000000000011"
 

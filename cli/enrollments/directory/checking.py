@@ -10,34 +10,27 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import batched
 
-from enrollment.items import (
+from enrollment.store.actions import Action, change, delete, put_new, require, require_absent
+from enrollment.store.attributes import Item, elements
+from enrollment.store.items import (
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
     stored_user_identity,
 )
-from enrollment.table import (
-    MOST_KEYS,
-    Action,
-    Item,
+from enrollment.store.keys import (
     Key,
-    Table,
     acs_credential_pool_key,
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
     automation_key,
-    change,
-    delete,
-    elements,
     listed_id,
-    put_new,
-    require,
-    require_absent,
     user_identity_key,
     workspace_prefix,
 )
+from enrollment.store.table import MOST_KEYS, Table
 
 # What somebody else is changing at this moment is right again at the next look.
 _LOOKS = 3

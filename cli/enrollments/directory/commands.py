@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import click
 
-from enrollment.table import Table
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.directory.checking import check

@@ -4,19 +4,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import batched
 from typing import Any
 
-from enrollment.acs import acs_system_of, acs_user_of
-from enrollment.directory_model import AcsCredentialPool
-from enrollment.table import (
-    MOST_KEYS,
-    Item,
-    Table,
+from enrollment.resources.acs_systems import AcsCredentialPool
+from enrollment.store.attributes import Item, elements
+from enrollment.store.keys import (
     acs_credential_pool_listing_key,
     acs_system_key,
     acs_system_listing_key,
     acs_user_listing_key,
-    elements,
     listed_id,
 )
+from enrollment.store.table import MOST_KEYS, Table
+from enrollment.use_cases.acs_systems import acs_system_of
+from enrollment.use_cases.acs_users import acs_user_of
 from enrollments.directory.rows import KINDS, POOL, SYSTEM, USER, Kind
 
 type _Resource = dict[str, Any]

@@ -15,20 +15,10 @@ from itertools import batched
 from uuid import UUID
 
 from enrollment.errors import AcsSystemIsNotCredentialManager, AcsSystemNotFound
-from enrollment.table import (
-    MOST_ACTIONS,
-    Action,
-    Item,
-    Key,
-    Table,
-    Value,
-    acs_system_key,
-    change,
-    delete,
-    put,
-    put_new,
-    require,
-)
+from enrollment.store.actions import Action, change, delete, put, put_new, require
+from enrollment.store.attributes import Item, Value
+from enrollment.store.keys import Key, acs_system_key
+from enrollment.store.table import MOST_ACTIONS, Table
 from enrollments.directory.names import trim
 from enrollments.directory.rows import KINDS, NAMES, POOL, SYSTEM, BadRow, Problem, Row, problems_of_record
 

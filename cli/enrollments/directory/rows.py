@@ -24,23 +24,23 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from enrollment.directory_model import (
+from enrollment.resources.acs_systems import AcsCredentialPool, AcsSystem
+from enrollment.resources.acs_users import AcsUser
+from enrollment.resources.fields import (
     LONGEST_TEXT,
     MOST_IDS,
-    AcsCredentialPool,
-    AcsSystem,
-    AcsUser,
     Moment,
     NullableEmailAddress,
     NullablePhoneNumber,
     NullableText,
     Text,
+    Uuid,
 )
-from enrollment.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user
-from enrollment.model import Uuid
-from enrollment.table import Item, Key, acs_credential_pool_key, acs_system_key, acs_user_key
+from enrollment.resources.wording import in_zods_words, json_type
+from enrollment.store.attributes import Item
+from enrollment.store.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user
+from enrollment.store.keys import Key, acs_credential_pool_key, acs_system_key, acs_user_key
 from enrollment.timestamps import timestamp
-from enrollment.wording import in_zods_words, json_type
 from enrollments.directory.names import folded, nearest, trim
 
 # A field, ``None`` for the row as a whole, and what is the matter with it.

@@ -8,19 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from enrollment.automations import automation_item
 from enrollment.callers import TokenKind
-from enrollment.items import (
+from enrollment.resources.automations import EnrollmentAutomation, LaunchRequest
+from enrollment.store.actions import put_new
+from enrollment.store.attributes import Item
+from enrollment.store.items import (
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
     stored_user_identity,
 )
-from enrollment.model import EnrollmentAutomation, LaunchRequest
-from enrollment.table import Item, Key, Table, acs_user_link_key, page_cursor_key, put_new, token_key, token_listing_key
+from enrollment.store.keys import Key, acs_user_link_key, page_cursor_key, token_key, token_listing_key
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.tokens import NewToken
+from enrollment.use_cases.automations import automation_item
+from enrollment.use_cases.tokens import NewToken
 
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above

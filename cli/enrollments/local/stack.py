@@ -12,8 +12,9 @@ from typing import Any, TextIO, override
 from moto import mock_aws
 
 from enrollment.errors import ServiceUnavailable
-from enrollment.events import UnknownEvent, require_authorizer_event, require_proxy_event
-from enrollment.table import Table, create_client
+from enrollment.http.events import UnknownEvent, require_authorizer_event, require_proxy_event
+from enrollment.store.client import create_client
+from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, is_aws, reason_of
 from enrollments.local.demo import Demo, seed
 from enrollments.local.functions import FunctionDefinition, Functions, check_permission, environment

@@ -19,7 +19,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, Caller, Principal
-from enrollment.deadline import ending_before
 from enrollment.errors import (
     EnrollmentError,
     InternalServerError,
@@ -30,13 +29,15 @@ from enrollment.errors import (
     RouteNotFound,
     Unauthorized,
 )
-from enrollment.events import require_proxy_event
 from enrollment.failures import facts_of, traceback_of
-from enrollment.model import FromQuery, PagedRequest, Pagination, is_uuid
-from enrollment.wording import in_zods_words, json_type
+from enrollment.http.events import require_proxy_event
+from enrollment.resources.bodies import PagedRequest, Pagination
+from enrollment.resources.fields import FromQuery, is_uuid
+from enrollment.resources.wording import in_zods_words, json_type
+from enrollment.store.deadline import ending_before
 
 if TYPE_CHECKING:
-    from enrollment.paging import Cursors
+    from enrollment.http.page_cursors import Cursors
 
 _WITH_BODY = ("PATCH", "POST", "PUT")
 _CONTENT_TYPE = "content-type"

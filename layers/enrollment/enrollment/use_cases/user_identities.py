@@ -9,8 +9,49 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import batched
 
-from enrollment.acs import load_acs_users
-from enrollment.acs_users import (
+from enrollment.callers import Caller
+from enrollment.errors import (
+    AcsSystemNotFound,
+    AcsUserAlreadyLinked,
+    AcsUserInUse,
+    AcsUserNotFound,
+    ServiceUnavailable,
+    UserIdentityAlreadyExists,
+    UserIdentityNotFound,
+)
+from enrollment.resources.acs_users import AcsUser
+from enrollment.resources.user_identities import (
+    AddAcsUserRequest,
+    CreateUserIdentityRequest,
+    GetUserIdentityRequest,
+    ListUserIdentitiesRequest,
+    RemoveAcsUserRequest,
+    UpdateUserIdentityRequest,
+    UserIdentity,
+    UserIdentityRequest,
+    UserIdentityWarning,
+)
+from enrollment.store.actions import Action, as_read, change, put_new
+from enrollment.store.actions import delete as delete_item
+from enrollment.store.attributes import Item, Value, elements
+from enrollment.store.items import ENTRIES_OF_USER_IDENTITY_COME_FROM, UNIQUE, stored_user_identity, unique_keys
+from enrollment.store.keys import (
+    acs_system_key,
+    acs_user_key,
+    acs_user_link_key,
+    automation_key,
+    enrolled_listing_key,
+    listed_id,
+    unique_key,
+    user_identity_key,
+    user_identity_listing_key,
+)
+from enrollment.store.listings import Page, entries_at_once, is_found, newest_first, positions_of, read_page
+from enrollment.store.table import MOST_ACTIONS, Table
+from enrollment.timestamps import timestamp
+from enrollment.use_cases.acs_users import load_acs_users
+from enrollment.use_cases.automations import delete_automation
+from enrollment.use_cases.links import (
     NOT_BEING_DELETED,
     PERSON,
     claim_acs_user,
@@ -22,52 +63,6 @@ from enrollment.acs_users import (
     unlink,
     unlinked_match,
 )
-from enrollment.automations import delete_automation
-from enrollment.callers import Caller
-from enrollment.directory_model import (
-    AcsUser,
-    AddAcsUserRequest,
-    CreateUserIdentityRequest,
-    GetUserIdentityRequest,
-    ListUserIdentitiesRequest,
-    RemoveAcsUserRequest,
-    UpdateUserIdentityRequest,
-    UserIdentity,
-    UserIdentityRequest,
-    UserIdentityWarning,
-)
-from enrollment.errors import (
-    AcsSystemNotFound,
-    AcsUserAlreadyLinked,
-    AcsUserInUse,
-    AcsUserNotFound,
-    ServiceUnavailable,
-    UserIdentityAlreadyExists,
-    UserIdentityNotFound,
-)
-from enrollment.items import ENTRIES_OF_USER_IDENTITY_COME_FROM, UNIQUE, as_read, stored_user_identity, unique_keys
-from enrollment.paging import Page, entries_at_once, is_found, newest_first, positions_of, read_page
-from enrollment.table import (
-    MOST_ACTIONS,
-    Action,
-    Item,
-    Table,
-    Value,
-    acs_system_key,
-    acs_user_key,
-    acs_user_link_key,
-    automation_key,
-    change,
-    elements,
-    enrolled_listing_key,
-    listed_id,
-    put_new,
-    unique_key,
-    user_identity_key,
-    user_identity_listing_key,
-)
-from enrollment.table import delete as delete_item
-from enrollment.timestamps import timestamp
 
 _PROFILE = (*UNIQUE, "full_name")
 

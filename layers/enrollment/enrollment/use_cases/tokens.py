@@ -16,7 +16,10 @@ from typing import NamedTuple
 
 from enrollment.callers import Principal, TokenKind, split_ids
 from enrollment.errors import Unauthorized
-from enrollment.table import Item, Table, change, put_new, token_key, token_listing_key
+from enrollment.store.actions import change, put_new
+from enrollment.store.attributes import Item
+from enrollment.store.keys import token_key, token_listing_key
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

@@ -7,12 +7,11 @@ Whoever deletes or replaces entries must have the transaction check the attribut
 ``ENTRIES_OF_...`` names them.  Otherwise a change in between leaves an entry that stands for nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from enrollment.table import (
-    Item,
+from enrollment.store.attributes import Item, Value
+from enrollment.store.keys import (
     Key,
-    Value,
     acs_credential_pool_key,
     acs_credential_pool_listing_key,
     acs_system_key,
@@ -32,16 +31,16 @@ from enrollment.table import (
 
 # What finds an ACS user for a user identity, in this order (contract, "What launching does").
 ADDRESSES = ("email_address", "phone_number")
+
+
 # What at most one user identity of a workspace has.
 UNIQUE = ("user_identity_key", *ADDRESSES)
 
+
 ENTRIES_OF_USER_IDENTITY_COME_FROM = ("created_at", *UNIQUE)
+
+
 ENTRIES_OF_ACS_USER_COME_FROM = ("acs_system_id", "created_at", *ADDRESSES)
-
-
-def as_read(item: Item, names: Iterable[str]) -> dict[str, Value | None]:
-    """Return a condition: these attributes are still what they were when the item was read; ``None`` is absent."""
-    return {name: item.get(name) for name in names}
 
 
 def comparable(attribute: str, value: Value) -> str:

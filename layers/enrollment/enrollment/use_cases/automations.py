@@ -14,17 +14,6 @@ from typing import NamedTuple
 
 from cachetools import TTLCache
 
-from enrollment.acs_users import (
-    PERSON,
-    claim_acs_user,
-    list_at_user_identity,
-    new_acs_user,
-    put_acs_user,
-    put_link,
-    require_usable,
-    unlinked_match,
-    use_user_identity,
-)
 from enrollment.callers import Caller
 from enrollment.errors import (
     AcsCredentialPoolNotFound,
@@ -40,33 +29,40 @@ from enrollment.errors import (
     ServiceUnavailable,
     UserIdentityNotFound,
 )
-from enrollment.items import as_read, stored_automation
-from enrollment.model import (
+from enrollment.resources.automations import (
     DeleteAutomationRequest,
     EnrollmentAutomation,
     GetAutomationRequest,
     LaunchRequest,
     ListAutomationsRequest,
 )
-from enrollment.table import (
-    Action,
-    Item,
+from enrollment.store.actions import Action, as_read, put, put_new, require
+from enrollment.store.actions import delete as delete_item
+from enrollment.store.attributes import Item, Value
+from enrollment.store.items import stored_automation
+from enrollment.store.keys import (
     Key,
-    Table,
-    Value,
     acs_credential_pool_key,
     acs_system_key,
     acs_user_link_key,
     automation_by_id_key,
     automation_key,
     enrolled_listing_key,
-    put,
-    put_new,
-    require,
     user_identity_key,
 )
-from enrollment.table import delete as delete_item
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.links import (
+    PERSON,
+    claim_acs_user,
+    list_at_user_identity,
+    new_acs_user,
+    put_acs_user,
+    put_link,
+    require_usable,
+    unlinked_match,
+    use_user_identity,
+)
 
 type KnownItems = MutableMapping[Key, Item]
 

@@ -12,23 +12,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from enrollment.errors import UserIdentityNotFound
-from enrollment.items import (
-    ADDRESSES,
-    ENTRIES_OF_ACS_USER_COME_FROM,
-    as_read,
-    comparable,
-    stored_acs_user,
-)
-from enrollment.table import (
-    MOST_KEYS,
+from enrollment.store.actions import (
     Action,
-    Item,
-    Table,
-    Value,
-    acs_user_key,
-    acs_user_link_key,
-    acs_user_match_key,
-    automation_key,
+    as_read,
     change,
     claim,
     delete,
@@ -36,8 +22,11 @@ from enrollment.table import (
     put_new_or_same,
     require,
     require_absent,
-    user_identity_key,
 )
+from enrollment.store.attributes import Item, Value
+from enrollment.store.items import ADDRESSES, ENTRIES_OF_ACS_USER_COME_FROM, comparable, stored_acs_user
+from enrollment.store.keys import acs_user_key, acs_user_link_key, acs_user_match_key, automation_key, user_identity_key
+from enrollment.store.table import MOST_KEYS, Table
 from enrollment.timestamps import timestamp
 
 # What a new ACS user is told about a person, and what an existing one is found by.

@@ -1,36 +1,32 @@
-"""Pages of lists: which records a page has, and the cursor that leads to the next one.
+"""Pages of lists: which records a page has, and where the next one begins.
 
-A position is a sort key of a listing, so it stays good whatever is created and deleted meanwhile.
+A position is the sort key of an entry, so it stays good whatever is created and deleted meanwhile.
 """
 
-import base64
-import hmac
-import json
-import secrets
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from enrollment.callers import Caller
-from enrollment.errors import InvalidInput
-from enrollment.table import MOST_KEYS, Item, Table, page_cursor_key, put_new
+from enrollment.store.attributes import Item
+from enrollment.store.table import MOST_KEYS, Table
 from enrollment.timestamps import timestamp
 
 MOST_RECORDS = 1000
+
+
 # A filter that few records pass must not keep a request reading through a whole workspace: the page ends, perhaps
 # empty, and has a next one.
 _MOST_EXAMINED = 5000
+
+
 # Lambda takes 6 MB.  Counted in UTF-8, which can grow by 3.5 on the way: "é" is "\\u00e9" in JSON that is text in JSON.
 _MOST_BYTES = 1_500_000
 
-_MAC_BYTES = 16
-# Cursors of older versions have base64's other alphabet.  A "+" that a client does not encode in an address is read
-# as a blank.
-_AS_SEALED = str.maketrans("-_ ", "+/+")
+
 _LAST_SK = "\uffff"
 
 
@@ -135,80 +131,7 @@ def _caseless(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
-class Cursors:
-    """Seals positions, so that a client can give one back but not make one up.
-
-    The key is kept in the table, so that every process has the same; the first that needs it makes it.
-
-    Args:
-        table: The table.
-    """
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-        self._key: bytes | None = None
-
-    def seal(self, caller: Caller, query: Mapping[str, Any], position: str) -> str:
-        """Return a cursor.
-
-        Args:
-            caller: Who may use it.
-            query: What it is good for, as JSON: the list's name and its parameters.
-            position: Where the next page begins.
-        """
-        return _encode(self._mac(caller, query, position) + position.encode())
-
-    def open(self, caller: Caller, query: Mapping[str, Any], cursor: str) -> str:
-        """Return the position of a cursor.
-
-        Args:
-            caller: Who uses it.
-            query: What it is used for.
-            cursor: From ``seal``, of this version or of an older one, whose cursors have no padding.
-
-        Raises:
-            InvalidInput: It was made for another workspace, caller or query, or not here.
-        """
-        text = cursor.translate(_AS_SEALED)
-        if "=" not in text:
-            text += "=" * (-len(text) % 4)
-        try:
-            sealed = base64.b64decode(text, validate=True)
-            mac, position = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:].decode()
-        except ValueError as error:
-            raise _invalid_cursor() from error
-        # Encoded again, because several texts decode to the same bytes.
-        if _encode(sealed) != text or not hmac.compare_digest(mac, self._mac(caller, query, position)):
-            raise _invalid_cursor()
-        return position
-
-    def _mac(self, caller: Caller, query: Mapping[str, Any], position: str) -> bytes:
-        seen = None if caller.user_identity_ids is None else sorted(caller.user_identity_ids)
-        message = json.dumps([caller.workspace_id, seen, query, position], sort_keys=True)
-        return hmac.digest(self._secret(), message.encode(), "sha256")[:_MAC_BYTES]
-
-    def _secret(self) -> bytes:
-        if self._key is None:
-            key = page_cursor_key()
-            stored = self._table.get(key)
-            if stored is None:
-                stored = {"secret": secrets.token_hex(32)}
-                refused = self._table.transact({"secret": put_new(key, stored)})
-                stored = refused.get("secret") or stored  # another process was first
-            self._key = bytes.fromhex(str(stored["secret"]))
-        return self._key
-
-
-def _invalid_cursor() -> InvalidInput:
-    return InvalidInput([("page_cursor", "Invalid page cursor")])
-
-
 def _written(before: datetime) -> str:
     """Return a moment as positions begin, rounded up to a millisecond: those of what was created before are less."""
     ahead = timedelta(microseconds=-before.microsecond % 1000)
     return timestamp(before + ahead)
-
-
-def _encode(sealed: bytes) -> str:
-    # Seam's published schema of `next_page_cursor` admits padded base64 of the standard alphabet only.
-    return base64.b64encode(sealed).decode()

@@ -1,0 +1,1 @@
+"""API Gateway's events in, JSON out; used by functions only."""

@@ -1,0 +1,88 @@
+"""What requests and answers have in common."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    StrictStr,
+    WithJsonSchema,
+    model_serializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+class Request(BaseModel):
+    """The parameters of a route."""
+
+    # Validators are built when they are first used: a function that starts has many models, and its request needs few.
+    # A validation error that is logged somewhere must not carry what a client sent.
+    model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
+
+
+class PagedRequest(Request):
+    """The parameters of a list that comes in pages."""
+
+    page_cursor: Annotated[
+        StrictStr | None,
+        WithJsonSchema({"type": ["string", "null"]}),
+        Field(
+            description="The previous page's `next_page_cursor`, which is good for the same parameters only (but for "
+            "`limit`); `null` is the first page."
+        ),
+    ] = None
+
+
+class Response(BaseModel):
+    """What a route answers with, or a part of it."""
+
+    # What has a default is there all the same.
+    model_config = ConfigDict(defer_build=True, frozen=True, json_schema_serialization_defaults_required=True)
+
+
+class Pagination(Response):
+    """Where a page stands in its list."""
+
+    has_next_page: Annotated[bool, Field(description="Whether there is a page after this one.")]
+    next_page_cursor: Annotated[
+        str | None, Field(description="What the next page's `page_cursor` is; `null` on the last page.")
+    ]
+    next_page_url: Annotated[
+        str | None,
+        Field(
+            description="URL of the next page, for the same token; `null` on the last page.",
+            json_schema_extra={"format": "uri"},
+        ),
+    ]
+
+
+class DoneResponse(Response):
+    """An answer that something is done."""
+
+    ok: Literal[True] = True
+
+
+class Resource(Response):
+    """A resource whose optional properties are left out where there is nothing to say."""
+
+    ABSENT: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        properties: dict[str, Any] = serialize(self)
+        for name in self.ABSENT:
+            if properties[name] is None:
+                del properties[name]
+        return properties
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        # The serializer above returns what the fields say, which its type does not.
+        described = handler({name: part for name, part in schema.items() if name != "serialization"})
+        properties = handler.resolve_ref_schema(described)
+        properties["required"] = [name for name in properties["required"] if name not in cls.ABSENT]
+        return described

@@ -1,0 +1,1 @@
+"""What is in the one DynamoDB table, and how it is read and written."""

@@ -1,0 +1,146 @@
+"""What a transaction is made of: puts, changes, deletions and checks, each with its condition."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from enrollment.store.attributes import Item, Value, marshal
+from enrollment.store.keys import Key
+
+type Action = dict[str, dict[str, Any]]
+
+
+def put(key: Key, item: Item) -> Action:
+    """Put an item, whatever is there."""
+    return {"Put": {"Item": marshal(_with_key(key, item))}}
+
+
+def put_new(key: Key, item: Item) -> Action:
+    """Put an item where there is none."""
+    return {"Put": {"Item": marshal(_with_key(key, item)), "ConditionExpression": "attribute_not_exists(pk)"}}
+
+
+def put_new_or_same(key: Key, item: Item, attribute: str) -> Action:
+    """Put an item where there is none, or one with the same value of an attribute."""
+    return {
+        "Put": {
+            "Item": marshal(_with_key(key, item)),
+            "ConditionExpression": "attribute_not_exists(pk) OR #a = :a",
+            "ExpressionAttributeNames": {"#a": attribute},
+            "ExpressionAttributeValues": marshal({":a": item[attribute]}),
+        }
+    }
+
+
+def require(key: Key, where: Mapping[str, Value | None] = MappingProxyType({})) -> Action:
+    """Require that an item is there.
+
+    Args:
+        key: The item's key.
+        where: Values that attributes must have; ``None`` is to be absent.
+    """
+    return {"ConditionCheck": {"Key": marshal(key._asdict()), **_conditions(where)}}
+
+
+def require_absent(key: Key) -> Action:
+    """Require that an item is not there."""
+    return {"ConditionCheck": {"Key": marshal(key._asdict()), "ConditionExpression": "attribute_not_exists(pk)"}}
+
+
+def change(  # noqa: PLR0913 - DynamoDB's four kinds of change, and a condition
+    key: Key,
+    *,
+    assign: Item = MappingProxyType({}),
+    remove: Sequence[str] = (),
+    add: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    discard: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    where: Mapping[str, Value | None] = MappingProxyType({}),
+) -> Action:
+    """Change an item that is there.
+
+    Args:
+        key: The item's key.
+        assign: Attributes to set.
+        remove: Attributes to remove.
+        add: Elements to add to sets.
+        discard: Elements to take from sets; a set without elements is absent.
+        where: Values that attributes must have before; ``None`` is to be absent.
+    """
+    condition = _conditions(where)
+    names, values = condition["ExpressionAttributeNames"], condition.get("ExpressionAttributeValues", {})
+    clauses: dict[str, list[str]] = {}
+    for verb, changes in (("SET", assign), ("ADD", add), ("DELETE", discard)):
+        for attribute, value in changes.items():
+            placeholder = f"c{len(names)}"
+            names[f"#{placeholder}"] = attribute
+            values |= marshal({f":{placeholder}": value})
+            clauses.setdefault(verb, []).append(f"#{placeholder} {'= ' if verb == 'SET' else ''}:{placeholder}")
+    for attribute in remove:
+        placeholder = f"#c{len(names)}"
+        names[placeholder] = attribute
+        clauses.setdefault("REMOVE", []).append(placeholder)
+    expression = " ".join(f"{verb} {', '.join(changes)}" for verb, changes in clauses.items())
+    update = {"Key": marshal(key._asdict()), "UpdateExpression": expression, **condition}
+    return {"Update": update | ({"ExpressionAttributeValues": values} if values else {})}
+
+
+def claim(key: Key, attribute: str, value: str, *, where: Mapping[str, Value | None]) -> Action:
+    """Set an attribute that is absent or has that value already.
+
+    Args:
+        key: The item's key; it must exist.
+        attribute: The attribute to set.
+        value: Its value.
+        where: Values that other attributes must have; ``None`` is to be absent.
+    """
+    condition = _conditions(where)
+    return {
+        "Update": {
+            "Key": marshal(key._asdict()),
+            "UpdateExpression": "SET #a = :a",
+            "ConditionExpression": f"{condition['ConditionExpression']} AND (attribute_not_exists(#a) OR #a = :a)",
+            "ExpressionAttributeNames": {**condition["ExpressionAttributeNames"], "#a": attribute},
+            "ExpressionAttributeValues": {
+                **condition.get("ExpressionAttributeValues", {}),
+                **marshal({":a": value}),
+            },
+        }
+    }
+
+
+def delete(key: Key, where: Mapping[str, Value | None] | None = None) -> Action:
+    """Delete an item.
+
+    Args:
+        key: The item's key.
+        where: The item must be there, and attributes have these values (``None`` is to be absent).  Without it, an item
+            that is not there is as good.
+    """
+    condition = {} if where is None else _conditions(where)
+    return {"Delete": {"Key": marshal(key._asdict()), **condition}}
+
+
+def _conditions(where: Mapping[str, Value | None]) -> dict[str, Any]:
+    clauses, names, values = ["attribute_exists(#pk)"], {"#pk": "pk"}, {}
+    for attribute, value in where.items():
+        placeholder = f"w{len(names)}"
+        names[f"#{placeholder}"] = attribute
+        if value is None:
+            clauses.append(f"attribute_not_exists(#{placeholder})")
+        else:
+            clauses.append(f"#{placeholder} = :{placeholder}")
+            values[f":{placeholder}"] = value
+    return {
+        "ConditionExpression": " AND ".join(clauses),
+        "ExpressionAttributeNames": names,
+        **({"ExpressionAttributeValues": marshal(values)} if values else {}),
+    }
+
+
+def _with_key(key: Key, item: Item) -> Item:
+    return {**key._asdict(), **item}
+
+
+def as_read(item: Item, names: Iterable[str]) -> dict[str, Value | None]:
+    """Return a condition: these attributes are still what they were when the item was read; ``None`` is absent."""
+    return {name: item.get(name) for name in names}

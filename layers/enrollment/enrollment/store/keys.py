@@ -1,0 +1,141 @@
+"""The keys of the one table.
+
+Everything of a workspace has a partition key that begins with ``WORKSPACE#<workspace_id>#``, so an id of another
+workspace is an id that does not exist.
+
+A list is never a scan.  What can be listed has an entry in a partition of its own, whose sort keys are in the list's
+order.  An entry holds nothing but its key, so it is written once and is never out of date.
+"""
+
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """A primary key."""
+
+    pk: str
+    sk: str
+
+
+def user_identity_key(workspace_id: str, user_identity_id: str) -> Key:
+    """Return the key of a user identity."""
+    return Key(_partition(workspace_id, "USER_IDENTITY", user_identity_id), "USER_IDENTITY")
+
+
+def automation_key(workspace_id: str, user_identity_id: str, acs_system_id: str) -> Key:
+    """Return the key of an identity's automation with one credential manager: at most one can have it."""
+    partition = user_identity_key(workspace_id, user_identity_id).pk
+    return Key(partition, f"ENROLLMENT_AUTOMATION#{acs_system_id}")
+
+
+def acs_user_link_key(workspace_id: str, user_identity_id: str, acs_system_id: str) -> Key:
+    """Return the key of an identity's link to its ACS user in one system: at most one can have it."""
+    return Key(user_identity_key(workspace_id, user_identity_id).pk, f"ACS_USER#{acs_system_id}")
+
+
+def automation_by_id_key(workspace_id: str, enrollment_automation_id: str) -> Key:
+    """Return the key of the item that finds an automation by its id."""
+    partition = _partition(workspace_id, "ENROLLMENT_AUTOMATION", enrollment_automation_id)
+    return Key(partition, "ENROLLMENT_AUTOMATION")
+
+
+def acs_system_key(workspace_id: str, acs_system_id: str) -> Key:
+    """Return the key of an ACS system."""
+    return Key(_partition(workspace_id, "ACS_SYSTEM", acs_system_id), "ACS_SYSTEM")
+
+
+def acs_credential_pool_key(workspace_id: str, acs_credential_pool_id: str) -> Key:
+    """Return the key of a credential pool."""
+    return Key(_partition(workspace_id, "ACS_CREDENTIAL_POOL", acs_credential_pool_id), "ACS_CREDENTIAL_POOL")
+
+
+def acs_user_key(workspace_id: str, acs_user_id: str) -> Key:
+    """Return the key of an ACS user."""
+    return Key(_partition(workspace_id, "ACS_USER", acs_user_id), "ACS_USER")
+
+
+def unique_key(workspace_id: str, attribute: str, value: str) -> Key:
+    """Return the key of the item that keeps an attribute's value for one user identity of the workspace.
+
+    Args:
+        workspace_id: The workspace.
+        attribute: The attribute, for instance ``email_address``.
+        value: Its value, in the one way in which equal values are written.
+    """
+    return Key(_partition(workspace_id, f"UNIQUE_{attribute.upper()}", value), f"UNIQUE_{attribute.upper()}")
+
+
+def acs_user_match_key(workspace_id: str, acs_system_id: str, attribute: str, value: str, acs_user_id: str) -> Key:
+    """Return the key of the entry that finds a system's ACS user by an email address or a phone number."""
+    system = acs_system_key(workspace_id, acs_system_id).pk
+    return Key(f"{system}#ACS_USERS_BY_{attribute.upper()}#{value}", acs_user_id)
+
+
+def user_identity_listing_key(workspace_id: str, created_at: str, user_identity_id: str) -> Key:
+    """Return the key of a user identity's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#USER_IDENTITIES", f"{created_at}#{user_identity_id}")
+
+
+def enrolled_listing_key(workspace_id: str, acs_system_id: str, user_identity_id: str) -> Key:
+    """Return the key of a user identity's entry among those enrolled with a credential manager.
+
+    By id: ids are random, so DynamoDB can split the partition when a building's whole staff is enrolled at once.
+    """
+    return Key(f"{acs_system_key(workspace_id, acs_system_id).pk}#USER_IDENTITIES", user_identity_id)
+
+
+def acs_user_listing_key(workspace_id: str, created_at: str, acs_user_id: str) -> Key:
+    """Return the key of an ACS user's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#ACS_USERS", f"{created_at}#{acs_user_id}")
+
+
+def acs_user_of_system_listing_key(workspace_id: str, acs_system_id: str, created_at: str, acs_user_id: str) -> Key:
+    """Return the key of an ACS user's entry among those of its system, by age."""
+    return Key(f"{acs_system_key(workspace_id, acs_system_id).pk}#ACS_USERS", f"{created_at}#{acs_user_id}")
+
+
+def acs_system_listing_key(workspace_id: str, created_at: str, acs_system_id: str) -> Key:
+    """Return the key of an ACS system's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#ACS_SYSTEMS", f"{created_at}#{acs_system_id}")
+
+
+def credential_manager_listing_key(workspace_id: str, created_at: str, acs_system_id: str) -> Key:
+    """Return the key of a credential manager's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#CREDENTIAL_MANAGERS", f"{created_at}#{acs_system_id}")
+
+
+def acs_credential_pool_listing_key(
+    workspace_id: str, acs_system_id: str, created_at: str, acs_credential_pool_id: str
+) -> Key:
+    """Return the key of a credential pool's entry among those of its system, by age."""
+    system = acs_system_key(workspace_id, acs_system_id).pk
+    return Key(f"{system}#ACS_CREDENTIAL_POOLS", f"{created_at}#{acs_credential_pool_id}")
+
+
+def listed_id(sk: str) -> str:
+    """Return the id that an entry of a listing stands for."""
+    return sk.rpartition("#")[2]
+
+
+def token_key(short: str) -> Key:
+    """Return the key of a token's record."""
+    return Key(f"TOKEN#{short}", "TOKEN")
+
+
+def token_listing_key(short: str) -> Key:
+    """Return the key of the item that lists a token: one partition, written to only when a token is issued."""
+    return Key("TOKENS", short)
+
+
+def page_cursor_key() -> Key:
+    """Return the key of the secret that page cursors are sealed with."""
+    return Key("SECRET#PAGE_CURSOR", "SECRET")
+
+
+def workspace_prefix(workspace_id: str) -> str:
+    """Return what the partition keys of all that is in a workspace begin with."""
+    return f"WORKSPACE#{workspace_id}#"
+
+
+def _partition(workspace_id: str, kind: str, identifier: str) -> str:
+    return f"{workspace_prefix(workspace_id)}{kind}#{identifier}"

@@ -1,0 +1,309 @@
+"""The one DynamoDB table: its reads and its transactions."""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import batched
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import (
+    ChecksumError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - botocore's own
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+from botocore.parsers import ResponseParserError
+
+from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
+from enrollment.store.actions import Action
+from enrollment.store.attributes import Item, marshal, unmarshal
+from enrollment.store.deadline import seconds_left
+from enrollment.store.keys import Key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# Error codes that pass by themselves.  botocore retries them at the level of a call, but not inside a cancelled
+# transaction, where they stand as reasons and where TransactionConflict joins them.
+_PASSING = frozenset(
+    {
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
+        "RequestAbortedException",
+        "RequestLimitExceeded",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+
+# Error codes that refuse the function itself: its credentials, its role, the table's key or the table's name.  The list
+# is that of DynamoDB's API reference ("Common errors") and of its developer guide ("Error handling"), which spell some
+# of them differently; docs/decisions/failures.md says why each is here.
+_NO_ACCESS = frozenset(
+    {
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "RequestExpired",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+    }
+)
+
+
+_KMS_CODE_PREFIX = "KMS"
+
+
+# Statuses of a proxy or endpoint on the way.  DynamoDB's own errors have 400 or 5xx.
+_ON_THE_WAY = frozenset({401, 403, 407, 408, 429})
+
+
+_CONDITION_FAILED = "ConditionalCheckFailed"
+
+
+# Failures after which there is no usable answer.  A truncated answer fails its checksum, and cannot even be decoded if
+# it ends within a character.
+_NO_ANSWER = (
+    ChecksumError,
+    ConnectionError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseParserError,
+    UnicodeDecodeError,
+)
+
+
+_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
+
+
+# What DynamoDB takes in one request.
+MOST_KEYS = 100
+
+
+MOST_ACTIONS = 100
+
+
+# Full jitter, doubling from 25 ms to 400 ms: at most 1.6 s of waiting, well below the functions' timeout.
+_ATTEMPTS = 8
+
+
+_FIRST_DELAY_SECONDS = 0.025
+
+
+_LONGEST_DELAY_SECONDS = 0.4
+
+
+# From the operating system: processes that start from one snapshot have one state of Python's own generator, and would
+# all wait for the same time.
+_random = random.SystemRandom()
+
+
+class Table:
+    """Reads and transactions.
+
+    Every method raises ``ServiceUnavailable`` when the database stays out of reach or throttled after the retries, when
+    there are no credentials for it, or when the invocation's time has no room for another request;
+    ``NoAccessToDatabase``, which is one, when the database does not let this function in.  Any other ``ClientError``
+    passes: it is a defect.
+
+    Args:
+        client: From ``create_client``.
+        name: The table's name.
+        sleep: Waits for a number of seconds between attempts.
+    """
+
+    def __init__(self, client: "DynamoDBClient", name: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._name = name
+        self._sleep = sleep
+
+    def get(self, key: Key) -> Item | None:
+        """Return an item, strongly consistent."""
+        with _reachable:
+            answer = self._client.get_item(TableName=self._name, Key=marshal(key._asdict()), ConsistentRead=True)
+        item = answer.get("Item")
+        return None if item is None else unmarshal(item)
+
+    def query(self, pk: str, first_sk: str = " ", last_sk: str = "\uffff") -> list[Item]:
+        """Return the items of a partition in the order of their sort keys, strongly consistent.
+
+        Args:
+            pk: The partition.
+            first_sk: The first sort key to return.
+            last_sk: The last sort key to return.
+        """
+        return list(self.walk(pk, first_sk, last_sk))
+
+    def walk(  # noqa: PLR0913 - where to begin, to end, and how
+        self,
+        pk: str,
+        first_sk: str = " ",
+        last_sk: str = "\uffff",
+        *,
+        after: str | None = None,
+        backwards: bool = False,
+        at_once: int | None = None,
+    ) -> Iterator[Item]:
+        """Yield the items of a partition, strongly consistent, reading on as they are taken.
+
+        Args:
+            pk: The partition.
+            first_sk: The first sort key to yield.
+            last_sk: The last sort key to yield.
+            after: Begin behind this sort key, whether there is such an item or not.
+            backwards: From the last to the first.
+            at_once: How many items to read with a request; as many as fit into 1 MB by default.
+        """
+        request: dict[str, Any] = {
+            "TableName": self._name,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": marshal({":pk": pk, ":first": first_sk, ":last": last_sk}),
+            "ConsistentRead": True,
+            "ScanIndexForward": not backwards,
+        }
+        if at_once is not None:
+            request["Limit"] = at_once
+        if after is not None:
+            request["ExclusiveStartKey"] = marshal(Key(pk, after)._asdict())
+        return self._pages(self._client.query, request)
+
+    def scan(self, pk_prefix: str) -> Iterator[Item]:
+        """Yield the items whose partition key begins with a text, strongly consistent, in no order.
+
+        It reads the whole table, so it is for an operator's command and for no function.
+        """
+        request = {
+            "TableName": self._name,
+            "FilterExpression": "begins_with(pk, :prefix)",
+            "ExpressionAttributeValues": marshal({":prefix": pk_prefix}),
+            "ConsistentRead": True,
+        }
+        return self._pages(self._client.scan, request)
+
+    def _pages(self, read: Callable[..., Any], request: dict[str, Any]) -> Iterator[Item]:
+        while True:
+            with _reachable:
+                answer = read(**request)
+            yield from map(unmarshal, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def get_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
+        """Return those of any number of items that are there, strongly consistent, in requests of 100."""
+        found: dict[Key, Item] = {}
+        for wanted in batched(dict.fromkeys(keys), MOST_KEYS, strict=False):
+            found |= self.batch_get(wanted)
+        return found
+
+    def batch_get(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        """Return those of up to 100 different items that are there, strongly consistent, in one request.
+
+        Raises:
+            ServiceUnavailable: Also when the database leaves keys unprocessed after the retries.
+        """
+        found: dict[Key, Item] = {}
+        wanted: Sequence[Mapping[str, Any]] = [marshal(key._asdict()) for key in keys]
+        for _ in self._attempts():
+            with _reachable:
+                answer = self._client.batch_get_item(
+                    RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}}
+                )
+            for attributes in answer["Responses"].get(self._name, []):
+                item = unmarshal(attributes)
+                found[Key(str(item["pk"]), str(item["sk"]))] = item
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self._name)
+            if not unprocessed:
+                return found
+            wanted = unprocessed["Keys"]
+        raise ServiceUnavailable
+
+    def transact(self, actions: Mapping[str, Action]) -> dict[str, Item | None]:
+        """Do all the actions, or none of them.
+
+        Args:
+            actions: Each under a name of the caller's choice, on different items.
+
+        Returns:
+            Empty when all is done.  Else nothing is done, and the names of the actions whose condition failed, each
+            with the item that stood there (``None``: there was none).
+        """
+        request = [
+            {kind: {**parameters, "TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
+            for action in actions.values()
+            for kind, parameters in action.items()
+        ]
+        for _ in self._attempts():
+            try:
+                with _reachable:
+                    self._client.transact_write_items(TransactItems=cast("Any", request))
+            except self._client.exceptions.TransactionCanceledException as cancelled:
+                reasons = cancelled.response["CancellationReasons"]
+                codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
+                if codes <= {_CONDITION_FAILED}:
+                    return {
+                        name: unmarshal(reason["Item"]) if reason.get("Item") else None
+                        for name, reason in zip(actions, reasons, strict=True)
+                        if reason.get("Code") == _CONDITION_FAILED
+                    }
+                if not codes <= _PASSING | {_CONDITION_FAILED}:
+                    raise
+            else:
+                return {}
+        raise ServiceUnavailable
+
+    def _attempts(self) -> Iterator[None]:
+        delay = _FIRST_DELAY_SECONDS
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                wait = _random.uniform(0, delay)
+                if wait >= seconds_left():
+                    return
+                self._sleep(wait)
+                delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
+            yield
+
+
+class _Reachable:
+    """Raises ``ServiceUnavailable`` instead of what says that the database is not there."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, ClientError):
+            response = cast("dict[str, Any]", error.response)
+            code = str(response["Error"].get("Code"))
+            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if code in _NO_ACCESS or code.startswith(_KMS_CODE_PREFIX):
+                raise NoAccessToDatabase from error
+            if code in _PASSING or status >= 500 or status in _ON_THE_WAY:  # noqa: PLR2004
+                raise ServiceUnavailable from error
+        elif isinstance(error, _NO_ANSWER):
+            raise ServiceUnavailable from error
+        elif isinstance(error, _NO_CREDENTIALS):
+            raise NoAccessToDatabase from error
+
+
+_reachable = _Reachable()
