@@ -77,21 +77,21 @@ test-clients: node .venv/dev.stamp .venv-clients/stamp $(TYPESCRIPT)/node_module
 	@$(BIN)/pytest -m clients -n 0 $(ARGS) tests/acceptance
 
 test-races: .venv/dev.stamp ## requests at the same moment; needs a DynamoDB server (ENROLLMENTS_DYNAMODB_ENDPOINT)
-	@$(BIN)/pytest -m races -n 0 -s $(ARGS) tests/reliability
+	@$(BIN)/pytest -m races -n 0 -s $(ARGS) experiments/reliability
 
 soak: .venv/dev.stamp ## made-up sequences of requests, for as long as ENROLLMENTS_SOAK_SECONDS; needs a DynamoDB server, as above
-	@$(BIN)/pytest -m soak -n 0 -s $(ARGS) tests/reliability
+	@$(BIN)/pytest -m soak -n 0 -s $(ARGS) experiments/reliability
 
 test-mutation: .venv/dev.stamp .venv-mutation/stamp ## mutants of the package; an hour and more the first time, then what has changed
-	@.venv-mutation/bin/python -m tests.reliability.mutation $(ARGS)
+	@.venv-mutation/bin/python -m experiments.reliability.mutation $(ARGS)
 
 # pytest's logging would keep every line of every request.
 test-hostile: .venv/dev.stamp ## requests that nobody should send, by the thousand, and how long a wrong secret takes
-	@$(BIN)/pytest -m hostile -n 0 -s -p no:logging $(ARGS) tests/reliability
+	@$(BIN)/pytest -m hostile -n 0 -s -p no:logging $(ARGS) experiments/reliability
 
 # atheris alone is in its environment: what it fuzzes runs with what the tests run with.
 fuzz: .venv/dev.stamp .venv-atheris/stamp ## bodies and tokens that atheris makes up from what they reach: FUZZ_SECONDS=60
-	@PYTHONPATH=.:layers/enrollment:cli:.venv/lib/python3.13/site-packages .venv-atheris/bin/python -m tests.reliability.fuzz \
+	@PYTHONPATH=.:layers/enrollment:cli:.venv/lib/python3.13/site-packages .venv-atheris/bin/python -m experiments.reliability.fuzz \
 		-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $(ARGS)
 
 # Hours.  An experiment can be run again by its own target, with ENROLLMENTS_FIGURES=1, and the figures then be written.
@@ -101,34 +101,34 @@ reliability: export ENROLLMENTS_RACE_ROUNDS ?= 500
 reliability: export ENROLLMENTS_FUZZ_REQUESTS ?= 200000
 reliability: .venv/dev.stamp .venv-mutation/stamp ## all experiments of docs/reliability.md in full, and their figures into it
 	@failed=0; \
-	$(BIN)/pytest -m "faults or hostile or races or soak" -n 0 -s -p no:logging $(ARGS) tests/reliability || failed=1; \
-	$(BIN)/pytest -n 0 tests/reliability/test_time.py || failed=1; \
+	$(BIN)/pytest -m "faults or hostile or races or soak" -n 0 -s -p no:logging $(ARGS) experiments/reliability || failed=1; \
+	$(BIN)/pytest -n 0 experiments/reliability/test_time.py || failed=1; \
 	$(MAKE) --no-print-directory test-mutation || failed=1; \
-	$(BIN)/python -m tests.figures --write; exit $$failed
+	$(BIN)/python -m experiments.figures --write; exit $$failed
 
 figures: .venv/dev.stamp ## what the experiments' last runs have left, into their documents in docs/
-	@$(BIN)/python -m tests.figures --write
+	@$(BIN)/python -m experiments.figures --write
 
 test-faults: .venv/dev.stamp ## every fault at every request to DynamoDB; needs a DynamoDB server, like test-races
-	@$(BIN)/pytest -m faults -n 0 $(ARGS) tests/reliability
+	@$(BIN)/pytest -m faults -n 0 $(ARGS) experiments/reliability
 
 flat: .venv/dev.stamp ## what a call costs with 1,000 automations and with 200,000; needs a DynamoDB server, as above
-	@$(BIN)/pytest -m flat -n 0 -s $(ARGS) tests/scale
+	@$(BIN)/pytest -m flat -n 0 -s $(ARGS) experiments/scale
 
 burst: .venv/dev.stamp ## 10,000 launches in a minute, simulated with the code's own requests and DynamoDB's limits
-	@$(BIN)/python -m tests.scale.burst
+	@$(BIN)/python -m experiments.scale.burst
 
 scale: flat burst ## both, and their figures into docs/scale.md
-	@$(BIN)/python -m tests.figures --write >/dev/null
+	@$(BIN)/python -m experiments.figures --write >/dev/null
 
 cost: .venv/dev.stamp ## renew docs/cost.md: what a million launches cost
-	@$(BIN)/python -m tests.scale.cost
+	@$(BIN)/python -m experiments.scale.cost
 
 test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## the tests of the JavaScript SDKs
 	@$(BIN)/pytest -m javascript -n 0 $(ARGS) tests/acceptance
 
 bench: build .venv-bench/stamp ## what is shipped, timed under Lambda's runtime client beside other ways to write it; ARGS=--help
-	@.venv-bench/bin/python -m tests.bench $(ARGS)
+	@.venv-bench/bin/python -m experiments.bench $(ARGS)
 
 check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings, template, gates
 	$(BIN)/ruff format --check .

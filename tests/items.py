@@ -7,7 +7,7 @@ from moto.dynamodb.models import dynamodb_backends
 
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key
-from enrollments.local.template import ACCOUNT_ID
+from local_aws.template import ACCOUNT_ID
 
 type Attributes = Mapping[str, Mapping[str, Any]]
 

@@ -35,8 +35,8 @@ from enrollment.resources.user_identities import (
     UserIdentityRequest,
 )
 from enrollments.local.demo import demo
-from enrollments.local.gateway import Request
 from enrollments.local.stack import open_stack
+from local_aws.gateway import Request
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -32,8 +32,8 @@ from enrollment.errors import (
 )
 from enrollment.http.api import Api, Route
 from enrollments.examples import Json, answer_examples, error_example, request_example
-from enrollments.local.functions import environment
 from enrollments.local.stack import lambda_environment
+from local_aws.functions import environment
 
 _REFERENCE = "#/components/schemas/{model}"
 _BODY_VERBS = {"PATCH", "POST", "PUT"}

@@ -23,9 +23,9 @@ from enrollment.store.table import Table
 from enrollments.local import docs_page
 from enrollments.local.containers import Containers, open_containers
 from enrollments.local.demo import demo
-from enrollments.local.server import make_server, port_of
 from enrollments.local.stack import open_stack
-from tests.conftest import Workspace
+from local_aws.server import make_server, port_of
+from tests.fixtures import Workspace
 
 # Whether the service is the local stack, in this process.
 IN_PROCESS = {"ENROLLMENTS_BASE_URL", "ENROLLMENTS_SAM"}.isdisjoint(os.environ)

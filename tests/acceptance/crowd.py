@@ -14,7 +14,7 @@ from enrollment.store.items import stored_user_identity
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.tokens import NewToken, create_token
 from tests.acceptance.conftest import Service, serve_stack
-from tests.conftest import PROJECT, Workspace, put_all
+from tests.fixtures import PROJECT, Workspace, put_all
 
 if TYPE_CHECKING:
     from enrollment.store.attributes import Item

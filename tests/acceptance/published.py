@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 type Json = dict[str, Any]
 

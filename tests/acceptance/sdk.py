@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.acceptance.conftest import Service
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 CLIENTS = Path(__file__).parent
 AUTOMATIONS = "/user_identities/enrollment_automations"

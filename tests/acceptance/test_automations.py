@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tests.acceptance.conftest import Service
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 ROOT = "/user_identities/enrollment_automations"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

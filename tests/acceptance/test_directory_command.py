@@ -26,7 +26,7 @@ from enrollment.resources.acs_systems import ListAcsSystemsRequest
 from enrollment.store.table import Table
 from enrollment.use_cases.acs_systems import list_systems
 from enrollments.directory.commands import directory
-from tests.conftest import TABLE_NAME, Store, Workspace
+from tests.fixtures import TABLE_NAME, Store, Workspace
 from tests.spreadsheet import opened_and_saved
 
 COMMAND = Path(sys.executable).parent / "enrollments"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import Service
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 COMMAND = PROJECT / ".venv-schemathesis/bin/schemathesis"
 HOOKS = PROJECT / "tests/acceptance/schemathesis_hooks.py"

@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from enrollments.local.containers import Containers
 from tests.acceptance.conftest import free_port
-from tests.conftest import Store
+from tests.fixtures import Store
 from tests.integration.answers import EVENTS
 from tests.integration.test_events import REQUESTS, TOKENS, event
 

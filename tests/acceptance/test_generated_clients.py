@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import Service
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 

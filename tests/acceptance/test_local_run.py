@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from enrollments.local.commands import invoke
-from enrollments.local.dynamodb_server import serve_dynamodb
+from local_aws.dynamodb_server import serve_dynamodb
 from tests.acceptance.conftest import IN_PROCESS
 
 pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="the command is not the service that is tested")
@@ -215,7 +215,7 @@ def test_a_taken_port_is_one_clear_line_and_the_log_of_who_has_it_stays(start: S
 
 
 @pytest.mark.parametrize(
-    "file", ["functions/enrollment_automations/app.py", "layers/enrollment/enrollment/automations.py"]
+    "file", ["functions/enrollment_automations/app.py", "layers/enrollment/enrollment/use_cases/automations.py"]
 )
 def test_an_edited_file_is_picked_up_and_a_defect_shows_its_traceback(start: Start, file: str) -> None:
     run = start()
@@ -235,7 +235,7 @@ def test_an_edited_file_is_picked_up_and_a_defect_shows_its_traceback(start: Sta
 
 def test_a_defect_in_a_route_shows_its_traceback(start: Start) -> None:
     run = start()
-    path = run.folder / "layers/enrollment/enrollment/automations.py"
+    path = run.folder / "layers/enrollment/enrollment/use_cases/automations.py"
     call = "        automation = _new_automation"
     path.write_text(path.read_text().replace(call, f"        1 / 0\n{call}"))
 

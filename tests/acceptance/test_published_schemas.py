@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from tests.acceptance.conftest import Service
 from tests.acceptance.published import CUT, ORIGINAL, our_cut
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 type Json = dict[str, Any]
 type Build = Callable[[Service], Json]

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import Service
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 LIST = "/user_identities/list"
 PATHS = json.loads((PROJECT / "openapi.json").read_text())["paths"]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.acceptance.conftest import Service
 from tests.acceptance.sdk import AUTOMATIONS, SEAM_1, Sdk, codes, installed, javascript, param, python
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 BY_METHODS = {"seam-1": SEAM_1, "seam-3": Sdk(python(3)), "http-1": Sdk(javascript(1)), "http-2": Sdk(javascript(2))}
 BY_POST = {

@@ -13,8 +13,8 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from enrollments.local.functions import environment
 from enrollments.tokens import tokens
+from local_aws.functions import environment
 from tests.acceptance.conftest import Service, serve_stack
 
 type Run = Callable[..., Result]

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 BUILD = PROJECT / ".aws-sam/build"
 FUNCTIONS = ("AcsFunction", "AuthorizerFunction", "EnrollmentAutomationsFunction", "UserIdentitiesFunction")

@@ -20,10 +20,10 @@ import pytest
 
 from enrollment.store.client import create_client
 from enrollments.local.demo import demo, seed
-from enrollments.local.dynamodb_server import serve_dynamodb
-from enrollments.local.functions import environment
+from local_aws.dynamodb_server import serve_dynamodb
+from local_aws.functions import environment
 from tests.artefacts.conftest import FUNCTIONS, PLACES, build_in, files_of
-from tests.conftest import PROJECT, create_table
+from tests.fixtures import PROJECT, create_table
 
 pytestmark = pytest.mark.artefacts
 

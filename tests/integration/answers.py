@@ -11,7 +11,7 @@ from typing import Any
 
 from enrollment.store.client import create_client
 from enrollments.local.stack import Stack, open_stack
-from tests.conftest import PROJECT, Store
+from tests.fixtures import PROJECT, Store
 
 EVENTS = PROJECT / "events"
 ANSWERS = Path(__file__).parent / "answers.json"

@@ -43,7 +43,7 @@ from enrollment.use_cases import acs_systems, acs_users, automations, user_ident
 from enrollments.directory.importing import import_rows
 from enrollments.directory.rows import RawRow, read_row
 from enrollments.local.stack import Stack, open_stack
-from tests.conftest import Store, Workspace
+from tests.fixtures import Store, Workspace
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

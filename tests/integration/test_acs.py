@@ -19,7 +19,7 @@ from enrollment.resources.acs_systems import ListAcsCredentialPoolsRequest, List
 from enrollment.resources.acs_users import ListAcsUsersRequest
 from enrollment.store.listings import Page
 from enrollment.use_cases import acs_systems, acs_users
-from tests.conftest import Store, Workspace
+from tests.fixtures import Store, Workspace
 from tests.integration.conftest import UNKNOWN, Directory
 
 PERSON = {"full_name": "Jane Doe", "email_address": "Jane@Example.com", "phone_number": "+15555550100"}

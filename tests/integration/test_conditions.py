@@ -11,7 +11,7 @@ import pytest
 from enrollment.errors import AcsUserNotFound, UserIdentityNotFound
 from enrollment.store.actions import put
 from enrollment.store.keys import acs_user_key, acs_user_link_key, acs_user_match_key
-from tests.conftest import Store, Workspace
+from tests.fixtures import Store, Workspace
 from tests.integration.conftest import Directory
 
 type Meanwhile = Callable[..., None]

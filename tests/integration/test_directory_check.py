@@ -33,7 +33,7 @@ from enrollment.store.keys import (
 )
 from enrollments.directory.checking import Finding, check
 from enrollments.directory.commands import directory
-from tests.conftest import TABLE_NAME, Store, Workspace, put_all
+from tests.fixtures import TABLE_NAME, Store, Workspace, put_all
 from tests.integration.conftest import Directory, Outage
 from tests.invariants import violations
 

@@ -18,7 +18,7 @@ from enrollment.store.keys import Key, acs_credential_pool_key, acs_system_key, 
 from enrollment.use_cases.user_identities import add_acs_user
 from enrollments.directory.importing import Outcome, Result, import_rows
 from enrollments.directory.rows import RawRow, read_row
-from tests.conftest import Store, Workspace
+from tests.fixtures import Store, Workspace
 
 FILE_TIME = "2026-02-01T00:00:00.000Z"
 EARLIER = "2026-01-01T00:00:00.000Z"

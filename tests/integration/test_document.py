@@ -11,10 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from enrollment.errors import EnrollmentError
-from enrollments.local.gateway import Request
 from enrollments.local.stack import Stack
 from enrollments.openapi import api_document
-from tests.conftest import PROJECT
+from local_aws.gateway import Request
+from tests.fixtures import PROJECT
 from tests.integration.answers import ANSWERS, EVENTS
 
 type Json = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from enrollments.local.stack import Stack
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 from tests.integration.answers import ANSWERS, EVENTS, answer
 
 # File → status and the error's type, or the effect and the reason of the authorizer.

@@ -33,7 +33,7 @@ from enrollment.store.keys import (
 )
 from enrollment.use_cases.automations import KnownItems, Launched, known_items, launch
 from enrollment.use_cases.user_identities import add_acs_user, remove_acs_user
-from tests.conftest import Store, Workspace
+from tests.fixtures import Store, Workspace
 
 type Launch = Callable[..., Launched]
 

@@ -27,9 +27,9 @@ from moto import mock_aws
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
 from enrollments.local.demo import demo, seed
-from enrollments.local.functions import FunctionDefinition, FunctionError, Functions, environment
-from enrollments.local.template import REGION, Resource, load_template
-from tests.conftest import PROJECT
+from local_aws.functions import FunctionDefinition, FunctionError, Functions, environment
+from local_aws.template import REGION, Resource, load_template
+from tests.fixtures import PROJECT
 from tests.iam import Statement, is_allowed, values
 
 TABLE = "enrollments-Table"

@@ -24,7 +24,7 @@ from enrollment.store.actions import put_new, require
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key
 from enrollment.store.table import Table
-from tests.conftest import TABLE_NAME, Store
+from tests.fixtures import TABLE_NAME, Store
 
 HERE = Key("here", "x")
 THERE = Key("there", "x")

@@ -17,7 +17,7 @@ from enrollment.use_cases.tokens import (
     revoke_token,
     store_token,
 )
-from tests.conftest import Store
+from tests.fixtures import Store
 
 NOW = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)
 WORKSPACE_ID = "de300000-0000-4000-8000-000000000001"

@@ -23,7 +23,7 @@ from enrollment.store.items import stored_acs_system, stored_acs_user, stored_au
 from enrollment.store.keys import Key, acs_user_key, acs_user_link_key, user_identity_key
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.automations import automation_item
-from tests.conftest import Store, Workspace, put_all
+from tests.fixtures import Store, Workspace, put_all
 from tests.integration.conftest import UNKNOWN, Directory, Outage
 from tests.invariants import violations
 

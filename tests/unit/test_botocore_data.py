@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 DESCRIPTION = {
     "metadata": {"apiVersion": "2012-08-10"},

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from enrollments.local.containers import for_sam_local, open_containers
-from enrollments.local.stack import StackError
+from local_aws.errors import StackError
 
 BUILT = """\
 Resources:

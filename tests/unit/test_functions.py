@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from enrollments.local.functions import FunctionDefinition, FunctionError, Functions, NoTurnError
-from enrollments.local.stack import FunctionLog
+from enrollments.local.stack import FunctionLog, is_outage
+from local_aws.functions import FunctionDefinition, FunctionError, Functions, NoTurnError
 
 type Write = Callable[[str], int]
 
@@ -35,7 +35,9 @@ def terminal() -> io.StringIO:
 def invoke(tmp_path: Path, log: io.StringIO, terminal: io.StringIO) -> Callable[[Any], Any]:
     (tmp_path / "app.py").write_text("def handler(event, context): return event")
     definition = FunctionDefinition("f", tmp_path, "app", "handler", 3, 512, {"TABLE_NAME": "t"})
-    functions = Functions([definition], [], log=FunctionLog(log, terminal), terminal=terminal)
+    functions = Functions(
+        [definition], [], log=FunctionLog(log, terminal), terminal=terminal, needs_no_traceback=is_outage
+    )
     return lambda event: functions.invoke("f", event)
 
 

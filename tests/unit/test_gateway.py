@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from enrollments.local.functions import FunctionError, NoTurnError
-from enrollments.local.gateway import Gateway, Request, Response
-from enrollments.local.rest_api import DEFAULT_STATUS, RestApi, read_rest_api
 from enrollments.local.stack import function_names
-from enrollments.local.template import load_template
+from local_aws.functions import FunctionError, NoTurnError
+from local_aws.gateway import Gateway, Request, Response
+from local_aws.rest_api import DEFAULT_STATUS, RestApi, read_rest_api
+from local_aws.template import load_template
 
 LAUNCH = "/user_identities/enrollment_automations/launch"
 ORIGIN, SECOND_ORIGIN = "https://app.example.com", "https://other.example.com"

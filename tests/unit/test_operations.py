@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from enrollments.local.template import Resource, expand_template, load_template
-from tests.conftest import PROJECT
+from local_aws.template import Resource, expand_template, load_template
+from tests.fixtures import PROJECT
 
 # A namespace, a name, and dimensions with their values.
 type Metric = tuple[str, str, Mapping[str, str]]

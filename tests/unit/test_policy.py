@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from enrollments.local.policy import Authorization, Decision, InvalidPolicyError
+from local_aws.policy import Authorization, Decision, InvalidPolicyError
 
 ARN = "arn:aws:execute-api:us-east-1:123456789012:local/prod/POST/a/b"
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from enrollments.local.gateway import Gateway, Request, Response
-from enrollments.local.rest_api import GatewayResponse, RestApi
-from enrollments.local.server import listen, make_server, port_of
-from enrollments.local.stack import StackError
+from local_aws.errors import StackError
+from local_aws.gateway import Gateway, Request, Response
+from local_aws.rest_api import GatewayResponse, RestApi
+from local_aws.server import listen, make_server, port_of
 
 ERROR = '{"error":{"type":"%s","message":"Bad request"},"ok":false}'
 RESPONSES = {

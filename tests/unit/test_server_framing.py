@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from enrollments.local.framing import BadBodyError, read_body
+from local_aws.framing import BadBodyError, read_body
 
 CHUNKED = [("Transfer-Encoding", "chunked")]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from enrollments.local.stack import StackError, open_stack
-from enrollments.local.template import TemplateError, load_template
+from enrollments.local.stack import open_stack
+from local_aws.errors import StackError
+from local_aws.template import TemplateError, load_template
 
 type Edit = Callable[[str, str], Path]
 

@@ -6,7 +6,7 @@ import tomllib
 from click.testing import CliRunner
 
 from enrollments.main import main
-from tests.conftest import PROJECT
+from tests.fixtures import PROJECT
 
 VERSION = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
 

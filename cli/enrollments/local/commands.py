@@ -12,10 +12,11 @@ import click
 from enrollments.failure import failed
 from enrollments.local import docs_page
 from enrollments.local.containers import open_containers
-from enrollments.local.functions import FunctionError
-from enrollments.local.server import HOST, listen, make_server, port_of, serve
-from enrollments.local.stack import StackError, open_stack
-from enrollments.local.template import TemplateError, expand_template
+from enrollments.local.stack import open_stack
+from local_aws.errors import StackError
+from local_aws.functions import FunctionError
+from local_aws.server import HOST, listen, make_server, port_of, serve
+from local_aws.template import TemplateError, expand_template
 
 _LOCAL_FOLDER = Path(".local")
 _EXAMPLES = "the folder events/ has an example for each route"

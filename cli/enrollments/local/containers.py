@@ -23,9 +23,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from enrollments.local.dynamodb_server import serve_dynamodb
-from enrollments.local.stack import Stack, StackError, open_stack
-from enrollments.local.template import STACK_NAME
+from enrollments.local.stack import Stack, open_stack
+from local_aws.dynamodb_server import serve_dynamodb
+from local_aws.errors import StackError
+from local_aws.template import STACK_NAME
 
 # How a container calls this machine.
 _HOST_NAME = "host.docker.internal"

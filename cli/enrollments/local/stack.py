@@ -17,11 +17,12 @@ from enrollment.store.client import create_client
 from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, is_aws, reason_of
 from enrollments.local.demo import Demo, seed
-from enrollments.local.functions import FunctionDefinition, Functions, check_permission, environment
-from enrollments.local.gateway import Gateway
-from enrollments.local.quick_transactions import quick_transactions
-from enrollments.local.rest_api import read_rest_api
-from enrollments.local.template import (
+from local_aws.errors import StackError
+from local_aws.functions import FunctionDefinition, Functions, check_permission, environment
+from local_aws.gateway import Gateway
+from local_aws.quick_transactions import quick_transactions
+from local_aws.rest_api import read_rest_api
+from local_aws.template import (
     ACCOUNT_ID,
     REGION,
     Resource,
@@ -44,10 +45,6 @@ _TABLE_PROPERTIES = {
     "LocalSecondaryIndexes",
     "StreamSpecification",
 }
-
-
-class StackError(Exception):
-    """The stack cannot be started; the message says why in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +161,13 @@ def _functions(resources: Mapping[str, Resource], root: Path, log: TextIO, termi
         [layer for layer in layers.values() if (layer / _OWN_LAYER_MARK).is_file()],
         log=FunctionLog(log, terminal),
         terminal=terminal,
+        needs_no_traceback=is_outage,
     )
+
+
+def is_outage(error: BaseException) -> bool:
+    # By its type's name, because an edited file makes new classes.
+    return getattr(error, "type", None) == ServiceUnavailable.type
 
 
 def function_names(resources: Mapping[str, Resource]) -> dict[str, str]:

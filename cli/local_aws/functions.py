@@ -1,0 +1,303 @@
+"""Lambda on this machine: functions in this process, one invocation at a time, their environment from the template.
+
+An execution environment of Lambda handles one event at a time, so invocations take turns.  A file of a function or of
+one of its layers that has changed since the last invocation is picked up by the next.
+"""
+
+import contextlib
+import gc
+import importlib
+import io
+import json
+import logging
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from local_aws.template import (
+    ACCOUNT_ID,
+    REGION,
+    Resource,
+    TemplateError,
+    code_path,
+    interpreting,
+    number,
+    only,
+    plain_text,
+)
+
+type Handler = Callable[[Any, "InvocationContext"], Any]
+
+LONGEST_WAIT = 29  # seconds, API Gateway's quota "Integration timeout"
+
+_RUNTIME = "python3.13"
+# Lambda refuses other names and most of its own; the rest of its own would change what this process talks to.
+_VARIABLE_NAME = re.compile(r"(?!AWS_|LAMBDA_)[A-Za-z][A-Za-z0-9_]+")
+_PERMISSION = {"Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"}
+
+
+class FunctionError(Exception):
+    """A function raised, took longer than its time-out, or answered with what is not JSON."""
+
+
+class NoTurnError(Exception):
+    """Another invocation did not end in time for this one to begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDefinition:
+    """A function of the template.
+
+    Attributes:
+        name: Its name, the last part of its ARN.
+        folder: Its code.
+        module: The module of its handler.
+        handler: The handler's name in that module.
+        timeout_seconds: How long an invocation may take.
+        memory_mb: Its memory.
+        environment: Its environment variables.
+    """
+
+    name: str
+    folder: Path
+    module: str
+    handler: str
+    timeout_seconds: float
+    memory_mb: int
+    environment: Mapping[str, str]
+
+    @property
+    def arn(self) -> str:
+        """The function's ARN."""
+        return f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self.name}"
+
+    @classmethod
+    def from_resource(cls, resource: Resource, root: Path, layers: Collection[str]) -> "FunctionDefinition":
+        """Read a ``AWS::Lambda::Function``.
+
+        Args:
+            resource: The function.
+            root: The folder of the template.
+            layers: References of the template's layers.
+
+        Raises:
+            TemplateError: It is not a Python function in a folder beside the template.
+        """
+        where, properties = resource.logical_id, resource.properties
+        with interpreting(where):
+            if properties.get("Runtime") != _RUNTIME:
+                raise TemplateError(f"{where}: only {_RUNTIME} can be run here")
+            if foreign := set(properties.get("Layers", [])) - set(layers):
+                raise TemplateError(f"{where}: {', '.join(sorted(foreign))} is no layer of the template")
+            module, _, handler = properties["Handler"].rpartition(".")
+            folder = root / code_path(properties["Code"])
+            if not (folder / f"{module}.py").is_file():
+                raise TemplateError(f"{where}: there is no {module}.py in {folder}")
+            return cls(
+                name=resource.reference,
+                folder=folder,
+                module=module,
+                handler=handler,
+                timeout_seconds=number(properties.get("Timeout", 3), 1, 900, f"{where}.Timeout"),
+                memory_mb=int(number(properties.get("MemorySize", 128), 128, 10240, f"{where}.MemorySize")),
+                environment=_read_environment(properties.get("Environment", {}), f"{where}.Environment"),
+            )
+
+
+def check_permission(permission: Resource) -> None:
+    """Refuse an ``AWS::Lambda::Permission`` that lets anybody but API Gateway invoke a function.
+
+    Raises:
+        TemplateError: Nothing here stands in for whom it lets in.
+    """
+    where, properties = permission.logical_id, permission.properties
+    with interpreting(where):
+        only(properties, _PERMISSION, where)
+        if properties["Principal"] != "apigateway.amazonaws.com":
+            raise TemplateError(f"{where}: only API Gateway invokes functions here, not {properties['Principal']}")
+
+
+def _read_environment(environment: Mapping[str, Any], where: str) -> dict[str, str]:
+    only(environment, {"Variables"}, where)
+    variables = environment.get("Variables", {})
+    for name in variables:
+        if not _VARIABLE_NAME.fullmatch(name):
+            raise TemplateError(f"{where}: {name} is a name that Lambda keeps for itself")
+    return {name: plain_text(value) for name, value in variables.items()}
+
+
+@dataclass(slots=True)
+class InvocationContext:
+    """What Lambda passes to a handler beside the event."""
+
+    function_name: str
+    invoked_function_arn: str
+    memory_limit_in_mb: int
+    deadline: float
+    function_version: str = "$LATEST"
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the time until the function's time-out, in ms."""
+        return max(0, int((self.deadline - time.monotonic()) * 1000))
+
+
+class Functions:
+    """The functions of the template, ready to be invoked.
+
+    Args:
+        definitions: The functions.
+        layers: Folders of our own code that the functions share.
+        log: Where what the functions print goes.
+        terminal: Where the traceback of a function that raises goes.
+        needs_no_traceback: Tells errors that the function itself has logged, and that are no defects.
+        longest_wait: How many seconds an invocation waits for its turn.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is its own thing, and is given by its name
+        self,
+        definitions: Sequence[FunctionDefinition],
+        layers: Sequence[Path],
+        *,
+        log: io.TextIOBase,
+        terminal: TextIO,
+        needs_no_traceback: Callable[[BaseException], bool] = lambda _: False,
+        longest_wait: float = LONGEST_WAIT,
+    ) -> None:
+        self._definitions = {definition.name: definition for definition in definitions}
+        self._layers = [layer.resolve() for layer in layers]
+        self._log = log
+        self._terminal = terminal
+        self._needs_no_traceback = needs_no_traceback
+        self._longest_wait = longest_wait
+        self._turn = threading.Lock()
+        self._handlers: dict[str, Handler] = {}
+        self._sources = self._read_sources()
+
+    def invoke(self, name: str, event: Mapping[str, Any]) -> Any:
+        """Invoke a function and return its answer.
+
+        Args:
+            name: The function's name.
+            event: The event, which the function gets a copy of.
+
+        Raises:
+            FunctionError: It raised or took too long; which is on the terminal.
+            NoTurnError: The invocation before it did not end.
+        """
+        definition = self._definitions[name]
+        with self._next_turn(name), self._surroundings(definition):
+            self._forget_changed_code()
+            try:
+                handler = self._handlers.get(name) or self._load(definition)
+                deadline = time.monotonic() + definition.timeout_seconds
+                context = InvocationContext(name, definition.arn, definition.memory_mb, deadline)
+                answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
+            except (Exception, SystemExit) as error:
+                if not self._needs_no_traceback(error):
+                    self._show(traceback.format_exc())
+                raise FunctionError(f"{name} raised {type(error).__name__}") from error
+            # Nothing can end a thread; but what Lambda would have ended has no answer.
+            if time.monotonic() > deadline:
+                late = FunctionError(f"{name} timed out: it took longer than its {definition.timeout_seconds:g} s")
+                self._show(f"{late}\n")
+                raise late
+            return answer
+
+    @contextlib.contextmanager
+    def _next_turn(self, name: str) -> Iterator[None]:
+        if not self._turn.acquire(timeout=self._longest_wait):
+            raise NoTurnError(f"{name} waited {self._longest_wait:g} s for another invocation to end")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _show(self, lines: str) -> None:
+        self._terminal.write(lines)
+        self._terminal.flush()
+
+    @contextlib.contextmanager
+    def _surroundings(self, definition: FunctionDefinition) -> Iterator[None]:
+        """Give the process the function's environment and standard output, for the length of its turn."""
+        variables = {
+            **definition.environment,
+            "AWS_LAMBDA_FUNCTION_NAME": definition.name,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(definition.memory_mb),
+            "LAMBDA_TASK_ROOT": str(definition.folder),
+        }
+        with environment(variables), contextlib.redirect_stdout(self._log):
+            yield
+
+    def _load(self, definition: FunctionDefinition) -> Handler:
+        """Import a handler as Lambda does: its folder comes first on the path, and its modules are its own."""
+        # Loggers outlive the modules that made them, and would go on writing where those did.
+        logging.Logger.manager.loggerDict.pop(definition.environment.get("POWERTOOLS_SERVICE_NAME", ""), None)
+        folder = str(definition.folder.resolve())
+        sys.path.insert(0, folder)
+        writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        try:
+            importlib.invalidate_caches()
+            module = importlib.import_module(definition.module)
+            handler: Handler = getattr(module, definition.handler)
+        finally:
+            # A function hides what it starts with from the collector; here that would be for good, at each change.
+            gc.unfreeze()
+            gc.enable()
+            sys.path.remove(folder)
+            sys.dont_write_bytecode = writes_bytecode
+            _forget_modules([Path(folder)])
+        self._handlers[definition.name] = handler
+        return handler
+
+    def _forget_changed_code(self) -> None:
+        sources = self._read_sources()
+        if sources != self._sources:
+            self._sources = sources
+            self._handlers.clear()
+            _forget_modules(self._layers)
+
+    def _read_sources(self) -> dict[Path, tuple[int, int]]:
+        folders = [*self._layers, *(definition.folder for definition in self._definitions.values())]
+        sources = {}
+        for folder in folders:
+            for path in folder.rglob("*.py"):
+                with contextlib.suppress(FileNotFoundError):  # an editor that saves by renaming
+                    status = path.stat()
+                    sources[path] = (status.st_mtime_ns, status.st_size)
+        return sources
+
+
+@contextlib.contextmanager
+def environment(variables: Mapping[str, str], without: tuple[str, ...] = ()) -> Iterator[None]:
+    """Change this process's environment for the length of the context.
+
+    Args:
+        variables: What to set.
+        without: Prefixes of variables to leave out.
+    """
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(without):
+            del os.environ[name]
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _forget_modules(folders: Sequence[Path]) -> None:
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and any(Path(file).is_relative_to(folder) for folder in folders):
+            del sys.modules[name]

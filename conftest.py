@@ -1,0 +1,3 @@
+"""What tests and experiments share."""
+
+pytest_plugins = ["tests.fixtures"]

@@ -1,0 +1,512 @@
+"""Requests at the same moment, from several processes, against a DynamoDB server.
+
+moto will not do: its transactions are not isolated from each other.  ``ENROLLMENTS_RACE_ROUNDS`` is how often each
+scenario is tried.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from experiments import figures
+from experiments.reliability.processes import PROCESSES, Call, Outcome, all_at_once, call
+from tests.fixtures import Store, Workspace, create_table
+from tests.integration.conftest import Directory
+from tests.invariants import violations
+
+from enrollment.callers import Caller
+from enrollment.store.client import create_client
+from enrollments.directory.checking import check
+from enrollments.local.stack import lambda_environment
+from local_aws.functions import environment
+
+pytestmark = [pytest.mark.races, pytest.mark.timeout(0)]
+
+ROUNDS = int(os.environ.get("ENROLLMENTS_RACE_ROUNDS", "10"))
+
+
+@dataclass(frozen=True)
+class Race:
+    """Tries scenarios in a table of its own."""
+
+    name: str
+    store: Store
+    workspace: Workspace
+    variables: dict[str, str]
+    rows: list[dict[str, str | int]]
+
+    @property
+    def directory(self) -> Directory:
+        return Directory(self.store.table, Caller(self.workspace.workspace_id))
+
+    def run(self, prepare: Callable[[], list[Call]], *codes: str) -> list[list[Outcome]]:
+        """Try a scenario, require that nothing is wrong with the table afterwards, and return the outcomes.
+
+        Args:
+            prepare: Puts a round's items and returns its calls.
+            codes: Errors that a call may be answered with, beside ``service_unavailable``, which is counted.
+        """
+        rounds = [prepare() for _ in range(ROUNDS)]
+        outcomes = all_at_once(self.variables, self.store.table_name, self.workspace.workspace_id, rounds)
+        counts = Counter(outcome.code for answers in outcomes for outcome in answers)
+        print(f"\n{ROUNDS} rounds: {dict(counts)}", end=" ")  # noqa: T201 - what a run by hand is for
+        wrong = violations(self.store.items())
+        wrong += [f"{one.about}: {one.problem}" for one in check(self.store.table, self.workspace.workspace_id)]
+        self.rows.append(
+            {
+                "race": self.name,
+                "rounds": ROUNDS,
+                "calls": counts.total(),
+                "done": counts[None],
+                "refused": counts.total() - counts[None] - counts["service_unavailable"],
+                "503": counts["service_unavailable"],
+                "violations": len(wrong),
+            }
+        )
+        assert counts.keys() <= {None, "service_unavailable", *codes}
+        assert wrong == []
+        return outcomes
+
+
+@pytest.fixture(scope="module")
+def rows() -> Iterator[list[dict[str, str | int]]]:
+    found: list[dict[str, str | int]] = []
+    yield found
+    if found:
+        found.sort(key=lambda row: str(row["race"]))
+        numbers = {name for name, value in found[0].items() if isinstance(value, int)}
+        total: dict[str, str | int] = {name: sum(int(row[name]) for row in found) for name in numbers}
+        found.append({name: total.get(name, "all") for name in found[0]})
+        figures.record("races", f"Calls of {PROCESSES} processes at the same moment, on DynamoDB Local", found)
+
+
+@pytest.fixture
+def race(dynamodb_local: str, rows: list[dict[str, str | int]], request: pytest.FixtureRequest) -> Iterator[Race]:
+    variables = lambda_environment(dynamodb_local)
+    with environment(variables, without=("AWS_",)):
+        client, name = create_client(), f"races-{uuid4()}"
+        table = create_table(client, name)
+        title = request.node.name.removeprefix("test_").replace("_", " ")
+        yield Race(title, Store(table, client, name), Workspace(table, str(uuid4())), variables, rows)
+        client.delete_table(TableName=name)
+
+
+def codes(outcomes: list[Outcome]) -> set[str | None]:
+    """Return what calls were answered with that reached the database."""
+    return {outcome.code for outcome in outcomes} - {"service_unavailable"}
+
+
+def winners(outcomes: list[Outcome]) -> list[Outcome]:
+    return [outcome for outcome in outcomes if outcome.code is None]
+
+
+@pytest.mark.parametrize("attribute", ["user_identity_key", "email_address", "phone_number"])
+def test_one_of_several_creations_with_a_value_wins_and_the_others_name_it(race: Race, attribute: str) -> None:
+    def prepare() -> list[Call]:
+        name, number = f"jane.{uuid4().hex}@example.com", f"+1{uuid4().int % 10**12}"
+        spellings = {
+            "user_identity_key": [name] * PROCESSES,
+            "email_address": [name, name.upper(), name.title(), name.swapcase()],
+            "phone_number": [number] * PROCESSES,
+        }
+        return [call("create", **{attribute: value}) for value in spellings[attribute]]
+
+    for outcomes in race.run(prepare, "user_identity_already_exists"):
+        (winner,) = winners(outcomes)
+        named = {"data": {"user_identity_id": winner.result["user_identity_id"]}}
+        assert all(outcome.details == named for outcome in outcomes if outcome.code == "user_identity_already_exists")
+
+
+def test_one_of_two_updates_to_a_value_wins(race: Race) -> None:
+    def prepare() -> list[Call]:
+        first, second = race.workspace.user_identity(), race.workspace.user_identity()
+        address = f"jane.{uuid4().hex}@example.com"
+        return [
+            call("update", identity, email_address=email)
+            for email in (address, address.upper())
+            for identity in (first, second)
+        ]
+
+    for outcomes in race.run(prepare, "user_identity_already_exists"):
+        assert codes(outcomes) == {None, "user_identity_already_exists"}
+
+
+def test_values_that_are_exchanged_stay_unique(race: Race) -> None:
+    def prepare() -> list[Call]:
+        addresses = [f"{name}.{uuid4().hex}@example.com" for name in ("a", "b")]
+        ids = [race.workspace.user_identity(email_address=address) for address in addresses]
+        return [
+            call("update", ids[0], email_address=addresses[1]),
+            call("update", ids[1], email_address=addresses[0]),
+            call("update", ids[0], email_address=None),
+            call("create", email_address=addresses[0]),
+        ]
+
+    race.run(prepare, "user_identity_already_exists")
+
+
+def test_the_same_launch_is_one_automation(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    pool = race.workspace.acs_credential_pool(manager)
+
+    def prepare() -> list[Call]:
+        return [call("launch", race.workspace.user_identity(), manager, acs_credential_pool_id=pool)] * PROCESSES
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["enrollment_automation_id"] for outcome in winners(outcomes)}) == 1
+
+
+def test_of_launches_that_differ_one_kind_wins_and_the_others_name_its_automation(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    pool = race.workspace.acs_credential_pool(manager)
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        plain, with_pool = (
+            call("launch", identity, manager),
+            call("launch", identity, manager, acs_credential_pool_id=pool),
+        )
+        return [plain, with_pool, plain, with_pool]
+
+    for outcomes in race.run(prepare, "enrollment_automation_already_exists"):
+        (automation_id,) = {outcome.result["enrollment_automation_id"] for outcome in winners(outcomes)}
+        named = {"data": {"enrollment_automation_id": automation_id}}
+        assert all(outcome.details == named for outcome in outcomes if outcome.code and outcome.details)
+        assert len(winners(outcomes)) == 2 or "service_unavailable" in {outcome.code for outcome in outcomes}
+
+
+def test_a_launch_against_the_deletion_of_its_automation(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        launched = race.directory.launch(identity, manager).enrollment_automation_id
+        launch, delete = call("launch", identity, manager), call("delete_automation", launched)
+        return [launch, delete, launch, delete]
+
+    for outcomes in race.run(prepare, "enrollment_automation_not_found"):
+        launches, deletions = outcomes[::2], outcomes[1::2]
+        assert codes(launches) <= {None}
+        assert len(winners(deletions)) <= 1
+
+
+def test_two_identities_that_match_one_acs_user_get_one_each(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        address, number = f"jane.{uuid4().hex}@example.com", f"+1{uuid4().int % 10**12}"
+        race.workspace.acs_user(manager, email_address=address, phone_number=number)
+        by_email = race.workspace.user_identity(email_address=address)
+        by_phone = race.workspace.user_identity(phone_number=number)
+        return [
+            call("launch", identity, manager, create_credential_manager_user=True)
+            for identity in (by_email, by_phone, by_email, by_phone)
+        ]
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["enrollment_automation_id"] for outcome in winners(outcomes)}) == 2
+
+
+def test_a_new_identity_and_a_launch_that_match_one_acs_user_get_one_each(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        address, number = f"jane.{uuid4().hex}@example.com", f"+1{uuid4().int % 10**12}"
+        acs_user_id = race.workspace.acs_user(manager, email_address=address, phone_number=number)
+        identity = race.workspace.user_identity(phone_number=number)
+        return [
+            call("create", email_address=address, acs_system_ids=[manager]),
+            call("create", email_address=address.upper(), acs_system_ids=[manager]),
+            call("launch", identity, manager, create_credential_manager_user=True),
+            call("delete_acs_user", acs_user_id),
+        ]
+
+    race.run(prepare, "user_identity_already_exists", "acs_user_not_found", "acs_user_in_use")
+
+
+def test_a_launch_against_whatever_takes_its_parts_away(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id = linked(race, manager)
+        return [
+            call("launch", identity, manager, create_credential_manager_user=True),
+            call("delete_acs_user", acs_user_id),
+            call("remove", acs_user_id, identity),
+            call("delete", identity),
+        ]
+
+    race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
+
+
+@pytest.mark.parametrize("method", ["delete_acs_user", "remove", "delete"])
+@pytest.mark.parametrize("way", ["by name", "its own"])
+def test_launches_against_one_that_takes_a_part_away(race: Race, method: str, way: str) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id = linked(race, manager)
+        options: dict[str, dict[str, str | bool]] = {
+            "by name": {"credential_manager_acs_user_id": acs_user_id},
+            "its own": {"create_credential_manager_user": True},
+        }
+        arguments = {"delete_acs_user": [acs_user_id], "remove": [acs_user_id, identity], "delete": [identity]}
+        launch = call("launch", identity, manager, **options[way])
+        return [launch, call(method, *arguments[method]), launch, call(method, *arguments[method])]
+
+    race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
+
+
+def test_an_acs_user_is_linked_to_one_of_two_identities(race: Race) -> None:
+    system = race.workspace.acs_system()
+
+    def prepare() -> list[Call]:
+        acs_user_id = race.workspace.acs_user(system)
+        ids = [race.workspace.user_identity() for _ in range(2)]
+        return [call("add", acs_user_id, user_identity_id=identity) for identity in (*ids, *ids)]
+
+    for outcomes in race.run(prepare, "acs_user_already_linked"):
+        assert codes(outcomes) == {None, "acs_user_already_linked"}
+
+
+def test_an_identity_gets_one_of_several_acs_users_of_a_system(race: Race) -> None:
+    system = race.workspace.acs_system()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        ids = [race.workspace.acs_user(system) for _ in range(PROCESSES - 1)]
+        adds = [call("add", acs_user_id, user_identity_id=identity) for acs_user_id in ids]
+        return [*adds, call("create_acs_user", system, user_identity_id=identity)]
+
+    for outcomes in race.run(prepare, "acs_user_already_linked"):
+        assert len(winners(outcomes)) == 1
+
+
+def test_acs_users_that_are_added_by_one_new_key_get_one_identity(race: Race) -> None:
+    systems = [race.workspace.acs_system() for _ in range(PROCESSES)]
+
+    def prepare() -> list[Call]:
+        key = uuid4().hex
+        return [call("add", race.workspace.acs_user(system), user_identity_key=key) for system in systems]
+
+    race.run(prepare)
+
+    identities = [key for key in race.store.items() if key.sk == "USER_IDENTITY"]
+    assert len(identities) == ROUNDS
+
+
+def test_an_identity_is_deleted_by_one_or_all(race: Race) -> None:
+    systems = [race.workspace.acs_system() for _ in range(3)]
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity, _ = linked(race, *systems)
+        race.directory.launch(identity, manager, create_credential_manager_user=True)
+        return [call("delete", identity)] * PROCESSES
+
+    for outcomes in race.run(prepare, "user_identity_not_found"):
+        assert winners(outcomes)
+    assert [key for key in race.store.items() if key.sk == "USER_IDENTITY"] == []
+
+
+def test_an_identity_is_deleted_while_things_are_attached_to_it(race: Race) -> None:
+    systems = [race.workspace.acs_system() for _ in range(2)]
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        adds = [call("add", race.workspace.acs_user(system), user_identity_id=identity) for system in systems]
+        return [call("delete", identity), *adds, call("launch", identity, manager, create_credential_manager_user=True)]
+
+    race.run(prepare, "user_identity_not_found")
+
+    identities = [key for key in race.store.items() if key.sk == "USER_IDENTITY"]
+    assert identities == []
+
+
+def test_an_identity_is_deleted_while_it_is_changed(race: Race) -> None:
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity(email_address=f"a.{uuid4().hex}@example.com")
+        return [
+            call("delete", identity),
+            call("update", identity, email_address=f"b.{uuid4().hex}@example.com"),
+            call("update", identity, email_address=None, full_name="Jane"),
+            call("delete", identity),
+        ]
+
+    race.run(prepare, "user_identity_not_found")
+
+
+# ------------------------------------------------------------------------------------------------------------- Imports
+
+
+def addresses() -> tuple[str, str]:
+    """Return Ann's address and Bob's, as nobody has them yet."""
+    return f"ann.{uuid4().hex}@example.com", f"bob.{uuid4().hex}@example.com"
+
+
+def test_an_import_that_gives_a_record_to_another_against_launches(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    rounds: list[tuple[str, str]] = []
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        acs_user_id = race.workspace.acs_user(manager, email_address=anns)
+        ann = race.workspace.user_identity(email_address=anns)
+        rounds.append((acs_user_id, ann))
+        row = {"acs_user_id": acs_user_id, "acs_system_id": manager, "email_address": bobs}
+        launch = call("launch", ann, manager, create_credential_manager_user=True)
+        return [launch, call("import_and_look", **row), launch, call("create", full_name="Somebody else")]
+
+    for outcomes, (acs_user_id, ann) in zip(race.run(prepare), rounds, strict=True):
+        imported = outcomes[1]
+        was_linked_before = imported.result.get("user_identity_id") is not None
+        is_anns_now = race.directory.acs_user(acs_user_id).user_identity_id == ann
+        assert imported.code or was_linked_before or not is_anns_now
+
+
+def test_an_import_that_gives_a_record_to_another_against_new_identities(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    rounds: list[str] = []
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        acs_user_id = race.workspace.acs_user(manager, email_address=anns)
+        rounds.append(acs_user_id)
+        row = {"acs_user_id": acs_user_id, "acs_system_id": manager, "email_address": bobs}
+        return [
+            call("create", email_address=anns, acs_system_ids=[manager]),
+            call("import_and_look", **row),
+            call("create", email_address=bobs, acs_system_ids=[manager]),
+            call("add", acs_user_id, user_identity_key=uuid4().hex),
+        ]
+
+    outcomes = race.run(prepare, "user_identity_already_exists", "acs_user_already_linked")
+    for (ann, imported, *_), acs_user_id in zip(outcomes, rounds, strict=True):
+        was_linked_before = imported.result.get("user_identity_id") is not None
+        is_anns_now = acs_user_id in ann.result.get("acs_user_ids", [])
+        assert imported.code or was_linked_before or not is_anns_now
+
+
+def test_an_identity_whose_address_changes_against_launches(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    rounds: list[tuple[str, str]] = []
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        acs_user_id = race.workspace.acs_user(manager, email_address=anns)
+        race.workspace.acs_user(manager, email_address=bobs)
+        person = race.workspace.user_identity(email_address=anns)
+        rounds.append((acs_user_id, person))
+        launch = call("launch", person, manager, create_credential_manager_user=True)
+        return [
+            launch,
+            call("update_and_look", person, email_address=bobs),
+            launch,
+            call("import_row", acs_user_id=acs_user_id, acs_system_id=manager, full_name="Ann"),
+        ]
+
+    for outcomes, (acs_user_id, person) in zip(race.run(prepare), rounds, strict=True):
+        updated = outcomes[1]
+        was_linked_before = bool(updated.result.get("acs_user_ids"))
+        has_old_record = race.directory.acs_user(acs_user_id).user_identity_id == person
+        assert updated.code or was_linked_before or not has_old_record
+
+
+def test_imports_of_a_record_against_its_deletion(race: Race) -> None:
+    system = race.workspace.acs_system()
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        acs_user_id = race.workspace.acs_user(system, email_address=anns)
+        row = {"acs_user_id": acs_user_id, "acs_system_id": system}
+        return [
+            call("delete_acs_user", acs_user_id),
+            call("import_row", **row, email_address=bobs),
+            call("delete_acs_user", acs_user_id),
+            call("import_row", **row, email_address=anns, created_at="2020-01-01T00:00:00.000Z"),
+        ]
+
+    race.run(prepare, "acs_user_not_found")
+
+
+def test_imports_of_a_record_against_links_of_it(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        identity, acs_user_id = linked(race, manager)
+        row = {"acs_user_id": acs_user_id, "acs_system_id": manager}
+        return [
+            call("import_row", **row, email_address=anns),
+            call("remove", acs_user_id, identity),
+            call("import_row", **row, email_address=bobs, phone_number=f"+1{uuid4().int % 10**12}"),
+            call("delete", identity),
+        ]
+
+    race.run(prepare, "user_identity_not_found", "acs_user_not_found")
+
+
+def test_imports_of_one_new_record(race: Race) -> None:
+    system = race.workspace.acs_system()
+
+    def prepare() -> list[Call]:
+        anns, bobs = addresses()
+        row = {"acs_user_id": str(uuid4()), "acs_system_id": system}
+        created = {"created_at": "2020-01-01T00:00:00.000Z"}
+        return [
+            call("import_row", **row, email_address=anns),
+            call("import_row", **row, email_address=bobs),
+            call("import_row", **row, email_address=anns, **created),
+            call("import_row", **row, full_name="Ann"),
+        ]
+
+    race.run(prepare)
+
+
+def test_imports_of_a_system_against_launches_and_pools(race: Race) -> None:
+    def prepare() -> list[Call]:
+        system = race.workspace.acs_system()
+        row = {"acs_system_id": system, "connected_account_id": str(uuid4())}
+        pool = {"acs_credential_pool_id": str(uuid4()), "acs_system_id": system, "display_name": "Pool"}
+        return [
+            call("import_row", **row, name="A", is_credential_manager=True),
+            call("launch", race.workspace.user_identity(), system),
+            call("import_if_right", **row, name="B", is_credential_manager=False),
+            call("import_if_right", **pool),
+        ]
+
+    race.run(prepare, "acs_system_is_not_credential_manager")
+
+
+def test_a_deletion_by_identity_against_what_moves_its_acs_user(race: Race) -> None:
+    system = race.workspace.acs_system()
+    rounds: list[tuple[str, str]] = []
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id = linked(race, system)
+        other = race.workspace.user_identity()
+        rounds.append((acs_user_id, other))
+        return [
+            call("delete_acs_user", user_identity_id=identity, acs_system_id=system),
+            call("move", acs_user_id, identity, other),
+            call("delete_acs_user", user_identity_id=identity, acs_system_id=system),
+            call("import_row", acs_user_id=acs_user_id, acs_system_id=system, full_name="Moved"),
+        ]
+
+    outcomes = race.run(prepare, "acs_user_not_found", "user_identity_not_found", "acs_user_already_linked")
+    for (_, moved, *_), (acs_user_id, other) in zip(outcomes, rounds, strict=True):
+        assert moved.code or acs_user_id in race.directory.get(other).acs_user_ids
+
+
+def linked(race: Race, *system_ids: str) -> tuple[str, str]:
+    """Return a user identity that is linked to a new ACS user in each system, and the last of them."""
+    identity = race.workspace.user_identity()
+    acs_user_id = ""
+    for system_id in system_ids:
+        acs_user_id = race.workspace.acs_user(system_id)
+        race.directory.add(acs_user_id, user_identity_id=identity)
+    return identity, acs_user_id

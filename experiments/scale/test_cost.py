@@ -1,0 +1,64 @@
+"""docs/cost.md is what the template, the code and the prices come to."""
+
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from experiments.scale.bill import PACES, Bill, Line
+from experiments.scale.cost import DOCUMENT, document, measured_durations
+
+
+@pytest.fixture(scope="module")
+def bill() -> Bill:
+    return Bill()
+
+
+def test_the_document_is_up_to_date(bill: Bill) -> None:
+    assert DOCUMENT.read_text() == document(bill), "make cost renews it"
+
+
+def test_each_price_is_used_but_those_of_what_is_no_default(bill: Bill) -> None:
+    taken = bill.kinds["with a pool"]
+    lines = chain(bill.of_launches(taken, PACES[0]), bill.of_storage(taken), bill.of_a_month())
+
+    prices = {name for name, price in bill.prices.items() if isinstance(price, dict)}
+
+    assert prices - {line.price for line in lines} == {"kms_key", "lambda_gb_second_x86_64"}
+
+
+def test_an_amount_is_the_quantity_times_the_price(bill: Bill) -> None:
+    assert bill.amount(Line("written", 8_000_000, "dynamodb_write_unit")) == pytest.approx(5.00)
+
+
+def test_a_launch_that_creates_an_acs_user_costs_more_units_than_one_that_does_not(bill: Bill) -> None:
+    written = [bill.units(taken, PACES[0], is_write=True) for taken in bill.kinds.values()]
+
+    assert written == [8, 18]
+
+
+def test_each_price_has_a_source_and_says_where_it_was_seen() -> None:
+    prices = tomllib.loads((Path(__file__).parent / "prices.toml").read_text())
+
+    assert [name for name, price in prices.items() if isinstance(price, dict) and not price["seen"]] == []
+    assert {str(price["source"])[:23] for price in prices.values() if isinstance(price, dict)} == {
+        "https://aws.amazon.com/"
+    }
+
+
+def test_durations_are_those_of_what_is_shipped() -> None:
+    figures = [
+        {"function": function, "row": row, "unit": "ms", "medians": {"shipped": shipped, "bare": 9}, "ratios": {}}
+        for function, row, shipped in [
+            ("launch", "start", 300.04),
+            ("launch", "CPU of a warm request", 1.234),
+            ("authorizer", "start", 200),
+            ("authorizer", "CPU of a warm request", 0.5),
+        ]
+    ]
+
+    assert measured_durations({"figures": figures}) == {
+        "source": "what `make bench` has measured",
+        "launch": {"start_ms": 300.0, "warm_ms": 1.23},
+        "authorizer": {"start_ms": 200, "warm_ms": 0.5},
+    }

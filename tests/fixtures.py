@@ -1,0 +1,167 @@
+"""Fixtures of every layer: an empty table in moto, and items to put into it."""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import batched
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from moto import mock_aws
+
+from enrollment.store.actions import put, put_new
+from enrollment.store.attributes import Item, Value
+from enrollment.store.client import create_client
+from enrollment.store.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
+from enrollment.store.keys import Key
+from enrollment.store.table import Table
+from enrollment.timestamps import timestamp
+from local_aws.functions import environment
+from local_aws.quick_transactions import quick_transactions
+from tests.invariants import violations
+from tests.items import by_key
+
+PROJECT = Path(__file__).parent.parent
+TABLE_NAME = "table"
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    return PROJECT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_quick_as_locally() -> Iterator[None]:
+    with quick_transactions():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Let processes be interrupted that the tests start: what a shell runs in the background ignores Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A table with its client, for looking at what is really there."""
+
+    table: Table
+    client: Any
+    table_name: str = TABLE_NAME
+    watched: list[tuple[str, Callable[..., Any]]] = field(default_factory=list)
+
+    def watch(self, event: str, handler: Callable[..., Any], *, last: bool = False) -> None:
+        """Have one of botocore's events handled, before moto does or after it, until the test ends."""
+        events = self.client.meta.events
+        (events.register_last if last else events.register_first)(event, handler)
+        self.watched.append((event, handler))
+
+    def items(self) -> dict[Key, Item]:
+        """Return the whole table."""
+        pages = self.client.get_paginator("scan").paginate(TableName=self.table_name)
+        return by_key(item for page in pages for item in page["Items"])
+
+    def restore(self, items: Mapping[Key, Item]) -> None:
+        """Make the table hold these items and no others."""
+        present = self.items()
+        for key in present.keys() - items.keys() | {key for key in present if present[key] != items.get(key)}:
+            self.client.delete_item(TableName=self.table_name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}})
+        for key, item in items.items():
+            if present.get(key) != item:
+                self.table.transact({"item": put_new(key, item)})
+
+    def count_requests(self) -> list[str]:
+        """Return a list that grows by the name of each request to DynamoDB."""
+        requests: list[str] = []
+
+        def count(request: Any, **_: Any) -> None:
+            requests.append(request.headers["X-Amz-Target"].decode())
+
+        self.watch("before-send.dynamodb", count)
+        return requests
+
+
+@pytest.fixture(scope="module")
+def dynamodb() -> Iterator[Any]:
+    """A client of moto, made once a module: making one costs more than most tests."""
+    with mock_aws(), environment({"AWS_DEFAULT_REGION": "us-east-1"}):
+        yield create_client()
+
+
+def create_table(client: Any, name: str) -> Table:
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    return Table(client, name, sleep=lambda _: None)
+
+
+@pytest.fixture
+def store(dynamodb: Any) -> Iterator[Store]:
+    table = create_table(dynamodb, TABLE_NAME)
+    store = Store(table, dynamodb)
+    yield store
+    for event, handler in store.watched:
+        dynamodb.meta.events.unregister(event, handler)
+    dynamodb.delete_table(TableName=TABLE_NAME)
+
+
+def put_all(table: Table, items: Mapping[Key, Item]) -> None:
+    """Put any number of items, 25 with a request: moto copies the whole table for each transaction."""
+    requests = [{"PutRequest": put(key, item)["Put"]} for key, item in items.items()]
+    for some in batched(requests, 25, strict=False):
+        answer = table._client.batch_write_item(RequestItems={table._name: cast("Any", some)})
+        assert not answer["UnprocessedItems"]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Puts items of one workspace into a table and returns their ids."""
+
+    table: Table
+    workspace_id: str
+
+    def user_identity(self, **profile: str) -> str:
+        return self._put(stored_user_identity, "user_identity_id", profile)
+
+    def credential_manager(self, **more: Value) -> str:
+        return self.acs_system(is_credential_manager=True, **more)
+
+    def acs_system(self, **more: Value) -> str:
+        known: Item = {"name": "System", "is_credential_manager": False, "connected_account_id": str(uuid4())}
+        return self._put(stored_acs_system, "acs_system_id", {**known, **more})
+
+    def acs_credential_pool(self, acs_system_id: str) -> str:
+        known = {"display_name": "Pool", "external_type": "hid_part_number", "external_type_display_name": "HID"}
+        return self._put(stored_acs_credential_pool, "acs_credential_pool_id", {"acs_system_id": acs_system_id} | known)
+
+    def acs_user(self, acs_system_id: str, **person: str) -> str:
+        return self._put(stored_acs_user, "acs_user_id", {"acs_system_id": acs_system_id} | person)
+
+    def _put(self, stored: Callable[[Item], dict[Key, Item]], id_name: str, attributes: Item) -> str:
+        known = {"workspace_id": self.workspace_id, "created_at": timestamp(datetime.now(UTC))}
+        item = {id_name: str(uuid4()), **known, **attributes}
+        items = stored(item)
+        self.table.transact({f"item_{index}": put_new(*item) for index, item in enumerate(items.items())})
+        return str(item[id_name])
+
+
+@pytest.fixture
+def workspace(store: Store) -> Iterator[Workspace]:
+    yield Workspace(store.table, str(uuid4()))
+    assert not violations(store.items())
+
+
+@pytest.fixture
+def other_workspace(store: Store) -> Workspace:
+    return Workspace(store.table, str(uuid4()))

@@ -1,9 +1,0 @@
-"""The database of the experiments with real sizes is that of the reliability experiments."""
-
-import pytest
-
-from tests.reliability.conftest import dynamodb_local
-
-__all__ = ["dynamodb_local"]
-
-pytest.register_assert_rewrite("tests.scale.people")
