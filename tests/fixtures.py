@@ -120,7 +120,7 @@ def put_all(table: Table, items: Mapping[Key, Item]) -> None:
     """Put any number of items, 25 with a request: moto copies the whole table for each transaction."""
     requests = [{"PutRequest": put(key, item)["Put"]} for key, item in items.items()]
     for some in batched(requests, 25, strict=False):
-        answer = table._client.batch_write_item(RequestItems={table._name: cast("Any", some)})
+        answer = table.client.batch_write_item(RequestItems={table.name: cast("Any", some)})
         assert not answer["UnprocessedItems"]
 
 

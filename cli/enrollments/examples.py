@@ -16,7 +16,7 @@ from enrollment.errors import (
     InvalidInput,
     UserIdentityAlreadyExists,
 )
-from enrollment.http.api import Route
+from enrollment.http.routes import Route
 from enrollment.resources.acs_systems import AcsSystemRequest, ListAcsCredentialPoolsRequest, ListAcsSystemsRequest
 from enrollment.resources.acs_users import AcsUserRequest, CreateAcsUserRequest, ListAcsUsersRequest
 from enrollment.resources.automations import (

@@ -30,7 +30,8 @@ from enrollment.errors import (
     ServiceUnavailable,
     Unauthorized,
 )
-from enrollment.http.api import Api, Route
+from enrollment.http.api import Api
+from enrollment.http.routes import Route
 from enrollments.examples import Json, answer_examples, error_example, request_example
 from enrollments.local.stack import lambda_environment
 from local_aws.functions import environment

@@ -160,6 +160,9 @@ class Functions:
         terminal: Where the traceback of a function that raises goes.
         needs_no_traceback: Tells errors that the function itself has logged, and that are no defects.
         longest_wait: How many seconds an invocation waits for its turn.
+
+    Attributes:
+        definitions: The functions by name.
     """
 
     def __init__(  # noqa: PLR0913 - each is its own thing, and is given by its name
@@ -172,7 +175,7 @@ class Functions:
         needs_no_traceback: Callable[[BaseException], bool] = lambda _: False,
         longest_wait: float = LONGEST_WAIT,
     ) -> None:
-        self._definitions = {definition.name: definition for definition in definitions}
+        self.definitions = {definition.name: definition for definition in definitions}
         self._layers = [layer.resolve() for layer in layers]
         self._log = log
         self._terminal = terminal
@@ -193,7 +196,7 @@ class Functions:
             FunctionError: It raised or took too long; which is on the terminal.
             NoTurnError: The invocation before it did not end.
         """
-        definition = self._definitions[name]
+        definition = self.definitions[name]
         with self._next_turn(name), self._surroundings(definition):
             self._forget_changed_code()
             try:
@@ -211,6 +214,12 @@ class Functions:
                 self._show(f"{late}\n")
                 raise late
             return answer
+
+    def handler(self, name: str) -> Handler:
+        """Return a function's handler, as its next invocation will call it."""
+        definition = self.definitions[name]
+        with self._next_turn(name), self._surroundings(definition):
+            return self._handlers.get(name) or self._load(definition)
 
     @contextlib.contextmanager
     def _next_turn(self, name: str) -> Iterator[None]:
@@ -266,7 +275,7 @@ class Functions:
             _forget_modules(self._layers)
 
     def _read_sources(self) -> dict[Path, tuple[int, int]]:
-        folders = [*self._layers, *(definition.folder for definition in self._definitions.values())]
+        folders = [*self._layers, *(definition.folder for definition in self.definitions.values())]
         sources = {}
         for folder in folders:
             for path in folder.rglob("*.py"):

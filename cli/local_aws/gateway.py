@@ -128,10 +128,13 @@ class Gateway:
         api: The API.
         invoke: Invokes a function by name with an event; raises ``FunctionError`` or ``NoTurnError``.
         clock: Seconds that only grow.
+
+    Attributes:
+        api: The API.
     """
 
     def __init__(self, api: RestApi, invoke: Invoke, clock: Callable[[], float] = time.monotonic) -> None:
-        self._api = api
+        self.api = api
         self._invoke = invoke
         self._guard = threading.Lock()
         self._caches: dict[str, TTLCache[str, Authorization]] = {
@@ -143,16 +146,16 @@ class Gateway:
     @property
     def routes(self) -> list[tuple[str, str]]:
         """The routes, each a method and a path."""
-        return sorted(self._api.routes)
+        return sorted(self.api.routes)
 
     @property
     def authorizer_functions(self) -> set[str]:
         """Names of the functions that check tokens."""
-        return {authorizer.function for authorizer in self._api.authorizers.values()}
+        return {authorizer.function for authorizer in self.api.authorizers.values()}
 
     def function_of(self, method: str, path: str) -> str | None:
         """Return the name of the function that serves a route."""
-        route = self._api.routes.get((method, path))
+        route = self.api.routes.get((method, path))
         return route.function if route else None
 
     def handle(self, request: Request) -> Response:
@@ -193,9 +196,9 @@ class Gateway:
         Raises:
             _Refused: There is none.
         """
-        route = self._api.routes.get((request.method, request.path))
+        route = self.api.routes.get((request.method, request.path))
         if route is None and request.path != "/":
-            route = self._api.routes.get((request.method, ANY_PATH))
+            route = self.api.routes.get((request.method, ANY_PATH))
         if route is None:
             raise _Refused("MISSING_AUTHENTICATION_TOKEN")
         return route
@@ -236,7 +239,7 @@ class Gateway:
             raise _Refused("AUTHORIZER_CONFIGURATION_ERROR") from error
 
     def _method_arn(self, route: Route) -> str:
-        stage = f"{self._api.id}/{self._api.stage}"
+        stage = f"{self.api.id}/{self.api.stage}"
         return f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{stage}/{route.method}{route.path}"
 
     def _proxy_event(self, route: Route, request: Request, authorization: Authorization | None) -> dict[str, Any]:
@@ -263,7 +266,7 @@ class Gateway:
             "stageVariables": None,
             "requestContext": {
                 "accountId": ACCOUNT_ID,
-                "apiId": self._api.id,
+                "apiId": self.api.id,
                 **({"authorizer": authorizer} if authorizer else {}),
                 "domainName": request.header("Host"),
                 "extendedRequestId": request.id,
@@ -276,7 +279,7 @@ class Gateway:
                 "requestTimeEpoch": int(now.timestamp() * 1000),
                 "resourceId": "local",
                 "resourcePath": route.path,
-                "stage": self._api.stage,
+                "stage": self.api.stage,
             },
             # API Gateway passes bodies on as text unless the API names binary media types.
             "body": request.body.decode(errors="replace") if request.body else None,
@@ -286,7 +289,7 @@ class Gateway:
     def _gateway_response(self, refused: _Refused, request: Request) -> Response:
         own_status = DEFAULT_STATUS[refused.response_type]
         fallback = "DEFAULT_4XX" if own_status < 500 else "DEFAULT_5XX"  # noqa: PLR2004
-        response = self._api.responses.get(refused.response_type, self._api.responses[fallback])
+        response = self.api.responses.get(refused.response_type, self.api.responses[fallback])
         variables = {
             "context.requestId": request.id,
             "context.extendedRequestId": request.id,

@@ -9,10 +9,6 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments.reliability.hostile import MARKER, SECRET, Event
-from tests.fixtures import PROJECT, Store
-from tests.invariants import violations
-
 from enrollment.errors import (
     EnrollmentError,
     InvalidContentType,
@@ -21,11 +17,14 @@ from enrollment.errors import (
     RouteNotFound,
     Unauthorized,
 )
-from enrollment.http.api import Route
+from enrollment.http.routes import Route
 from enrollment.store.client import create_client
 from enrollments.local.stack import Stack, open_stack
+from experiments.reliability.hostile import MARKER, SECRET, Event
 from local_aws.functions import InvocationContext
 from local_aws.policy import Authorization
+from tests.fixtures import PROJECT, Store
+from tests.invariants import violations
 
 LARGEST_ANSWER = 6 * 1024 * 1024  # bytes, Lambda's quota "Invocation payload"
 AUTHORIZER = "authorizer"
@@ -154,7 +153,7 @@ def running_service() -> Iterator[Service]:
             stack.invoke(json.loads((PROJECT / "events" / f"{name}.json").read_text()))
         functions = stack.functions
         handlers: dict[str, Any] = {
-            functions._definitions[name].folder.name: handler for name, handler in functions._handlers.items()
+            definition.folder.name: functions.handler(name) for name, definition in functions.definitions.items()
         }
         routes = {name: handler.__globals__["api"].routes for name, handler in handlers.items() if name != AUTHORIZER}
         service = Service(stack, Store(stack.table, create_client(), stack.table_name), log, handlers, routes)

@@ -12,6 +12,20 @@ from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 import httpx
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from enrollment.callers import TokenKind
+from enrollment.store.actions import change, delete
+from enrollment.store.attributes import Item, elements
+from enrollment.store.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
+from enrollment.store.keys import Key, page_cursor_key, token_key
+from enrollment.timestamps import timestamp
+from enrollment.use_cases.tokens import NewToken, create_token, revoke_token
+from enrollments.directory.importing import import_rows
+from enrollments.directory.rows import RawRow, read_row
+from enrollments.local.stack import Stack
 from experiments.reliability.model import (
     AUTOMATIONS,
     ROUTES,
@@ -26,24 +40,10 @@ from experiments.reliability.model import (
     System,
     Token,
 )
-from hypothesis import note
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from local_aws.gateway import Gateway, Request
 from tests.fixtures import put_all
 from tests.invariants import violations
 from tests.items import Attributes, by_key, unsigned
-
-from enrollment.callers import TokenKind
-from enrollment.store.actions import change, delete
-from enrollment.store.attributes import Item, elements
-from enrollment.store.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
-from enrollment.store.keys import Key, page_cursor_key, token_key
-from enrollment.timestamps import timestamp
-from enrollment.use_cases.tokens import NewToken, create_token, revoke_token
-from enrollments.directory.importing import import_rows
-from enrollments.directory.rows import RawRow, read_row
-from enrollments.local.stack import Stack
-from local_aws.gateway import Gateway, Request
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -81,7 +81,7 @@ class Service:
         self._table_name = stack.table_name
         self._read = read
         self._now = 0.0
-        api = stack.gateway._api
+        api = stack.gateway.api
         self._longest_kept = max(authorizer.cache_seconds for authorizer in api.authorizers.values())
         self._gateway = Gateway(api, stack.functions.invoke, lambda: self._now)
 
@@ -104,7 +104,7 @@ class Service:
         keys = [key for key in self.items() if key != page_cursor_key()]
         requests = [{"DeleteRequest": delete(key)["Delete"]} for key in keys]
         for some in batched(requests, 25, strict=False):
-            answer = self.table._client.batch_write_item(RequestItems={self._table_name: cast("Any", some)})
+            answer = self.table.client.batch_write_item(RequestItems={self._table_name: cast("Any", some)})
             assert not answer["UnprocessedItems"]
 
 

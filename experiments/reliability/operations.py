@@ -8,8 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 from click.testing import CliRunner
-from tests.fixtures import Store, Workspace
-from tests.integration.conftest import Directory
 
 from enrollment.callers import Caller, Principal, TokenKind
 from enrollment.store.attributes import Item
@@ -19,7 +17,9 @@ from enrollments.directory.commands import directory
 from enrollments.local.stack import Stack
 from enrollments.tokens import tokens
 from local_aws.functions import FunctionError
-from local_aws.gateway import Request
+from local_aws.gateway import Gateway, Request
+from tests.fixtures import Store, Workspace
+from tests.integration.conftest import Directory
 
 _AUTOMATIONS = "/user_identities/enrollment_automations"
 _UNAVAILABLE = {
@@ -330,11 +330,10 @@ def _authorize(token: str, site: Site) -> Answer:
 
 
 def _request(world: World, site: Site) -> Answer:
-    for cache in site.stack.gateway._caches.values():
-        cache.clear()
+    gateway = Gateway(site.stack.gateway.api, site.stack.functions.invoke)  # no decision is cached yet
     headers = [("Authorization", f"Bearer {world.token}"), ("Host", "localhost")]
     target = f"/user_identities/get?user_identity_id={world.jane}"
-    response = site.stack.gateway.handle(Request("GET", target, headers))
+    response = gateway.handle(Request("GET", target, headers))
     found = {name.lower(): value for name, value in response.headers}
     return _http_answer(site, response.status, found, response.body.decode())
 

@@ -9,7 +9,6 @@ from threading import Barrier
 from typing import Any
 
 from pydantic import BaseModel
-from tests.integration.conftest import Directory
 
 from enrollment.callers import Caller
 from enrollment.errors import EnrollmentError
@@ -17,6 +16,7 @@ from enrollment.resources.acs_users import AcsUser
 from enrollment.resources.user_identities import UserIdentity
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
+from tests.integration.conftest import Directory
 
 PROCESSES = 4
 _LONGEST_WAIT_SECONDS = 60

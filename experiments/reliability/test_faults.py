@@ -17,12 +17,6 @@ from uuid import UUID
 
 import botocore.session
 import pytest
-from experiments.figures import record
-from experiments.reliability.operations import ID_NAMES, Answer, Operation, Site, World, build_world, operations
-from experiments.reliability.proxy import Fault, Plan, Proxy, open_proxy
-from tests.fixtures import PROJECT, Store, put_all
-from tests.invariants import violations
-from tests.items import by_key, in_moto
 from urllib3.util.timeout import Timeout
 
 from enrollment.store.actions import change
@@ -30,7 +24,13 @@ from enrollment.store.attributes import Item
 from enrollment.store.keys import Key, user_identity_key
 from enrollment.store.table import Table
 from enrollments.local.stack import open_stack
+from experiments.figures import record
+from experiments.reliability.operations import ID_NAMES, Answer, Operation, Site, World, build_world, operations
+from experiments.reliability.proxy import Fault, Plan, Proxy, open_proxy
 from local_aws.dynamodb_server import serve_dynamodb
+from tests.fixtures import PROJECT, Store, put_all
+from tests.invariants import violations
+from tests.items import by_key, in_moto
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -92,12 +92,14 @@ class Experiment:
         put_all(self.store.table, {key: item for key, item in self.world.items.items() if present.get(key) != item})
 
     def _forget(self) -> None:
-        for handler in self.site.stack.functions._handlers.values():
+        functions = self.site.stack.functions
+        for name in functions.definitions:
+            handler: Any = functions.handler(name)
             function: dict[str, Any] = handler.__globals__
             if "known" in function:
                 function["known"].clear()
             if "cursors" in function:
-                function["cursors"]._key = None
+                function["cursors"].key = None
 
     def settled(self, value: Any) -> Any:
         """Return a value in which everything that is new looks the same."""

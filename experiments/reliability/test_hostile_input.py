@@ -11,6 +11,9 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
 from experiments.figures import record
 from experiments.reliability.handlers import AUTHORIZER, Asked, Service, running_service
 from experiments.reliability.hostile import (
@@ -26,8 +29,6 @@ from experiments.reliability.hostile import (
     token_event,
     token_event_of,
 )
-from hypothesis import HealthCheck, given, note, settings
-from hypothesis import strategies as st
 
 REQUESTS = int(os.environ.get("ENROLLMENTS_FUZZ_REQUESTS", "20000"))
 ROUTES = routes()

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, override
 
 import pytest
-from tests.serving import serving
 
 from enrollments.local.stack import Stack, open_stack
 from local_aws.functions import FunctionError
+from tests.serving import serving
 
 PERSONAL = "MariaMustermann"
 _SPOKEN = f"{PERSONAL} maria@example.com"

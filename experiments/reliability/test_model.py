@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from experiments import figures
-from experiments.reliability.machine import Machine, Service, Tally, from_server
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
-from tests.items import in_moto
 
 from enrollments.local.stack import open_stack
+from experiments import figures
+from experiments.reliability.machine import Machine, Service, Tally, from_server
+from tests.items import in_moto
 
 STEPS = float(os.environ.get("ENROLLMENTS_SOAK_STEPS", "inf"))
 SECONDS = float(os.environ.get("ENROLLMENTS_SOAK_SECONDS", "inf" if "ENROLLMENTS_SOAK_STEPS" in os.environ else "180"))

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from experiments import figures
-from experiments.reliability.machine import Tally
-from experiments.reliability.removed_conditions import CONDITIONS, VARIABLE
-from experiments.reliability.test_model import BOUNDED, on_moto, run
 from hypothesis import Phase, settings
 
 from enrollment.store.actions import Action
 from enrollment.use_cases import automations, user_identities
+from experiments import figures
+from experiments.reliability.machine import Tally
+from experiments.reliability.removed_conditions import CONDITIONS, VARIABLE
+from experiments.reliability.test_model import BOUNDED, on_moto, run
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 

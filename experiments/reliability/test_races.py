@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
-from experiments import figures
-from experiments.reliability.processes import PROCESSES, Call, Outcome, all_at_once, call
-from tests.fixtures import Store, Workspace, create_table
-from tests.integration.conftest import Directory
-from tests.invariants import violations
 
 from enrollment.callers import Caller
 from enrollment.store.client import create_client
 from enrollments.directory.checking import check
 from enrollments.local.stack import lambda_environment
+from experiments import figures
+from experiments.reliability.processes import PROCESSES, Call, Outcome, all_at_once, call
 from local_aws.functions import environment
+from tests.fixtures import Store, Workspace, create_table
+from tests.integration.conftest import Directory
+from tests.invariants import violations
 
 pytestmark = [pytest.mark.races, pytest.mark.timeout(0)]
 

@@ -13,8 +13,6 @@ from statistics import median
 from typing import cast
 
 import pytest
-from experiments.figures import record
-from tests.fixtures import Store
 
 from enrollment.callers import TokenKind
 from enrollment.errors import Unauthorized
@@ -23,6 +21,8 @@ from enrollment.store.keys import Key, token_key
 from enrollment.store.table import Table
 from enrollment.use_cases import tokens
 from enrollment.use_cases.tokens import NewToken, authenticate, store_token
+from experiments.figures import record
+from tests.fixtures import Store
 
 NOW = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)
 SECRET = "PubLicDemoKeyForLocaLUse"
@@ -110,8 +110,8 @@ WRONG = {
 
 def _attempt(random: Random, places: Sequence[int]) -> tuple[Table, str]:
     """Return a table with a new token, and a header with its secret, wrong in these places."""
-    right = random.choices(tokens._BASE58, k=24)
-    others = [random.choice(tokens._BASE58.replace(character, "")) for character in right]
+    right = random.choices(tokens.BASE58, k=24)
+    others = [random.choice(tokens.BASE58.replace(character, "")) for character in right]
     wrong = "".join(others[place] if place in places else right[place] for place in range(24))
     item = {**stored(TokenKind.API_KEY, "".join(right)), "secret": "".join(right)}
     return cast("Table", _OneToken(item)), f"Bearer seam_testDemo_{wrong}"
@@ -154,13 +154,13 @@ def _compares_until_the_first_difference(item: Item, secret: str) -> bool:
 @pytest.mark.timeout(0)
 def test_the_time_of_a_wrong_secret_does_not_tell_where_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     comparisons: dict[str, Callable[[Item, str], bool]] = {
-        "the service's": tokens._is_secret_of,
+        "the service's": tokens.is_secret_of,
         "planted: secrets, up to the first difference": _compares_until_the_first_difference,
     }
     rows: list[dict[str, str | int | float]] = []
     bias = {}
     for comparison, is_secret_of in comparisons.items():
-        monkeypatch.setattr(tokens, "_is_secret_of", is_secret_of)
+        monkeypatch.setattr(tokens, "is_secret_of", is_secret_of)
         taken = times()
         first = taken["first character"]
         chances = {name: chance_of_longer(found, first) for name, found in taken.items()}

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, override
 
 import pytest
-from experiments import figures
-from tests.serving import serving
 
 from enrollments.local.stack import Stack, open_stack
+from experiments import figures
 from local_aws.functions import FunctionError, InvocationContext
+from tests.serving import serving
 
 # Of a busy machine.  Not bounded, the same takes six seconds and more.
 ALLOWANCE_SECONDS = 1

@@ -10,20 +10,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.scale.burst import captured, dynamodb
-from experiments.scale.people import MANAGER_ID, POOL_ID, WORKSPACE_ID, building, made_up_id, person
-from experiments.scale.simulation import Limits
-from experiments.scale.units import stored_bytes
-from experiments.scale.workload import Kind, Workload
-from tests.fixtures import create_table, put_all
-from tests.integration.conftest import Directory
-
 from enrollment.callers import Caller
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
 from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 from enrollments.local.stack import open_stack
+from experiments.scale.burst import captured, dynamodb
+from experiments.scale.people import MANAGER_ID, POOL_ID, WORKSPACE_ID, building, made_up_id, person
+from experiments.scale.simulation import Limits
+from experiments.scale.units import stored_bytes
+from experiments.scale.workload import Kind, Workload
 from local_aws.template import Resource, load_template
+from tests.fixtures import create_table, put_all
+from tests.integration.conftest import Directory
 
 PROJECT = Path(__file__).parent.parent.parent
 DURATIONS = Path(__file__).parent / "durations.json"

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from moto import mock_aws
+
+from enrollment.store.client import create_client
 from experiments import figures
 from experiments.scale.simulation import Burst, Limits, Outcome, limits_of, simulate
 from experiments.scale.workload import Workload, captured_workload
-from moto import mock_aws
-from tests.fixtures import create_table
-
-from enrollment.store.client import create_client
 from local_aws.functions import environment
 from local_aws.quick_transactions import quick_transactions
+from tests.fixtures import create_table
 
 LAUNCHES = 10_000
 SECONDS = 60

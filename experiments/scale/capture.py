@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.scale.units import Attributes, item_size, read_units, write_units
-
 from enrollment.store.keys import Key
+from experiments.scale.units import Attributes, item_size, read_units, write_units
 
 WHOLE_PARTITION = "*"
 

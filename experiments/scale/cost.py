@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 from experiments.figures import rows_as_markdown
 from experiments.scale.bill import (
     BURST,
@@ -24,8 +25,6 @@ from experiments.scale.bill import (
     Bill,
     Line,
 )
-
-from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 
 DOCUMENT = PROJECT / "docs" / "cost.md"
 # What the last `make bench` has left.

@@ -12,8 +12,6 @@ from random import Random
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from tests.items import unsigned
-
 from enrollment.resources.automations import EnrollmentAutomation, LaunchRequest
 from enrollment.store.actions import put
 from enrollment.store.attributes import Item
@@ -27,6 +25,7 @@ from enrollment.store.items import (
 from enrollment.store.keys import Key, acs_user_link_key
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.automations import automation_item
+from tests.items import unsigned
 
 _FIRST = datetime(2026, 1, 9, 5, 45, 33, tzinfo=UTC)
 # One in so many has an ACS user already.

@@ -12,11 +12,10 @@ from itertools import count
 from random import Random
 from typing import Any, cast
 
-from experiments.scale.workload import Kind, Pattern, Place, Workload
-
 from enrollment.store.client import CLIENT_CONFIG
 from enrollment.store.table import _ATTEMPTS, _FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS
 from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
+from experiments.scale.workload import Kind, Pattern, Place, Workload
 
 # What botocore makes of a read that is throttled; what is in a transaction is repeated by the table.
 _READ_ATTEMPTS: int = cast("Any", CLIENT_CONFIG).retries["total_max_attempts"]

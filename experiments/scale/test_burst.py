@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
+
+from enrollment.store.keys import acs_system_key, enrolled_listing_key
 from experiments.scale.burst import LIMITS, captured
 from experiments.scale.people import MANAGER_ID, WORKSPACE_ID
 from experiments.scale.simulation import Burst, limits_of, simulate
 from experiments.scale.workload import Workload
-
-from enrollment.store.keys import acs_system_key, enrolled_listing_key
 
 # A tenth of the whole at the same rate.
 LAUNCHES, SECONDS = 1_000, 6

@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+
 from experiments.scale.bill import PACES, Bill, Line
 from experiments.scale.cost import DOCUMENT, document, measured_durations
 

@@ -16,11 +16,6 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
-from experiments import figures
-from experiments.scale.capture import Request, captured, units_of
-from experiments.scale.people import MANAGER_ID, POOL_ID, WORKSPACE_ID, load, made_up_id
-from tests.fixtures import create_table
-from tests.integration.conftest import Directory
 
 from enrollment.callers import Caller
 from enrollment.resources.automations import GetAutomationRequest, LaunchRequest
@@ -28,7 +23,12 @@ from enrollment.store.client import create_client
 from enrollment.store.table import Table
 from enrollment.use_cases import automations
 from enrollments.local.stack import lambda_environment
+from experiments import figures
+from experiments.scale.capture import Request, captured, units_of
+from experiments.scale.people import MANAGER_ID, POOL_ID, WORKSPACE_ID, load, made_up_id
 from local_aws.functions import environment
+from tests.fixtures import create_table
+from tests.integration.conftest import Directory
 
 pytestmark = [pytest.mark.flat, pytest.mark.timeout(0)]
 
@@ -94,7 +94,7 @@ def sites(dynamodb_local: str) -> Iterator[list[Site]]:
         yield sites
         patient = boto3.client("dynamodb", config=Config(read_timeout=600))
         for site in sites:
-            patient.delete_table(TableName=site.table._name)
+            patient.delete_table(TableName=site.table.name)
 
 
 def _site(endpoint: str, enrolled: int) -> Site:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from experiments.scale.units import item_size, read_units, stored_bytes, write_units
 
 KILOBYTE = 1024

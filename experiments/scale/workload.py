@@ -12,16 +12,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
-from experiments.scale.capture import Request, Touch, each
-from experiments.scale.people import MANAGER_ID, POOL_ID, WORKSPACE_ID, building, made_up_id, person
-from tests.fixtures import put_all
-
 from enrollment.callers import Caller, TokenKind
 from enrollment.resources.automations import LaunchRequest
 from enrollment.store.keys import Key, acs_system_key
 from enrollment.store.table import Table
 from enrollment.use_cases import automations
 from enrollment.use_cases.tokens import NewToken, authenticate, create_token
+from experiments.scale.capture import Request, Touch, each
+from experiments.scale.people import MANAGER_ID, POOL_ID, WORKSPACE_ID, building, made_up_id, person
+from tests.fixtures import put_all
 
 # Random sort keys are in order by chance once in 3,628,800 times.
 _SAMPLES = 10

@@ -5,6 +5,7 @@ from enrollment import start  # first: turns the garbage collector off
 # isort: split
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from enrollment.callers import Caller
 from enrollment.errors import (
     AcsAccessGroupNotFound,
     AcsSystemNotFound,
@@ -14,8 +15,10 @@ from enrollment.errors import (
     AcsUserNotInAcsSystem,
     UserIdentityNotFound,
 )
-from enrollment.http.api import Api, ProxyEvent, ProxyResponse
-from enrollment.http.page_cursors import Cursors
+from enrollment.http.api import Api
+from enrollment.http.events import ProxyEvent, ProxyResponse
+from enrollment.http.page_cursors import Cursors, RequestedPage
+from enrollment.http.routes import Answer
 from enrollment.log import create_logger
 from enrollment.resources.acs_systems import (
     AcsCredentialPoolsResponse,
@@ -40,44 +43,45 @@ from enrollment.store.table import Table
 from enrollment.use_cases import acs_systems, acs_users
 
 settings = Settings.from_environment()
-api = Api(create_logger(), settings.cors_origins)
 table = Table(create_client(), settings.table_name)
 cursors = Cursors(table)
+api = Api(create_logger(), settings.cors_origins, cursors=cursors)
 
 
 @api.route("/acs/systems/get", "GET", "POST", errors=[AcsSystemNotFound])
-def get_system(request: AcsSystemRequest) -> AcsSystemResponse:
+def get_system(request: AcsSystemRequest, caller: Caller) -> Answer[AcsSystemResponse]:
     """Get an access system."""
-    return AcsSystemResponse(acs_system=acs_systems.get_system(table, api.caller, request))
+    return Answer(AcsSystemResponse(acs_system=acs_systems.get_system(table, caller, request)))
 
 
 @api.route("/acs/systems/list", "GET", "POST", errors=[], for_client_sessions=True)
-def list_systems(request: ListAcsSystemsRequest) -> AcsSystemsPageResponse:
+def list_systems(request: ListAcsSystemsRequest, caller: Caller, page: RequestedPage) -> Answer[AcsSystemsPageResponse]:
     """List access systems, newest first.
 
     A client session sees those in which its user identities have ACS users.
     """
-    page = acs_systems.list_systems(table, api.caller, request, api.position(cursors, request))
-    pagination = api.pagination(cursors, request, page.next_position)
-    return AcsSystemsPageResponse(acs_systems=page.records, pagination=pagination)
+    found = acs_systems.list_systems(table, caller, request, page.position)
+    return Answer(AcsSystemsPageResponse(acs_systems=found.records, pagination=page.pagination(found.next_position)))
 
 
 @api.route("/acs/systems/list_compatible_credential_manager_acs_systems", "GET", "POST", errors=[AcsSystemNotFound])
-def list_compatible_credential_managers(request: AcsSystemRequest) -> AcsSystemsResponse:
+def list_compatible_credential_managers(request: AcsSystemRequest, caller: Caller) -> Answer[AcsSystemsResponse]:
     """List the credential managers that can issue credentials for an access system, newest first.
 
     Those that the access system names; if it names none, all of the workspace.
     """
-    found = acs_systems.list_compatible_credential_managers(table, api.caller, request)
-    return AcsSystemsResponse(acs_systems=found)
+    found = acs_systems.list_compatible_credential_managers(table, caller, request)
+    return Answer(AcsSystemsResponse(acs_systems=found))
 
 
 @api.route("/acs/credential_pools/list", "GET", "POST", errors=[AcsSystemNotFound])
-def list_credential_pools(request: ListAcsCredentialPoolsRequest) -> AcsCredentialPoolsResponse:
+def list_credential_pools(
+    request: ListAcsCredentialPoolsRequest, caller: Caller, page: RequestedPage
+) -> Answer[AcsCredentialPoolsResponse]:
     """List the credential pools of an access system, newest first."""
-    page = acs_systems.list_credential_pools(table, api.caller, request, api.position(cursors, request))
-    pagination = api.pagination(cursors, request, page.next_position)
-    return AcsCredentialPoolsResponse(acs_credential_pools=page.records, pagination=pagination)
+    found = acs_systems.list_credential_pools(table, caller, request, page.position)
+    pagination = page.pagination(found.next_position)
+    return Answer(AcsCredentialPoolsResponse(acs_credential_pools=found.records, pagination=pagination))
 
 
 @api.route(
@@ -85,28 +89,26 @@ def list_credential_pools(request: ListAcsCredentialPoolsRequest) -> AcsCredenti
     "POST",
     errors=[AcsSystemNotFound, UserIdentityNotFound, AcsAccessGroupNotFound, AcsUserAlreadyLinked],
 )
-def create_user(request: CreateAcsUserRequest) -> AcsUserResponse:
+def create_user(request: CreateAcsUserRequest, caller: Caller) -> Answer[AcsUserResponse]:
     """Create an ACS user."""
-    created = acs_users.create_user(table, api.caller, request)
-    api.note("created", acs_user_id=created.acs_user_id)
-    return AcsUserResponse(acs_user=created)
+    created = acs_users.create_user(table, caller, request)
+    return Answer(AcsUserResponse(acs_user=created), "created", {"acs_user_id": created.acs_user_id})
 
 
 @api.route("/acs/users/get", "GET", "POST", errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserNotInAcsSystem])
-def get_user(request: AcsUserRequest) -> AcsUserResponse:
+def get_user(request: AcsUserRequest, caller: Caller) -> Answer[AcsUserResponse]:
     """Get an ACS user, by its id or by user identity and access system."""
-    return AcsUserResponse(acs_user=acs_users.get_user(table, api.caller, request))
+    return Answer(AcsUserResponse(acs_user=acs_users.get_user(table, caller, request)))
 
 
 @api.route("/acs/users/list", "GET", "POST", errors=[], for_client_sessions=True)
-def list_users(request: ListAcsUsersRequest) -> AcsUsersPageResponse:
+def list_users(request: ListAcsUsersRequest, caller: Caller, page: RequestedPage) -> Answer[AcsUsersPageResponse]:
     """List ACS users, newest first.
 
     A client session sees those of its user identities.
     """
-    page = acs_users.list_users(table, api.caller, request, api.position(cursors, request))
-    pagination = api.pagination(cursors, request, page.next_position)
-    return AcsUsersPageResponse(acs_users=page.records, pagination=pagination)
+    found = acs_users.list_users(table, caller, request, page.position)
+    return Answer(AcsUsersPageResponse(acs_users=found.records, pagination=page.pagination(found.next_position)))
 
 
 @api.route(
@@ -115,11 +117,10 @@ def list_users(request: ListAcsUsersRequest) -> AcsUsersPageResponse:
     "POST",
     errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserNotInAcsSystem, AcsUserInUse],
 )
-def delete_user(request: AcsUserRequest) -> DoneResponse:
+def delete_user(request: AcsUserRequest, caller: Caller) -> Answer[DoneResponse]:
     """Delete an ACS user that no enrollment automation uses."""
-    acs_users.delete_user(table, api.caller, request)
-    api.note("deleted", acs_user_id=request.acs_user_id)
-    return DoneResponse()
+    acs_users.delete_user(table, caller, request)
+    return Answer(DoneResponse(), "deleted", {"acs_user_id": request.acs_user_id})
 
 
 def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:

@@ -5,6 +5,7 @@ from enrollment import start  # first: turns the garbage collector off
 # isort: split
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from enrollment.callers import Caller
 from enrollment.errors import (
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
@@ -13,8 +14,10 @@ from enrollment.errors import (
     UserIdentityAlreadyExists,
     UserIdentityNotFound,
 )
-from enrollment.http.api import Api, ProxyEvent, ProxyResponse
-from enrollment.http.page_cursors import Cursors
+from enrollment.http.api import Api
+from enrollment.http.events import ProxyEvent, ProxyResponse
+from enrollment.http.page_cursors import Cursors, RequestedPage
+from enrollment.http.routes import Answer
 from enrollment.log import create_logger
 from enrollment.resources.acs_systems import AcsSystemsResponse
 from enrollment.resources.acs_users import AcsUsersResponse
@@ -38,54 +41,51 @@ from enrollment.use_cases import acs_systems, user_identities
 _ROOT = "/user_identities"
 
 settings = Settings.from_environment()
-api = Api(create_logger(), settings.cors_origins)
 table = Table(create_client(), settings.table_name)
 cursors = Cursors(table)
+api = Api(create_logger(), settings.cors_origins, cursors=cursors)
 
 
 @api.route(f"{_ROOT}/create", "POST", errors=[AcsSystemNotFound, UserIdentityAlreadyExists])
-def create(request: CreateUserIdentityRequest) -> UserIdentityResponse:
+def create(request: CreateUserIdentityRequest, caller: Caller) -> Answer[UserIdentityResponse]:
     """Create a user identity."""
-    created = user_identities.create(table, api.caller, request)
-    api.note("created", user_identity_id=created.user_identity_id)
-    return UserIdentityResponse(user_identity=created)
+    created = user_identities.create(table, caller, request)
+    body = UserIdentityResponse(user_identity=created)
+    return Answer(body, "created", {"user_identity_id": created.user_identity_id})
 
 
 @api.route(f"{_ROOT}/get", "GET", "POST", errors=[UserIdentityNotFound])
-def get(request: GetUserIdentityRequest) -> UserIdentityResponse:
+def get(request: GetUserIdentityRequest, caller: Caller) -> Answer[UserIdentityResponse]:
     """Get a user identity by its id or key."""
-    return UserIdentityResponse(user_identity=user_identities.get(table, api.caller, request))
+    return Answer(UserIdentityResponse(user_identity=user_identities.get(table, caller, request)))
 
 
 @api.route(f"{_ROOT}/list", "GET", "POST", errors=[], for_client_sessions=True)
-def list_(request: ListUserIdentitiesRequest) -> UserIdentitiesResponse:
+def list_(request: ListUserIdentitiesRequest, caller: Caller, page: RequestedPage) -> Answer[UserIdentitiesResponse]:
     """List user identities, newest first.
 
     In no such order with `credential_manager_acs_system_id` alone. A client session sees its own.
     """
-    after = api.position(cursors, request)
-    page = user_identities.list_page(table, api.caller, request, after)
-    pagination = api.pagination(cursors, request, page.next_position)
-    return UserIdentitiesResponse(user_identities=page.records, pagination=pagination)
+    found = user_identities.list_page(table, caller, request, page.position)
+    pagination = page.pagination(found.next_position)
+    return Answer(UserIdentitiesResponse(user_identities=found.records, pagination=pagination))
 
 
 @api.route(f"{_ROOT}/update", "PATCH", "POST", errors=[UserIdentityNotFound, UserIdentityAlreadyExists])
-def update(request: UpdateUserIdentityRequest) -> DoneResponse:
+def update(request: UpdateUserIdentityRequest, caller: Caller) -> Answer[DoneResponse]:
     """Update a user identity: what is absent stays, what is `null` goes."""
-    user_identities.update(table, api.caller, request)
-    api.note("updated", user_identity_id=request.user_identity_id)
-    return DoneResponse()
+    user_identities.update(table, caller, request)
+    return Answer(DoneResponse(), "updated", {"user_identity_id": request.user_identity_id})
 
 
 @api.route(f"{_ROOT}/delete", "DELETE", "POST", errors=[UserIdentityNotFound])
-def delete(request: UserIdentityRequest) -> DoneResponse:
+def delete(request: UserIdentityRequest, caller: Caller) -> Answer[DoneResponse]:
     """Delete a user identity with its enrollment automations, and unlink its ACS users.
 
     A deletion that was interrupted, or takes longer than a request may (503), is gone on with by the next one.
     """
-    user_identities.delete(table, api.caller, request)
-    api.note("deleted", user_identity_id=request.user_identity_id)
-    return DoneResponse()
+    user_identities.delete(table, caller, request)
+    return Answer(DoneResponse(), "deleted", {"user_identity_id": request.user_identity_id})
 
 
 @api.route(
@@ -94,35 +94,33 @@ def delete(request: UserIdentityRequest) -> DoneResponse:
     "PUT",
     errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserAlreadyLinked, UserIdentityAlreadyExists],
 )
-def add_acs_user(request: AddAcsUserRequest) -> DoneResponse:
+def add_acs_user(request: AddAcsUserRequest, caller: Caller) -> Answer[DoneResponse]:
     """Link an ACS user to a user identity.
 
     One that is linked to it already stays so. A user identity has at most one ACS user in each access system.
     """
-    user_identities.add_acs_user(table, api.caller, request)
-    api.note("linked", acs_user_id=request.acs_user_id)
-    return DoneResponse()
+    user_identities.add_acs_user(table, caller, request)
+    return Answer(DoneResponse(), "linked", {"acs_user_id": request.acs_user_id})
 
 
 @api.route(f"{_ROOT}/remove_acs_user", "DELETE", "POST", errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserInUse])
-def remove_acs_user(request: RemoveAcsUserRequest) -> DoneResponse:
+def remove_acs_user(request: RemoveAcsUserRequest, caller: Caller) -> Answer[DoneResponse]:
     """Unlink an ACS user from a user identity."""
-    user_identities.remove_acs_user(table, api.caller, request)
-    api.note("unlinked", acs_user_id=request.acs_user_id)
-    return DoneResponse()
+    user_identities.remove_acs_user(table, caller, request)
+    return Answer(DoneResponse(), "unlinked", {"acs_user_id": request.acs_user_id})
 
 
 @api.route(f"{_ROOT}/list_acs_users", "GET", "POST", errors=[UserIdentityNotFound])
-def list_acs_users(request: UserIdentityRequest) -> AcsUsersResponse:
+def list_acs_users(request: UserIdentityRequest, caller: Caller) -> Answer[AcsUsersResponse]:
     """List the ACS users of a user identity."""
-    return AcsUsersResponse(acs_users=user_identities.list_acs_users(table, api.caller, request))
+    return Answer(AcsUsersResponse(acs_users=user_identities.list_acs_users(table, caller, request)))
 
 
 @api.route(f"{_ROOT}/list_acs_systems", "GET", "POST", errors=[UserIdentityNotFound], for_client_sessions=True)
-def list_acs_systems(request: UserIdentityRequest) -> AcsSystemsResponse:
+def list_acs_systems(request: UserIdentityRequest, caller: Caller) -> Answer[AcsSystemsResponse]:
     """List the access systems in which a user identity has an ACS user."""
-    found = acs_systems.systems_of_user_identity(table, api.caller, request.user_identity_id)
-    return AcsSystemsResponse(acs_systems=found)
+    found = acs_systems.systems_of_user_identity(table, caller, request.user_identity_id)
+    return Answer(AcsSystemsResponse(acs_systems=found))
 
 
 def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:

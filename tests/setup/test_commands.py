@@ -92,7 +92,7 @@ def test_make_openapi_gives_the_same_document(make: Make, clone: Path, project: 
 
 
 def test_make_test_tests(make: Make) -> None:
-    assert "passed" in make("test", "ARGS=-n 0 -p no:randomly tests/unit/test_wording.py tests/acceptance/test_sdk.py")
+    assert "passed" in make("test", "ARGS=-n 0 -p no:randomly tests/unit/test_zod.py tests/acceptance/test_sdk.py")
 
 
 def test_make_build_builds(make: Make, clone: Path) -> None:

@@ -36,9 +36,9 @@ BEHIND_THE_API = {
     "aws_lambda_powertools.middleware_factory",  # the parser's
     *("annotated_types", "pydantic", "pydantic_core", "typing_inspection"),
     "cachetools",
-    "enrollment.http.api",
+    *(f"enrollment.http.{module}" for module in ("api", "cors", "parameters", "routes")),
     "enrollment.resources",
-    *(f"enrollment.resources.{module}" for module in ("automations", "bodies", "fields", "wording")),
+    *(f"enrollment.resources.{module}" for module in ("automations", "bodies", "fields", "zod")),
     "enrollment.store.items",
     "enrollment.use_cases.links",
 }

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
-from enrollment.resources.wording import json_type
+from enrollment.resources.zod import json_type
 from enrollments.directory.cells import cell_of, properties_of_cells
 from enrollments.directory.decoding import UNREADABLE, BadFile, opened_text
 from enrollments.directory.names import folded, trim

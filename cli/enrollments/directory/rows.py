@@ -36,7 +36,7 @@ from enrollment.resources.fields import (
     Text,
     Uuid,
 )
-from enrollment.resources.wording import in_zods_words, json_type
+from enrollment.resources.zod import json_type, zod_message
 from enrollment.store.attributes import Item
 from enrollment.store.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user
 from enrollment.store.keys import Key, acs_credential_pool_key, acs_system_key, acs_user_key
@@ -469,7 +469,7 @@ def _problems_of_kind(kind: Kind, properties: Mapping[str, Any], unused: Sequenc
 
 
 def _problem(error: Mapping[str, Any]) -> Problem:
-    reason = in_zods_words(error) + _HINTS.get(error["type"], "")
+    reason = zod_message(error) + _HINTS.get(error["type"], "")
     return ".".join(map(str, error["loc"])) or None, reason
 
 

@@ -166,6 +166,7 @@ def _functions(resources: Mapping[str, Resource], root: Path, log: TextIO, termi
 
 
 def is_outage(error: BaseException) -> bool:
+    """Return whether a function could not reach its database, which it has logged in a line."""
     # By its type's name, because an edited file makes new classes.
     return getattr(error, "type", None) == ServiceUnavailable.type
 

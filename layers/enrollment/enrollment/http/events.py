@@ -14,6 +14,10 @@ _AUTHORIZER_EVENT = "API Gateway's event for an authorizer of type TOKEN"
 _PRINCIPAL = ("token_kind", "token_id", "workspace_ids", "user_identity_ids")
 
 
+type ProxyEvent = dict[str, Any]
+type ProxyResponse = dict[str, Any]
+
+
 class UnknownEvent(Exception):
     """An event is not of the form that a function takes.
 
@@ -59,6 +63,29 @@ def require_authorizer_event(event: object) -> None:
     _require_text(fields, "methodArn", "methodArn", _AUTHORIZER_EVENT)
     if "/" not in fields["methodArn"]:
         raise UnknownEvent(f"this is not {_AUTHORIZER_EVENT}: methodArn has no stage; {_EXAMPLES}")
+
+
+def headers(event: ProxyEvent, name: str) -> list[str]:
+    """Return a header's values; API Gateway keeps the case in which their names were sent.
+
+    Args:
+        event: A proxy event.
+        name: The header's name, in small letters.
+    """
+    several = event.get("multiValueHeaders") or {}
+    values = [value for key, values in several.items() if key.lower() == name for value in values]
+    return values or [value for key, value in (event.get("headers") or {}).items() if key.lower() == name]
+
+
+def header(event: ProxyEvent, name: str) -> str | None:
+    """Return a header's last value.
+
+    Args:
+        event: A proxy event.
+        name: The header's name, in small letters.
+    """
+    values = headers(event, name)
+    return values[-1] if values else None
 
 
 def _object(value: object, where: str, kind: str) -> Mapping[str, Any]:

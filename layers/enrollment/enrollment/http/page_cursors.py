@@ -6,19 +6,60 @@ import json
 import secrets
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from enrollment.callers import Caller
 from enrollment.errors import InvalidInput
+from enrollment.http.events import ProxyEvent, header
+from enrollment.resources.bodies import PagedRequest, Pagination
 from enrollment.store.actions import put_new
 from enrollment.store.keys import page_cursor_key
 from enrollment.store.table import Table
 
 _MAC_BYTES = 16
-
-
 # Cursors of older versions have base64's other alphabet.  A "+" that a client does not encode in an address is read
 # as a blank.
 _AS_SEALED = str.maketrans("-_ ", "+/+")
+
+
+class RequestedPage:
+    """The page of a list that a request asks for.
+
+    Attributes:
+        position: Behind which position the page begins; ``None`` is the first page.
+    """
+
+    def __init__(
+        self, position: str | None, cursors: "Cursors", caller: Caller, event: ProxyEvent, request: PagedRequest
+    ) -> None:
+        self.position = position
+        self._cursors = cursors
+        self._caller = caller
+        self._event = event
+        self._request = request
+
+    def pagination(self, next_position: str | None) -> Pagination:
+        """Return where this page stands in its list.
+
+        Args:
+            next_position: Behind which position the next page begins, if there is one.
+        """
+        if next_position is None:
+            return Pagination(has_next_page=False, next_page_cursor=None, next_page_url=None)
+        cursor = self._cursors.seal(self._caller, _list_of(self._event, self._request), next_position)
+        given = self._request.model_dump(mode="json", exclude_unset=True) | {"page_cursor": cursor}
+        query = urlencode({name: "" if value is None else value for name, value in given.items()}, doseq=True)
+        # The address as the client wrote it: with the stage, or a custom domain's base path.
+        context = self._event["requestContext"]
+        scheme = header(self._event, "x-forwarded-proto") or "https"
+        url = f"{scheme}://{context['domainName']}{context['path']}?{query}"
+        return Pagination(has_next_page=True, next_page_cursor=cursor, next_page_url=url)
+
+
+def _list_of(event: ProxyEvent, request: PagedRequest) -> dict[str, Any]:
+    """Return what a page cursor is good for; pages of one list may differ in length."""
+    parameters = request.model_dump(mode="json", exclude_unset=True, exclude={"limit", "page_cursor"})
+    return {"route": event["resource"], "parameters": parameters}
 
 
 class Cursors:
@@ -28,11 +69,29 @@ class Cursors:
 
     Args:
         table: The table.
+
+    Attributes:
+        key: The key, once it has been needed.
     """
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._key: bytes | None = None
+        self.key: bytes | None = None
+
+    def requested_page(self, caller: Caller, event: ProxyEvent, request: PagedRequest) -> RequestedPage:
+        """Return the page that a request asks for.
+
+        Args:
+            caller: Who asks.
+            event: The request as API Gateway tells it.
+            request: Its parameters.
+
+        Raises:
+            InvalidInput: The page cursor was not made for this list.
+        """
+        cursor = request.page_cursor
+        position = None if cursor is None else self.open(caller, _list_of(event, request), cursor)
+        return RequestedPage(position, self, caller, event, request)
 
     def seal(self, caller: Caller, query: Mapping[str, Any], position: str) -> str:
         """Return a cursor.
@@ -74,15 +133,15 @@ class Cursors:
         return hmac.digest(self._secret(), message.encode(), "sha256")[:_MAC_BYTES]
 
     def _secret(self) -> bytes:
-        if self._key is None:
+        if self.key is None:
             key = page_cursor_key()
             stored = self._table.get(key)
             if stored is None:
                 stored = {"secret": secrets.token_hex(32)}
                 refused = self._table.transact({"secret": put_new(key, stored)})
                 stored = refused.get("secret") or stored  # another process was first
-            self._key = bytes.fromhex(str(stored["secret"]))
-        return self._key
+            self.key = bytes.fromhex(str(stored["secret"]))
+        return self.key
 
 
 def _invalid_cursor() -> InvalidInput:

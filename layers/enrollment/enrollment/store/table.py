@@ -131,17 +131,21 @@ class Table:
         client: From ``create_client``.
         name: The table's name.
         sleep: Waits for a number of seconds between attempts.
+
+    Attributes:
+        client: The client.
+        name: The table's name.
     """
 
     def __init__(self, client: "DynamoDBClient", name: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._client = client
-        self._name = name
+        self.client = client
+        self.name = name
         self._sleep = sleep
 
     def get(self, key: Key) -> Item | None:
         """Return an item, strongly consistent."""
         with _reachable:
-            answer = self._client.get_item(TableName=self._name, Key=marshal(key._asdict()), ConsistentRead=True)
+            answer = self.client.get_item(TableName=self.name, Key=marshal(key._asdict()), ConsistentRead=True)
         item = answer.get("Item")
         return None if item is None else unmarshal(item)
 
@@ -176,7 +180,7 @@ class Table:
             at_once: How many items to read with a request; as many as fit into 1 MB by default.
         """
         request: dict[str, Any] = {
-            "TableName": self._name,
+            "TableName": self.name,
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
             "ExpressionAttributeValues": marshal({":pk": pk, ":first": first_sk, ":last": last_sk}),
             "ConsistentRead": True,
@@ -186,7 +190,7 @@ class Table:
             request["Limit"] = at_once
         if after is not None:
             request["ExclusiveStartKey"] = marshal(Key(pk, after)._asdict())
-        return self._pages(self._client.query, request)
+        return self._pages(self.client.query, request)
 
     def scan(self, pk_prefix: str) -> Iterator[Item]:
         """Yield the items whose partition key begins with a text, strongly consistent, in no order.
@@ -194,12 +198,12 @@ class Table:
         It reads the whole table, so it is for an operator's command and for no function.
         """
         request = {
-            "TableName": self._name,
+            "TableName": self.name,
             "FilterExpression": "begins_with(pk, :prefix)",
             "ExpressionAttributeValues": marshal({":prefix": pk_prefix}),
             "ConsistentRead": True,
         }
-        return self._pages(self._client.scan, request)
+        return self._pages(self.client.scan, request)
 
     def _pages(self, read: Callable[..., Any], request: dict[str, Any]) -> Iterator[Item]:
         while True:
@@ -227,13 +231,11 @@ class Table:
         wanted: Sequence[Mapping[str, Any]] = [marshal(key._asdict()) for key in keys]
         for _ in self._attempts():
             with _reachable:
-                answer = self._client.batch_get_item(
-                    RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}}
-                )
-            for attributes in answer["Responses"].get(self._name, []):
+                answer = self.client.batch_get_item(RequestItems={self.name: {"Keys": wanted, "ConsistentRead": True}})
+            for attributes in answer["Responses"].get(self.name, []):
                 item = unmarshal(attributes)
                 found[Key(str(item["pk"]), str(item["sk"]))] = item
-            unprocessed = answer.get("UnprocessedKeys", {}).get(self._name)
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self.name)
             if not unprocessed:
                 return found
             wanted = unprocessed["Keys"]
@@ -250,15 +252,15 @@ class Table:
             with the item that stood there (``None``: there was none).
         """
         request = [
-            {kind: {**parameters, "TableName": self._name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
+            {kind: {**parameters, "TableName": self.name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
             for action in actions.values()
             for kind, parameters in action.items()
         ]
         for _ in self._attempts():
             try:
                 with _reachable:
-                    self._client.transact_write_items(TransactItems=cast("Any", request))
-            except self._client.exceptions.TransactionCanceledException as cancelled:
+                    self.client.transact_write_items(TransactItems=cast("Any", request))
+            except self.client.exceptions.TransactionCanceledException as cancelled:
                 reasons = cancelled.response["CancellationReasons"]
                 codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
                 if codes <= {_CONDITION_FAILED}:

@@ -22,7 +22,8 @@ from enrollment.store.keys import token_key, token_listing_key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 
-_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+# The alphabet of a token's parts (contract, "Tokens").
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SHORT_LENGTH = 8
 _SECRET_LENGTH = 24
 _SANDBOX = "test"
@@ -34,7 +35,7 @@ _MOST_IDS = 100
 _LONGEST_NAME = 100
 
 _AUTHORIZATION = re.compile(r"bearer +(?P<token>\S+)", re.IGNORECASE)
-_TOKEN = re.compile(rf"seam_(?P<short>(?P<prefix>at1|cst1|)[{_BASE58}]{{8}})_(?P<secret>[{_BASE58}]{{24}})")
+_TOKEN = re.compile(rf"seam_(?P<short>(?P<prefix>at1|cst1|)[{BASE58}]{{8}})_(?P<secret>[{BASE58}]{{24}})")
 _JWT = re.compile(r"ey[\w-]+\.[\w-]+\.[\w-]*")
 
 
@@ -80,7 +81,7 @@ def authenticate(table: Table, authorization: str, now: datetime) -> Principal:
 
     kind, short = _KIND_OF_PREFIX[parts["prefix"]], parts["short"]
     record = table.get(token_key(short))
-    if record is None or record["kind"] != kind or not _is_secret_of(record, parts["secret"]):
+    if record is None or record["kind"] != kind or not is_secret_of(record, parts["secret"]):
         raise Unauthorized(_NOT_FOUND[kind])
     if "revoked_at" in record:
         raise Unauthorized(f"{_NAME[kind]} has been revoked")
@@ -239,7 +240,8 @@ def _new_short(new: NewToken) -> str:
             return short
 
 
-def _is_secret_of(record: Item, secret: str) -> bool:
+def is_secret_of(record: Item, secret: str) -> bool:
+    """Return whether a secret is a token's; how long that takes does not tell where a wrong one is wrong."""
     return hmac.compare_digest(str(record["secret_sha256"]), _hash(secret))
 
 
@@ -248,4 +250,4 @@ def _hash(secret: str) -> str:
 
 
 def _random(length: int) -> str:
-    return "".join(secrets.choice(_BASE58) for _ in range(length))
+    return "".join(secrets.choice(BASE58) for _ in range(length))

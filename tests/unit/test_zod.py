@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from enrollment.resources.automations import LaunchRequest
 from enrollment.resources.user_identities import CreateUserIdentityRequest, ListUserIdentitiesRequest
-from enrollment.resources.wording import in_zods_words, json_type
+from enrollment.resources.zod import json_type, zod_message
 
 ID = "de300000-0000-4000-8000-000000000011"
 
@@ -30,7 +30,7 @@ def test_a_value_has_the_type_that_json_calls_it(value: Any, name: str) -> None:
 def words(model: type[BaseModel], **parameters: Any) -> list[tuple[Any, str]]:
     with pytest.raises(ValidationError) as refusal:
         model.model_validate(parameters)
-    return [(error["loc"], in_zods_words(error)) for error in refusal.value.errors()]
+    return [(error["loc"], zod_message(error)) for error in refusal.value.errors()]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pydantic's errors in zod's words, which the contract follows."""
+"""Pydantic's validation errors, told as zod tells them: the contract's messages are zod's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,13 +19,13 @@ _MESSAGES = {
 }
 
 
-def in_zods_words(error: Mapping[str, Any]) -> str:
-    """Return what one of the details of a ``ValidationError`` says; nothing of the input but its type.
+def zod_message(error: Mapping[str, Any]) -> str:
+    """Return the message of one validation error.  It tells nothing of the input but its type.
 
     Args:
-        error: From its ``errors()``, with the input.
+        error: One of ``ValidationError.errors()``, with the input.
     """
-    if error["type"] not in _MESSAGES:  # the models' own rules speak zod's language already
+    if error["type"] not in _MESSAGES:  # our models' own rules are worded as zod words them
         return str(error["msg"])
     return _MESSAGES[error["type"]].format(received=json_type(error["input"]), **error.get("ctx", {}))
 
