@@ -135,7 +135,7 @@ check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(foreach app,$(filter-out functions/authorizer/%,$(wildcard functions/*/app.py)),$(BIN)/mypy $(app) &&) true
-	$(BIN)/enrollments openapi --check openapi.json
+	$(BIN)/enrollments openapi --check
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory gates audit
 
@@ -164,8 +164,8 @@ format: .venv/dev.stamp ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi: .venv/run.stamp ## renew openapi.json, the API document, from the code
-	@$(BIN)/enrollments openapi > openapi.json
+openapi: .venv/run.stamp ## renew what is made from the route table: openapi.json and the authorizer's list for client sessions
+	@$(BIN)/enrollments openapi --write
 
 answers: .venv/dev.stamp ## renew tests/integration/answers.json, what events/ are answered with
 	@$(BIN)/python -m tests.integration.answers

@@ -32,7 +32,8 @@ from enrollment.errors import (
 )
 from enrollment.http.api import Api
 from enrollment.http.routes import Route
-from enrollments.examples import Json, answer_examples, error_example, request_example
+from enrollments.examples import ExampleError, Json, answer_examples, error_example, request_examples
+from enrollments.failure import failed
 from enrollments.local.stack import lambda_environment
 from local_aws.functions import environment
 
@@ -87,18 +88,43 @@ _PREPOSITIONS = {"add": "to", "list": "for", "remove": "from"}
 
 
 @click.command()
-@click.option(
-    "--check",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Compare this file with the document instead of printing it.",
-)
-def openapi(check: Path | None) -> None:
-    """Print the API document (OpenAPI 3.1), made from the functions' typed routes."""
-    document = json.dumps(api_document(Path()), indent=2, ensure_ascii=False) + "\n"
-    if check is None:
-        click.echo(document, nl=False)
-    elif check.read_text() != document:
-        raise click.ClickException(f"{check} is not what the code says; renew it: make openapi")
+@click.option("--write", is_flag=True, help="Write the files that are made from the routes.")
+@click.option("--check", is_flag=True, help="Compare those files with the routes.")
+def openapi(write: bool, check: bool) -> None:  # noqa: FBT001 - click passes options so
+    """Print the API document (OpenAPI 3.1), which is made from the functions' typed routes.
+
+    With --write or --check, it is about the file openapi.json and about the authorizer's list of what client sessions
+    may call.
+    """
+    project = Path()
+    if not write and not check:
+        click.echo(_document(project), nl=False)
+        return
+    # The list comes first: the document's examples are answered by the functions, the authorizer among them.
+    for path, content_of in {
+        Path("functions/authorizer/client_session_routes.json"): _client_session_routes,
+        Path("openapi.json"): _document,
+    }.items():
+        content = content_of(project)
+        if write:
+            path.write_text(content)
+        elif not path.is_file() or path.read_text() != content:
+            raise failed(f"{path} is not what the code says; renew it: make openapi")
+
+
+def _document(project: Path) -> str:
+    try:
+        return _text(api_document(project))
+    except ExampleError as error:
+        raise failed(error) from error
+
+
+def _client_session_routes(project: Path) -> str:
+    return _text([route.path for route in all_routes(project) if route.for_client_sessions])
+
+
+def _text(content: object) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def api_document(project: Path) -> Json:
@@ -107,14 +133,15 @@ def api_document(project: Path) -> Json:
     Args:
         project: The folder of ``template.yaml`` and ``functions``.
     """
-    apis = _apis(project / "functions")
-    routes = sorted((route for api in apis for route in api.routes.values()), key=lambda route: route.path)
+    routes = all_routes(project)
     schemas = _schemas(routes)
     refusals = _refusals(routes)
-    answers = answer_examples(project, routes)
+    requests = request_examples(project, routes)
+    answers = answer_examples(project, routes, requests)
     paths = {
         route.path: {
-            method.lower(): _operation(route, method, schemas, answers[route.path]) for method in route.methods
+            method.lower(): _operation(route, method, schemas, requests[route.path], answers[route.path])
+            for method in route.methods
         }
         for route in routes
     }
@@ -159,8 +186,20 @@ def api_document(project: Path) -> Json:
     }
 
 
+def all_routes(project: Path) -> list[Route]:
+    """Return the routes of all functions, by path.
+
+    Args:
+        project: The folder of ``functions``.
+    """
+    apis = _apis(project / "functions")
+    return sorted((route for api in apis for route in api.routes.values()), key=lambda route: route.path)
+
+
 def _apis(functions: Path) -> Iterable[Api]:
     for path in sorted(functions.glob("*/app.py")):
+        if path.parent.name == "authorizer":  # it has no routes, and reads a file that is made from them
+            continue
         spec = importlib.util.spec_from_file_location(f"{path.parent.name}_app", path)
         if spec is None or spec.loader is None:
             continue
@@ -208,7 +247,7 @@ def _bearer(description: str) -> Json:
     return {"type": "http", "scheme": "bearer", "description": description}
 
 
-def _operation(route: Route, method: str, schemas: Mapping[str, Json], answer: Json) -> Json:
+def _operation(route: Route, method: str, schemas: Mapping[str, Json], request: Json, answer: Json) -> Json:
     root, _, action = route.path.rpartition("/")
     if root not in _FAMILIES:
         raise click.ClickException(f"{route.path} is in a family that _FAMILIES does not describe")
@@ -223,14 +262,14 @@ def _operation(route: Route, method: str, schemas: Mapping[str, Json], answer: J
         "responses": _responses(route, method, answer),
     }
     if method in _BODY_VERBS:
-        content = {"schema": _reference(route.request), "example": request_example(route)}
+        content = {"schema": _reference(route.request), "example": request}
         operation["requestBody"] = {
             # No body counts as no parameters.
             "required": not _is_valid_empty(route.request),
             "content": {"application/json": content},
         }
     else:
-        operation["parameters"] = _query_parameters(route, schemas)
+        operation["parameters"] = _query_parameters(route, schemas, request)
     return operation
 
 
@@ -256,8 +295,8 @@ def _security(route: Route) -> Sequence[Json]:
     return [{name: [] for name in way} for way in ways]
 
 
-def _query_parameters(route: Route, schemas: Mapping[str, Json]) -> list[Json]:
-    schema, example = schemas[route.request.__name__], request_example(route)
+def _query_parameters(route: Route, schemas: Mapping[str, Json], example: Json) -> list[Json]:
+    schema = schemas[route.request.__name__]
     return [
         {
             "name": name,

@@ -35,7 +35,6 @@ _EVERYWHERE: Sequence[type[EnrollmentError]] = (
     InvalidJson,
     InvalidInput,
 )
-_FIRST_EVENTS = ("launch", "user_identities_get", "acs_systems_get", "authorizer_api_key")
 
 
 @dataclass(frozen=True)
@@ -86,13 +85,11 @@ class Service:
         )
 
     def function_of(self, event: Event) -> str:
-        """Return which function takes an event."""
+        """Return which function takes an event; any takes what is no route."""
         if "authorizationToken" in event:
             return AUTHORIZER
-        if event["resource"].startswith("/acs/"):
-            return "acs"
-        is_automation = event["resource"].startswith("/user_identities/enrollment_automations/")
-        return "enrollment_automations" if is_automation else "user_identities"
+        serving = (name for name, routes in self.routes.items() if event["resource"] in routes)
+        return next(serving, next(iter(self.routes)))
 
     def ask(self, event: Event) -> Asked:
         """Give an event to its function, and look at what comes of it."""
@@ -149,8 +146,6 @@ def running_service() -> Iterator[Service]:
     """Start the functions of the template with the demo workspaces, until the context ends."""
     log = io.StringIO()
     with open_stack(PROJECT / "template.yaml", log=log, terminal=io.StringIO()) as stack:
-        for name in _FIRST_EVENTS:
-            stack.invoke(json.loads((PROJECT / "events" / f"{name}.json").read_text()))
         functions = stack.functions
         handlers: dict[str, Any] = {
             definition.folder.name: functions.handler(name) for name, definition in functions.definitions.items()

@@ -26,8 +26,11 @@ from moto import mock_aws
 
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
+from enrollments.examples import example_events
 from enrollments.local.demo import demo, seed
+from enrollments.local.stack import function_names
 from local_aws.functions import FunctionDefinition, FunctionError, Functions, environment
+from local_aws.rest_api import read_rest_api
 from local_aws.template import REGION, Resource, load_template
 from tests.fixtures import PROJECT
 from tests.iam import Statement, is_allowed, values
@@ -88,43 +91,26 @@ EACH_ACTION = [
     for action in statement["Action"]
 ]
 
+TOKEN_EVENT = json.loads((PROJECT / "events/authorizer_api_key.json").read_text())
+EVENTS = {path: event for (path, verb), event in example_events(PROJECT).items() if verb == "POST"}
+# What the events do not ask for: a launch that links nobody, a second page,
+# an ACS user that is linked.
 V = demo().variables
-OWN: dict[str, Any] = {"user_identity_id": V["USER_IDENTITY_ID"]}
-SYSTEM: dict[str, Any] = {"acs_system_id": V["ACS_SYSTEM_ID"]}
-LAUNCH: dict[str, Any] = {**OWN, "credential_manager_acs_system_id": V["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]}
-AUTOMATION = {"enrollment_automation_id": V["ENROLLMENT_AUTOMATION_ID"]}
-OTHER: dict[str, Any] = {"user_identity_id": V["OTHER_USER_IDENTITY_ID"]}
-ACS_USER = {"acs_user_id": V["CREDENTIAL_MANAGER_ACS_USER_ID"]}
-# Every route once at least.
-REQUESTS: dict[str, list[tuple[str, dict[str, Any]]]] = {
-    "EnrollmentAutomations": [
-        ("/user_identities/enrollment_automations/launch", LAUNCH | {"user_identity_id": V["OTHER_USER_IDENTITY_ID"]}),
-        ("/user_identities/enrollment_automations/launch", LAUNCH | {"create_credential_manager_user": True}),
-        ("/user_identities/enrollment_automations/get", AUTOMATION),
-        ("/user_identities/enrollment_automations/list", OWN),
-        ("/user_identities/enrollment_automations/delete", AUTOMATION),
-    ],
-    "UserIdentities": [
-        ("/user_identities/create", {"email_address": "joan@example.com", "acs_system_ids": [V["ACS_SYSTEM_ID"]]}),
-        ("/user_identities/get", OWN),
-        ("/user_identities/list", {"limit": 1}),
-        ("/user_identities/update", OWN | {"full_name": "Jane Bow"}),
-        ("/user_identities/add_acs_user", OWN | ACS_USER),
-        ("/user_identities/list_acs_users", OWN),
-        ("/user_identities/list_acs_systems", OWN),
-        ("/user_identities/remove_acs_user", OWN | ACS_USER),
-        ("/user_identities/delete", {"user_identity_id": V["ENROLLED_USER_IDENTITY_ID"]}),
-    ],
-    "Acs": [
-        ("/acs/systems/get", SYSTEM),
-        ("/acs/systems/list", {"limit": 1}),
-        ("/acs/systems/list_compatible_credential_manager_acs_systems", SYSTEM),
-        ("/acs/credential_pools/list", {"acs_system_id": V["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]}),
-        ("/acs/users/create", OTHER | SYSTEM | {"full_name": "Jane Doe", "email_address": "jane@example.com"}),
-        ("/acs/users/get", ACS_USER),
-        ("/acs/users/list", {}),
-        ("/acs/users/delete", OTHER | SYSTEM),
-    ],
+MORE_BODIES: dict[str, dict[str, Any]] = {
+    "/user_identities/enrollment_automations/launch": {
+        "user_identity_id": V["OTHER_USER_IDENTITY_ID"],
+        "credential_manager_acs_system_id": V["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+    },
+    "/acs/systems/list": {"limit": 1},
+    "/acs/users/create": {
+        "full_name": "Jane Doe",
+        "acs_system_id": V["ACS_SYSTEM_ID"],
+        "user_identity_id": V["OTHER_USER_IDENTITY_ID"],
+    },
+    "/acs/users/delete": {
+        "acs_system_id": V["ACS_SYSTEM_ID"],
+        "user_identity_id": V["OTHER_USER_IDENTITY_ID"],
+    },
 }
 
 WORKSPACE_KEY = f"WORKSPACE#{V['SEAM_WORKSPACE_ID']}#USER_IDENTITIES"
@@ -270,28 +256,23 @@ def failures(resources: Mapping[str, Resource], name: str) -> list[str]:
     functions = Functions([definition], [], log=io.StringIO(), terminal=io.StringIO())
     if name == "Authorizer":
         try:
-            functions.invoke(definition.name, event("authorizer_api_key"))
+            functions.invoke(definition.name, TOKEN_EVENT)
         except FunctionError:
             return ["authorize"]
         return []
-    answers = [(path, functions.invoke(definition.name, request(path, body))) for path, body in REQUESTS[name]]
+    answers = [(event["path"], functions.invoke(definition.name, event)) for event in requests_for(resources, function)]
     return [path for path, answer in answers if answer["statusCode"] != HTTPStatus.OK]
 
 
-def event(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((PROJECT / "events" / f"{name}.json").read_text())
-    return content
-
-
-def request(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    return event("launch") | {"resource": path, "path": path, "body": json.dumps(body)}
-
-
-def test_every_route_is_tried(resources: dict[str, Resource]) -> None:
-    paths = {path for requests in REQUESTS.values() for path, _ in requests}
-
-    # What is no route has preflights only, which read and write nothing.
-    assert paths == resources["Api"].properties["Body"]["paths"].keys() - {"/{proxy+}"}
+def requests_for(resources: Mapping[str, Resource], function: Resource) -> list[dict[str, Any]]:
+    """Return a request for each of a function's routes, at the end those that take away what others ask for."""
+    api = read_rest_api(resources["Api"], resources["ApiprodStage"], function_names(resources))
+    paths = sorted(
+        (path for (verb, path), route in api.routes.items() if verb == "POST" and route.function == function.reference),
+        key=lambda path: path.endswith(("delete", "remove_acs_user")),
+    )
+    more = [EVENTS[path] | {"body": json.dumps(MORE_BODIES[path])} for path in paths if path in MORE_BODIES]
+    return [*more, *(EVENTS[path] for path in paths)]
 
 
 @pytest.mark.parametrize("name", ON_TABLE)
