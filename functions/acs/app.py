@@ -68,7 +68,7 @@ def list_systems(request: ListAcsSystemsRequest, caller: Caller, page: Requested
 def list_compatible_credential_managers(request: AcsSystemRequest, caller: Caller) -> Answer[AcsSystemsResponse]:
     """List the credential managers that can issue credentials for an access system, newest first.
 
-    Those that the access system names; if it names none, all of the workspace.
+    They are those that the access system names; if it names none, all of the workspace.
     """
     found = acs_systems.list_compatible_credential_managers(table, caller, request)
     return Answer(AcsSystemsResponse(acs_systems=found))

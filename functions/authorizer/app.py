@@ -1,9 +1,9 @@
 """The custom authorizer: a bearer token in, a policy out.
 
-API Gateway keeps the policy for the token and uses it for every route, so it names the stage's routes, never the one
-that was called.  A token that is not good gets a Deny rather than the exception ``Unauthorized``: denials are kept
-too, do not count as errors of the function, and carry the reason.  Anything unexpected is raised, and the gateway lets
-nobody in.
+API Gateway caches the policy for the token and uses it for every route, so the policy names the stage's routes, never
+just the one that was called.  A token that is not valid gets a Deny rather than the exception ``Unauthorized``: a Deny
+is cached too, carries the reason, and does not count as an error of the function.  Anything unexpected is raised, and
+then the gateway lets nobody in.
 """
 
 from enrollment import start  # first: turns the garbage collector off
@@ -17,7 +17,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, TokenKind
-from enrollment.errors import EnrollmentError, InternalServerError, ServiceUnavailable, Unauthorized
+from enrollment.errors import InternalServerError, ServiceUnavailable, Unauthorized
 from enrollment.failures import facts_of, traceback_of
 from enrollment.http.events import require_authorizer_event
 from enrollment.log import create_logger
@@ -35,7 +35,7 @@ _CLIENT_SESSION_ROUTES: list[str] = json.loads(Path(__file__).with_name("client_
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Decide about a token; what it returns is in API Gateway's "Output from an API Gateway Lambda authorizer".
+    """Decide about a token (API Gateway's "Output from an API Gateway Lambda authorizer").
 
     Raises:
         UnknownEvent: Somebody other than API Gateway has sent the event.
@@ -50,27 +50,26 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     except Unauthorized as refusal:
         logger.info("denied", reason=refusal.message)
         return _policy("Deny", [f"{stage}/*"], "unknown", {"message": refusal.message})
-    except Exception as error:  # noqa: BLE001 - Lambda's runtime would write the text of what is raised here
+    except Exception as error:  # noqa: BLE001 - see below
         _log_failure(error)
-        raise _without_text_of_its_own(error) from None
+        # Lambda's runtime logs the text of what is raised, and that of its cause.
+        if isinstance(error, ServiceUnavailable):
+            raise ServiceUnavailable from None
+        raise InternalServerError from None
     logger.info("allowed", token_id=principal.token_id, token_kind=principal.kind)
     if principal.kind is TokenKind.CLIENT_SESSION:
         routes = [f"{stage}/*{path}" for path in _CLIENT_SESSION_ROUTES]
     else:
         routes = [f"{stage}/*"]
-    # The message is for the routes that the policy does not name.
+    # This message is for the routes that the policy does not name.
     reason = {"message": NOT_FOR_CLIENT_SESSIONS}
     return _policy("Allow", routes, principal.token_id, principal.to_context() | reason)
 
 
 def _log_failure(error: Exception) -> None:
-    # Not Logger.exception, which would write the exception's text.
+    # Logger.exception would write the exception's text.
     facts = {**facts_of(error), "exception_name": type(error).__name__, "exception": traceback_of(error)}
     logger.error("cannot decide", extra=facts)
-
-
-def _without_text_of_its_own(error: Exception) -> EnrollmentError:
-    return ServiceUnavailable() if isinstance(error, ServiceUnavailable) else InternalServerError()
 
 
 def _stage(method_arn: str) -> str:

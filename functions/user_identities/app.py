@@ -64,7 +64,7 @@ def get(request: GetUserIdentityRequest, caller: Caller) -> Answer[UserIdentityR
 def list_(request: ListUserIdentitiesRequest, caller: Caller, page: RequestedPage) -> Answer[UserIdentitiesResponse]:
     """List user identities, newest first.
 
-    In no such order with `credential_manager_acs_system_id` alone. A client session sees its own.
+    With `credential_manager_acs_system_id` alone they have no order. A client session sees its own.
     """
     found = user_identities.list_page(table, caller, request, page.position)
     pagination = page.pagination(found.next_position)
@@ -73,7 +73,10 @@ def list_(request: ListUserIdentitiesRequest, caller: Caller, page: RequestedPag
 
 @api.route(f"{_ROOT}/update", "PATCH", "POST", errors=[UserIdentityNotFound, UserIdentityAlreadyExists])
 def update(request: UpdateUserIdentityRequest, caller: Caller) -> Answer[DoneResponse]:
-    """Update a user identity: what is absent stays, what is `null` goes."""
+    """Update a user identity.
+
+    An absent parameter leaves its property as it is; `null` removes it.
+    """
     user_identities.update(table, caller, request)
     return Answer(DoneResponse(), "updated", {"user_identity_id": request.user_identity_id})
 
@@ -82,7 +85,7 @@ def update(request: UpdateUserIdentityRequest, caller: Caller) -> Answer[DoneRes
 def delete(request: UserIdentityRequest, caller: Caller) -> Answer[DoneResponse]:
     """Delete a user identity with its enrollment automations, and unlink its ACS users.
 
-    A deletion that was interrupted, or takes longer than a request may (503), is gone on with by the next one.
+    If a deletion was interrupted, or took longer than a request may (503), call delete again to finish it.
     """
     user_identities.delete(table, caller, request)
     return Answer(DoneResponse(), "deleted", {"user_identity_id": request.user_identity_id})
@@ -97,7 +100,8 @@ def delete(request: UserIdentityRequest, caller: Caller) -> Answer[DoneResponse]
 def add_acs_user(request: AddAcsUserRequest, caller: Caller) -> Answer[DoneResponse]:
     """Link an ACS user to a user identity.
 
-    One that is linked to it already stays so. A user identity has at most one ACS user in each access system.
+    If it is linked to that user identity already, nothing changes. A user identity has at most one ACS user in each
+    access system.
     """
     user_identities.add_acs_user(table, caller, request)
     return Answer(DoneResponse(), "linked", {"acs_user_id": request.acs_user_id})

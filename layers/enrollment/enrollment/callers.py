@@ -1,4 +1,4 @@
-"""Who a request speaks for, and how the authorizer tells it to the functions."""
+"""Who a request speaks for, and how the authorizer tells the functions."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -18,7 +18,7 @@ class TokenKind(StrEnum):
 
 
 def split_ids(joined: str) -> tuple[str, ...]:
-    """Return ids that are written as one string, with commas: an authorizer's context has no lists."""
+    """Return the ids of a string with commas; an authorizer's context cannot hold a list."""
     return tuple(filter(None, joined.split(",")))
 
 
@@ -26,26 +26,26 @@ class Caller(NamedTuple):
     """Who a request speaks for.
 
     Attributes:
-        workspace_id: The workspace that it is in.
-        user_identity_ids: The only user identities that it sees; ``None`` is all of the workspace.
+        workspace_id: The request's workspace.
+        user_identity_ids: The only user identities that the caller sees; ``None`` is all of the workspace.
     """
 
     workspace_id: str
     user_identity_ids: frozenset[str] | None = None
 
     def sees(self, user_identity_id: str) -> bool:
-        """Return whether a user identity is there for this caller."""
+        """Return whether the caller sees a user identity."""
         return self.user_identity_ids is None or user_identity_id in self.user_identity_ids
 
 
 class Principal(NamedTuple):
-    """Who a good token speaks for.
+    """Who a valid token speaks for.
 
     Attributes:
         kind: The token's kind.
-        token_id: The token's short, which is no secret.
-        workspace_ids: The workspaces that it may enter; one, but for a personal access token.
-        user_identity_ids: The user identities of a client session; empty for the other kinds.
+        token_id: The token's short, which is not secret.
+        workspace_ids: The workspaces that it may enter: one, or several for a personal access token.
+        user_identity_ids: The user identities of a client session; the other kinds have none.
     """
 
     kind: TokenKind
@@ -54,7 +54,7 @@ class Principal(NamedTuple):
     user_identity_ids: tuple[str, ...] = ()
 
     def to_context(self) -> dict[str, str]:
-        """Return it as an authorizer's context, whose values are flat strings."""
+        """Return this principal as an authorizer's context, whose values are strings."""
         return {
             "token_kind": self.kind,
             "token_id": self.token_id,
@@ -64,7 +64,7 @@ class Principal(NamedTuple):
 
     @classmethod
     def from_context(cls, context: Mapping[str, str]) -> "Principal":
-        """Read it from an authorizer's context."""
+        """Return the principal of an authorizer's context."""
         return cls(
             TokenKind(context["token_kind"]),
             context["token_id"],

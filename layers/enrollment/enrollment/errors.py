@@ -1,4 +1,4 @@
-"""What a request can be answered with instead of a result.
+"""The errors that a request can be answered with.
 
 ::
 
@@ -25,7 +25,7 @@
     └── ServiceUnavailable                        503
         └── NoAccessToDatabase                    503
 
-Status, type and message of each are the contract's ("Errors"); ``api`` turns them into JSON.
+Each one's status, type and message are the contract's ("Errors").  ``http.api`` turns them into JSON.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,12 @@ from typing import Any, ClassVar
 
 
 class EnrollmentError(Exception):
-    """An answer other than a result.
+    """An error that a client is answered with.
 
     Attributes:
         status: HTTP status code.
         type: The error's name, which SDKs expose as ``code``.
-        message: For people; nothing internal.
+        message: The error, for people; it tells nothing internal.
         headers: Extra response headers.
     """
 
@@ -62,7 +62,7 @@ class EnrollmentError(Exception):
 
 
 class Unauthorized(EnrollmentError):
-    """The token does not open this route."""
+    """The token is not valid, or not for this route."""
 
     status = 401
     type = "unauthorized"
@@ -70,7 +70,7 @@ class Unauthorized(EnrollmentError):
 
 
 class RouteNotFound(EnrollmentError):
-    """There is no such route, or not with that method."""
+    """There is no such route, or it does not have that method."""
 
     status = 404
     type = "route_not_found"
@@ -78,7 +78,7 @@ class RouteNotFound(EnrollmentError):
 
 
 class InvalidContentType(EnrollmentError):
-    """A request with a body that is not called JSON.
+    """A body comes without JSON's content type.
 
     Args:
         method: The request's.
@@ -101,12 +101,12 @@ class InvalidJson(EnrollmentError):
 
 
 class InvalidInput(EnrollmentError):
-    """Parameters that do not fit.
+    """Parameters are not valid.
 
     Args:
-        problems: What is wrong, in the words of zod, as (path, message) pairs.  A path is the parameter's name, and
-            behind it, with dots, where in the parameter the problem is: ``user_identity_ids.1``.  The path ``None``
-            stands for a rule over several parameters.
+        problems: Pairs of a path and a message, which is worded as zod words it.  A path is a parameter's name,
+            followed by the place inside of the parameter: ``user_identity_ids.1``.  The path ``None`` stands for a
+            rule over several parameters.
     """
 
     status = 400
@@ -121,7 +121,7 @@ class InvalidInput(EnrollmentError):
             super().__init__(f"{len(summaries)} Input Errors: {', '.join(summaries)}")
 
     def details(self) -> dict[str, Any]:
-        """Return ``validation_errors``, which the SDKs look up by the parameter's name, not by the whole path."""
+        """Return ``validation_errors``, by the parameters' names: so SDKs look them up."""
         by_field: dict[str, Any] = {"_errors": []}
         for path, message in self.problems:
             if path is None:
@@ -171,7 +171,7 @@ class AcsUserNotFound(EnrollmentError):
 
 
 class AcsAccessGroupNotFound(EnrollmentError):
-    """There are no access groups here, so there is none with that id."""
+    """No such access group: this service has none."""
 
     status = 404
     type = "acs_access_group_not_found"
@@ -211,7 +211,7 @@ class AcsUserNotInAcsSystem(EnrollmentError):
 
 
 class AcsUserAlreadyLinked(EnrollmentError):
-    """One ACS user would serve two user identities, or one identity would have two in a system."""
+    """An ACS user would be linked to two user identities, or an identity to two ACS users of one system."""
 
     status = 409
     type = "acs_user_already_linked"
@@ -293,7 +293,7 @@ class InternalServerError(EnrollmentError):
 
 
 class ServiceUnavailable(EnrollmentError):
-    """The database stays out of reach, or asks for less, after the retries."""
+    """The database is out of reach or throttles after the retries, or the invocation's time is over."""
 
     status = 503
     type = "service_unavailable"
@@ -302,7 +302,7 @@ class ServiceUnavailable(EnrollmentError):
 
 
 class NoAccessToDatabase(ServiceUnavailable):
-    """DynamoDB does not let this function in: its credentials, its role, the table's key or the table itself is wrong.
+    """DynamoDB refuses this function: its credentials, its role, the table's key or the table's name is wrong.
 
-    A client is told the same as of any outage, but trying again may not help until an operator has put it right.
+    A client gets the same answer as in an outage.  It may last until an operator has corrected the mistake.
     """

@@ -1,7 +1,7 @@
 """What a log may say about an exception.
 
-An exception's text can hold anything: an item of a cancelled transaction, the body of an answer, what a client sent.
-So no text of an exception is ever logged.  Its type is logged, the frames of its traceback, and what this module names.
+The text of an exception can hold anything: an item of a cancelled transaction, a body, what a client sent.  So the text
+is never logged.  What is logged is the exception's type, the frames of its traceback, and the facts named here.
 """
 
 import errno
@@ -21,15 +21,16 @@ _WHILE_HANDLING = "During handling of the above exception, another exception occ
 
 
 def facts_of(error: BaseException) -> dict[str, str | int]:
-    """Return what a line of the log says about an exception and what has led to it.
+    """Return what may be logged about an exception and its causes.
 
     Args:
         error: The exception.
 
     Returns:
-        ``cause``: the types, the exception's own first.  If the database or the operating system has answered with an
-        error, also ``database_error``, ``database_status`` (HTTP), ``database_operation``, ``database_request_id``,
-        ``cancellation_reasons`` (codes of a transaction's actions) and ``os_error`` (``ECONNREFUSED``, for instance).
+        ``cause`` names the types, the exception's own first.  An error of the database adds ``database_error``,
+        ``database_status`` (HTTP), ``database_operation``, ``database_request_id`` and ``cancellation_reasons`` (the
+        codes of a transaction's actions).  An error of the operating system adds ``os_error``, such as
+        ``ECONNREFUSED``.
     """
     chain = list(_chain(error))
     facts: dict[str, str | int] = {"cause": " from ".join(map(_types, chain))}
@@ -42,7 +43,7 @@ def facts_of(error: BaseException) -> dict[str, str | int]:
 
 
 def traceback_of(error: BaseException) -> str:
-    """Return an exception's traceback with those of what has led to it: frames and types, without any message."""
+    """Return the traceback of an exception and its causes: frames and types, without messages."""
     chain = list(_chain(error))[::-1]
     paragraphs = [_own_traceback(chain[0])]
     for earlier, later in pairwise(chain):
@@ -51,7 +52,7 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what has led to it, as far as Python would print it."""
+    """Yield an exception and its causes, as far as Python would print them."""
     seen: set[int] = set()
     following: BaseException | None = error
     while following is not None and id(following) not in seen and len(seen) < _LONGEST_CHAIN:
@@ -99,14 +100,14 @@ def _mapping(response: Any, name: str) -> Mapping[str, Any]:
 
 
 def _code(value: object) -> str | None:
-    """Return what is one capitalised word, as all codes of AWS are: no address, number, token or full name is."""
+    """Return a value that is one capitalised word, as AWS's codes are; no address, number or token is one."""
     if not isinstance(value, str) or not (value.isascii() and value.isalpha() and value[0].isupper()):
         return None
     return value if len(value) <= _LONGEST_CODE else None
 
 
 def _request_id(value: object) -> str | None:
-    """Return what has the form of a request's id: letters, digits and hyphens, and long."""
+    """Return a value that has the form of a request's id: letters, digits and hyphens, and long enough."""
     if not isinstance(value, str) or not (value.isascii() and value.replace("-", "").isalnum()):
         return None
     return value if len(value) in _LENGTHS_OF_REQUEST_IDS else None

@@ -1,4 +1,4 @@
-"""The environment of a function, read in this one place."""
+"""A function's environment variables.  No other module reads them."""
 
 import os
 from collections.abc import Mapping
@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 
 class Settings(NamedTuple):
-    """What ``template.yaml`` tells a function.
+    """The settings that ``template.yaml`` gives a function.
 
     Attributes:
         table_name: The one DynamoDB table.
         cors_origins: Origins whose pages may call the API.
-        stack_name: The stack that the function is of, by which its metrics are told from another's in the region.
+        stack_name: The function's stack.  Its metrics carry this name, because the stacks of a region share a
+            namespace.
     """
 
     table_name: str
@@ -23,7 +24,7 @@ class Settings(NamedTuple):
         """Read the settings.
 
         Raises:
-            KeyError: A variable is missing, so the function cannot work: its start fails.
+            KeyError: A variable is missing.  The function cannot work without it, so its start fails.
         """
         origins = environment.get("CORS_ORIGINS", "").split(",")
         return cls(
@@ -34,18 +35,18 @@ class Settings(NamedTuple):
 
 
 def has_credentials_of_container(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether credentials come from an endpoint: Lambda names one to a function that starts from a snapshot."""
+    """Return whether the credentials are at an endpoint, as for a function that starts from a snapshot."""
     return not _has_keys(environment) and "AWS_CONTAINER_CREDENTIALS_FULL_URI" in environment
 
 
 def client_options(environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Take credentials and proxy settings from the environment, so that botocore skips its provider chain.
 
-    Preparing that chain takes a thirtieth of a start.  Where the environment has no credentials, botocore looks for
-    them: a function that Lambda starts from a snapshot gets them from an endpoint.
+    Preparing that chain takes a thirtieth of a start.  If the environment has no credentials, botocore looks for them:
+    an operator's command may find them in a file.
 
     Returns:
-        Arguments of ``create_client``; ``config`` are those of a ``Config``.
+        Arguments of botocore's ``create_client``; under ``config``, arguments of its ``Config``.
     """
     options: dict[str, Any] = {"config": {}}
     if _has_keys(environment):

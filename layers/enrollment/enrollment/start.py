@@ -1,7 +1,6 @@
-"""The start of a function: imported before everything else, and ended when the function is ready.
+"""Keeps Python's garbage collector off while a function starts.
 
-Python's garbage collector is off from this import on.  What is imported stays, so the collector would search all of it
-again and again and free nothing.
+What is imported stays, so the collector would search all of it again and again and free nothing.
 """
 
 import gc
@@ -10,6 +9,6 @@ gc.disable()
 
 
 def end() -> None:
-    """Turn the collector on again, for what the function allocates from now on."""
+    """Turn the collector on again; it looks only at what is allocated from now on."""
     gc.freeze()
     gc.enable()

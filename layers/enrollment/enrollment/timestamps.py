@@ -1,4 +1,4 @@
-"""Moments as the API and the table write them."""
+"""Moments, as the API and the table write them."""
 
 from datetime import UTC, datetime
 

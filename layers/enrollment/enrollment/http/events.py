@@ -12,8 +12,6 @@ _PROXY_EVENT = "API Gateway's proxy event of a REST API (payload version 1.0)"
 _AUTHORIZER_EVENT = "API Gateway's event for an authorizer of type TOKEN"
 # What `callers.Principal.to_context` has told API Gateway.
 _PRINCIPAL = ("token_kind", "token_id", "workspace_ids", "user_identity_ids")
-
-
 type ProxyEvent = dict[str, Any]
 type ProxyResponse = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Page cursors: positions that a client can give back, but not make up."""
+"""Page cursors: positions in lists, sealed so that a client can send them back but not make them up."""
 
 import base64
 import hmac
@@ -17,8 +17,8 @@ from enrollment.store.keys import page_cursor_key
 from enrollment.store.table import Table
 
 _MAC_BYTES = 16
-# Cursors of older versions have base64's other alphabet.  A "+" that a client does not encode in an address is read
-# as a blank.
+_INVALID_CURSOR = [("page_cursor", "Invalid page cursor")]
+# Older releases wrote cursors in base64's other alphabet.  A client that does not encode "+" sends a blank.
 _AS_SEALED = str.maketrans("-_ ", "+/+")
 
 
@@ -57,21 +57,21 @@ class RequestedPage:
 
 
 def _list_of(event: ProxyEvent, request: PagedRequest) -> dict[str, Any]:
-    """Return what a page cursor is good for; pages of one list may differ in length."""
+    """Return the list that a page cursor is for.  The limit is not part of it: pages may differ in length."""
     parameters = request.model_dump(mode="json", exclude_unset=True, exclude={"limit", "page_cursor"})
     return {"route": event["resource"], "parameters": parameters}
 
 
 class Cursors:
-    """Seals positions, so that a client can give one back but not make one up.
+    """Seals positions into page cursors, and opens them.
 
-    The key is kept in the table, so that every process has the same; the first that needs it makes it.
+    All processes share one key, which is in the table.  The first process that needs it makes it.
 
     Args:
         table: The table.
 
     Attributes:
-        key: The key, once it has been needed.
+        key: The key; ``None`` until it is needed.
     """
 
     def __init__(self, table: Table) -> None:
@@ -98,8 +98,8 @@ class Cursors:
 
         Args:
             caller: Who may use it.
-            query: What it is good for, as JSON: the list's name and its parameters.
-            position: Where the next page begins.
+            query: The list that it is for, as JSON: its name and its parameters.
+            position: The position behind which the next page begins.
         """
         return _encode(self._mac(caller, query, position) + position.encode())
 
@@ -108,11 +108,11 @@ class Cursors:
 
         Args:
             caller: Who uses it.
-            query: What it is used for.
-            cursor: From ``seal``, of this version or of an older one, whose cursors have no padding.
+            query: The list that it is used for.
+            cursor: From ``seal`` of this release or of an older one, which wrote no padding.
 
         Raises:
-            InvalidInput: It was made for another workspace, caller or query, or not here.
+            InvalidInput: It was made for another workspace, caller or list, or by somebody else.
         """
         text = cursor.translate(_AS_SEALED)
         if "=" not in text:
@@ -121,10 +121,10 @@ class Cursors:
             sealed = base64.b64decode(text, validate=True)
             mac, position = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:].decode()
         except ValueError as error:
-            raise _invalid_cursor() from error
-        # Encoded again, because several texts decode to the same bytes.
+            raise InvalidInput(_INVALID_CURSOR) from error
+        # Several texts decode to the same bytes; only the one that `seal` writes is accepted.
         if _encode(sealed) != text or not hmac.compare_digest(mac, self._mac(caller, query, position)):
-            raise _invalid_cursor()
+            raise InvalidInput(_INVALID_CURSOR)
         return position
 
     def _mac(self, caller: Caller, query: Mapping[str, Any], position: str) -> bytes:
@@ -142,10 +142,6 @@ class Cursors:
                 stored = refused.get("secret") or stored  # another process was first
             self.key = bytes.fromhex(str(stored["secret"]))
         return self.key
-
-
-def _invalid_cursor() -> InvalidInput:
-    return InvalidInput([("page_cursor", "Invalid page cursor")])
 
 
 def _encode(sealed: bytes) -> str:

@@ -48,7 +48,7 @@ class CreateAcsUserRequest(Request):
     email_address: Annotated[OptionalEmailAddress, Field(description="Email address.")] = None
     email: Annotated[
         OptionalEmailAddress,
-        # Not Pydantic's own `deprecated`, which warns of each read.
+        # Pydantic's own `deprecated` would warn whenever the attribute is read.
         Field(
             description="Older name of `email_address`.",
             json_schema_extra={"deprecated": True},

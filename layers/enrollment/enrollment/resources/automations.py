@@ -1,6 +1,6 @@
 """Enrollment automations: requests and answers.
 
-The JSON is the contract's; the order of the fields is the order in which errors are named.
+The JSON is the contract's.  Validation errors are reported in the order of the fields.
 """
 
 from typing import Annotated, ClassVar, Literal, Self
@@ -31,8 +31,8 @@ class LaunchRequest(Request):
     create_credential_manager_user: Annotated[
         OptionalBoolean,
         Field(
-            description="Whether to use the user identity's ACS user in that system, or link an unlinked one with its "
-            "email address or phone number, or create one, in this order; not together with "
+            description="Whether to give the user identity an ACS user in that system: the one that it has, else an "
+            "unlinked one with its email address or phone number, else a new one. Not together with "
             "`credential_manager_acs_user_id`."
         ),
     ] = None

@@ -19,8 +19,8 @@ from pydantic_core import CoreSchema
 class Request(BaseModel):
     """The parameters of a route."""
 
-    # Validators are built when they are first used: a function that starts has many models, and its request needs few.
-    # A validation error that is logged somewhere must not carry what a client sent.
+    # A model's validator is built when it is first used: a function has many models, its first request needs one.
+    # Validation errors carry no input, because they might be logged.
     model_config = ConfigDict(defer_build=True, frozen=True, hide_input_in_errors=True)
 
 
@@ -31,16 +31,16 @@ class PagedRequest(Request):
         StrictStr | None,
         WithJsonSchema({"type": ["string", "null"]}),
         Field(
-            description="The previous page's `next_page_cursor`, which is good for the same parameters only (but for "
-            "`limit`); `null` is the first page."
+            description="The previous page's `next_page_cursor`. It is valid with the same parameters only; just "
+            "`limit` may differ. `null` asks for the first page."
         ),
     ] = None
 
 
 class Response(BaseModel):
-    """What a route answers with, or a part of it."""
+    """The JSON of an answer, or a part of it."""
 
-    # What has a default is there all the same.
+    # A property with a default is in every answer, so the API document calls it required.
     model_config = ConfigDict(defer_build=True, frozen=True, json_schema_serialization_defaults_required=True)
 
 
@@ -49,7 +49,7 @@ class Pagination(Response):
 
     has_next_page: Annotated[bool, Field(description="Whether there is a page after this one.")]
     next_page_cursor: Annotated[
-        str | None, Field(description="What the next page's `page_cursor` is; `null` on the last page.")
+        str | None, Field(description="The `page_cursor` of the next page; `null` on the last page.")
     ]
     next_page_url: Annotated[
         str | None,
@@ -67,7 +67,7 @@ class DoneResponse(Response):
 
 
 class Resource(Response):
-    """A resource whose optional properties are left out where there is nothing to say."""
+    """A resource that leaves out those of its properties named in ``ABSENT`` that have no value."""
 
     ABSENT: ClassVar[frozenset[str]] = frozenset()
 
@@ -81,7 +81,7 @@ class Resource(Response):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        # The serializer above returns what the fields say, which its type does not.
+        # The schema must come from the fields: the serializer above returns any dictionary.
         described = handler({name: part for name, part in schema.items() if name != "serialization"})
         properties = handler.resolve_ref_schema(described)
         properties["required"] = [name for name in properties["required"] if name not in cls.ABSENT]

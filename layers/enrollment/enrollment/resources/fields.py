@@ -21,23 +21,23 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 
 class FromQuery(NamedTuple):
-    """Beside the type of a parameter that is no string: what it becomes in a query string, which has only text.
+    """How a parameter that is no string is read from a query string, which has only text.  It stands beside the type.
 
     Attributes:
-        is_array: Whether the parameter is an array, also if it is there once.
-        read: Takes the text of one value; what it returns is validated as a JSON body's value is.
+        is_array: Whether the parameter is an array, even if it is there only once.
+        read: Turns the text of one value into what a JSON body would have; that is validated afterwards.
     """
 
     is_array: bool = False
     read: Callable[[str], Any] = str
 
 
-# zod's notion of a UUID, which the contract follows: any version, hyphens where they belong, nothing around it.
+# What zod accepts as a UUID, as the contract does: any version, with hyphens, and nothing around it.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def is_uuid(value: object) -> bool:
-    """Return whether a value is a UUID as the contract takes one."""
+    """Return whether a value is a UUID by the contract's rules."""
     return isinstance(value, str) and _UUID.fullmatch(value) is not None
 
 
@@ -48,7 +48,7 @@ def _uuid(value: str) -> str:
 
 
 def refuse_null(expected: str) -> BeforeValidator:
-    """Refuse ``null`` for an optional parameter: it is not the same as absent (contract, "Errors")."""
+    """Return a validator that refuses ``null``: a parameter may be absent, but not null (contract, "Errors")."""
 
     def refuse(value: Any) -> Any:
         if value is None:
@@ -59,59 +59,38 @@ def refuse_null(expected: str) -> BeforeValidator:
 
 
 _UUID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid"})
-
-
 Uuid = Annotated[StrictStr, AfterValidator(_uuid), _UUID_SCHEMA]
 
-
-# ``None`` is how an absent parameter reads here; neither JSON nor its schema has it.
+# ``None`` means absent; a client cannot send null.
 OptionalUuid = Annotated[Uuid | None, refuse_null("string"), _UUID_SCHEMA]
 
-
-# The id of something that is there, which was read as one when it came.
+# An id from the table, which was validated when it was stored.
 KnownUuid = Annotated[str, _UUID_SCHEMA]
-
-
 OptionalBoolean = Annotated[StrictBool | None, refuse_null("boolean"), WithJsonSchema({"type": "boolean"})]
 
-
-# WHATWG's "valid e-mail address": what a browser takes as one.
+# WHATWG's "valid e-mail address", as browsers check it.
 _EMAIL_ADDRESS = (
     r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+"
     r"@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 )
 
-
 _PHONE_NUMBER = r"\+[1-9][0-9]{1,14}"  # E.164
 
-
-# RFC 3339; as in zod, an offset can lack its colon, which is how clients of openapi-generator write it in an address.
+# RFC 3339.  As in zod, an offset may lack its colon: clients made by openapi-generator write it so in an address.
 _MOMENT = re.compile(
     r"(?P<year>\d{4})-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)",
     re.ASCII,
 )
 
-
 _FIRST_MOMENT = datetime(1, 1, 1, tzinfo=UTC)
-
-
 _LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 
-
-# An item of DynamoDB has 400 kB, a partition key 2 kB.
+# DynamoDB allows an item 400 kB, and a partition key 2 kB.
 LONGEST_KEY = 400
-
-
 _LONGEST_EMAIL_ADDRESS = 254  # RFC 5321
-
-
 LONGEST_TEXT = 1000
-
-
 MOST_IDS = 1000
-
-
-_MOST_DIGITS = 4300  # what Python reads of a number, in a body's JSON too
+_MOST_DIGITS = 4300  # Python reads no longer number, neither here nor in JSON
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:
@@ -131,7 +110,7 @@ def _moment(value: Any) -> datetime:
     match = _MOMENT.fullmatch(value)
     if match is None:
         raise PydanticCustomError("datetime", "Invalid datetime")
-    if match["year"] == "0000":  # RFC 3339 has it, Python has not
+    if match["year"] == "0000":  # RFC 3339 allows it, Python does not
         return _FIRST_MOMENT
     try:
         moment = datetime.fromisoformat(value.upper())
@@ -144,7 +123,7 @@ def _moment(value: Any) -> datetime:
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, float):  # JSON does not tell 10 from 10.0
+    if isinstance(value, float):  # in JSON, 10 and 10.0 are the same number
         if not value.is_integer():
             raise PydanticCustomError("int", "Expected integer, received float")
         return int(value)
@@ -162,66 +141,29 @@ def json_schema(type_: str = "string", *, nullable: bool = False, **more: JsonDi
 
 
 Text = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_TEXT)]
-
-
 _Key = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_KEY)]
-
-
 _EmailAddress = Annotated[StrictStr, Field(max_length=_LONGEST_EMAIL_ADDRESS), _matching(_EMAIL_ADDRESS, "email")]
-
-
 _PhoneNumber = Annotated[StrictStr, _matching(_PHONE_NUMBER, "phone number")]
-
-
 Moment = Annotated[datetime, BeforeValidator(_moment)]
-
-
 _EMAIL_ADDRESS_SCHEMA: dict[str, Any] = {"pattern": f"^{_EMAIL_ADDRESS}$", "maxLength": _LONGEST_EMAIL_ADDRESS}
-
-
 _PHONE_NUMBER_SCHEMA: dict[str, Any] = {"pattern": f"^{_PHONE_NUMBER.replace('\\+', '[+]')}$"}
-
-
 _TEXT_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": LONGEST_TEXT}
-
-
 _KEY_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": LONGEST_KEY}
 
-
-# Nullable: ``None`` is null and absent alike, which ``model_fields_set`` tells apart where it matters.
+# Nullable: ``None`` means null or absent.  Where that matters, ``model_fields_set`` tells which.
 NullableText = Annotated[Text | None, json_schema(nullable=True, **_TEXT_SCHEMA)]
-
-
 NullableKey = Annotated[_Key | None, json_schema(nullable=True, **_KEY_SCHEMA)]
-
-
 NullableEmailAddress = Annotated[_EmailAddress | None, json_schema(nullable=True, **_EMAIL_ADDRESS_SCHEMA)]
-
-
 NullablePhoneNumber = Annotated[_PhoneNumber | None, json_schema(nullable=True, **_PHONE_NUMBER_SCHEMA)]
 
-
-# Optional: ``None`` is how an absent parameter reads, null is refused.
+# Optional: ``None`` means absent, and null is refused.
 OptionalText = Annotated[Text | None, refuse_null("string"), json_schema(**_TEXT_SCHEMA)]
-
-
 OptionalKey = Annotated[_Key | None, refuse_null("string"), json_schema(**_KEY_SCHEMA)]
-
-
 OptionalEmailAddress = Annotated[_EmailAddress | None, refuse_null("string"), json_schema(**_EMAIL_ADDRESS_SCHEMA)]
-
-
 OptionalPhoneNumber = Annotated[_PhoneNumber | None, refuse_null("string"), json_schema(**_PHONE_NUMBER_SCHEMA)]
-
-
 OptionalMoment = Annotated[Moment | None, refuse_null("string"), json_schema(format="date-time")]
-
-
 NullableMoment = Annotated[Moment | None, json_schema(nullable=True, format="date-time")]
-
-
 UUIDS_SCHEMA: dict[str, Any] = {"items": {"type": "string", "format": "uuid"}}
-
 
 OptionalUuids = Annotated[
     Annotated[list[Uuid], Field(max_length=MOST_IDS)] | None,
@@ -229,7 +171,6 @@ OptionalUuids = Annotated[
     FromQuery(is_array=True),
     json_schema("array", maxItems=MOST_IDS, **UUIDS_SCHEMA),
 ]
-
 
 Limit = Annotated[
     StrictInt,
@@ -239,8 +180,7 @@ Limit = Annotated[
     json_schema("integer", minimum=1),
 ]
 
-
-# A filter that looks for null when it is null; what it looks for is part of a partition key.
+# A filter that finds things without a value when it is null.  Its value becomes a part of a partition key.
 NullableFilter = Annotated[
     Annotated[StrictStr, Field(max_length=LONGEST_KEY)] | None,
     json_schema(nullable=True, maxLength=LONGEST_KEY),
@@ -248,7 +188,7 @@ NullableFilter = Annotated[
 
 
 class NeverNull:
-    """Beside ``Model | None``: ``None`` is how something absent reads; neither JSON nor its schema has it."""
+    """Takes null out of the schema of ``Model | None``, where ``None`` means absent."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         (described,) = (one for one in handler(schema)["anyOf"] if one != {"type": "null"})
@@ -256,16 +196,16 @@ class NeverNull:
 
 
 def limit_of(default: int) -> Any:
-    """Return the field ``limit`` of a list: the most records a page has, ``default`` if the client does not say."""
+    """Return the field ``limit`` of a list, which is ``default`` if a client does not send it."""
     return Field(
         default=default,
-        description=f"Maximum number of records per page, {default:,} by default; never more than 1,000. A page can "
-        "have fewer, or none, and yet not be the last: `pagination` tells.",
+        description=f"Maximum number of records per page, {default:,} by default; never more than 1,000. A page may "
+        "have fewer or none, even if it is not the last: see `pagination`.",
     )
 
 
 def exactly_one(names: Sequence[str], given: Sequence[object]) -> None:
-    """Check that one of several ways to name something is used.
+    """Check that exactly one of several ways to name something is used.
 
     Raises:
         PydanticCustomError: None is used, or several are.
@@ -275,9 +215,5 @@ def exactly_one(names: Sequence[str], given: Sequence[object]) -> None:
 
 
 CREATED_AT = Field(description="When it was created, in UTC.", json_schema_extra={"format": "date-time"})
-
-
 Absent = Annotated[str | None, WithJsonSchema({"type": "string"})]
-
-
 AbsentUuid = Annotated[str | None, WithJsonSchema({"type": "string", "format": "uuid"})]

@@ -27,7 +27,7 @@ from enrollment.resources.fields import (
     refuse_null,
 )
 
-# Each takes six actions of the transaction of 100 that creates a user identity.
+# Each system takes six of the 100 actions of the transaction that creates a user identity.
 _MOST_ACS_SYSTEMS = 15
 
 
@@ -47,7 +47,7 @@ class CreateUserIdentityRequest(Request):
         refuse_null("array"),
         json_schema("array", maxItems=_MOST_ACS_SYSTEMS, **UUIDS_SCHEMA),
         Field(
-            description="IDs of access systems in which the new user identity gets an ACS user: the unlinked one with "
+            description="IDs of access systems in which the new user identity gets an ACS user: an unlinked one with "
             "its email address or phone number if there is one, else a new one."
         ),
     ] = None
@@ -88,21 +88,21 @@ class ListUserIdentitiesRequest(PagedRequest):
 
 
 class UpdateUserIdentityRequest(Request):
-    """The body of ``/user_identities/update``: what is absent stays, what is ``null`` goes."""
+    """The body of ``/user_identities/update``: an absent parameter changes nothing, ``null`` removes a value."""
 
     user_identity_id: Annotated[Uuid, Field(description="ID of the user identity to update.")]
-    user_identity_key: Annotated[NullableKey, Field(description="Unique key; `null` takes it away.")] = None
+    user_identity_key: Annotated[NullableKey, Field(description="Unique key; `null` removes it.")] = None
     email_address: Annotated[
         NullableEmailAddress, Field(description="Unique email address, compared without regard to case.")
     ] = None
     phone_number: Annotated[
-        NullablePhoneNumber, Field(description="Unique phone number in E.164 format; `null` takes it away.")
+        NullablePhoneNumber, Field(description="Unique phone number in E.164 format; `null` removes it.")
     ] = None
-    full_name: Annotated[NullableText, Field(description="Full name of the person; `null` takes it away.")] = None
+    full_name: Annotated[NullableText, Field(description="Full name of the person; `null` removes it.")] = None
 
 
 class UserIdentityRequest(Request):
-    """The parameters of routes that are about one user identity."""
+    """The parameters of routes about one user identity."""
 
     user_identity_id: Annotated[Uuid, Field(description="ID of the user identity.")]
 
@@ -118,8 +118,8 @@ class AddAcsUserRequest(Request):
     user_identity_key: Annotated[
         OptionalKey,
         Field(
-            description="Key of the user identity to add it to; if there is none, one is created with the ACS user's "
-            "name, email address and phone number."
+            description="Key of the user identity to add it to. If no user identity has it, one is created with the "
+            "ACS user's name, email address and phone number."
         ),
     ] = None
 

@@ -1,4 +1,7 @@
-"""What a transaction is made of: puts, changes, deletions and checks, each with its condition."""
+"""The actions of a transaction: puts, changes, deletions and checks, each with its condition.
+
+A condition, ``where``, gives the values that attributes must have; ``None`` means that the attribute must be absent.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -11,7 +14,7 @@ type Action = dict[str, dict[str, Any]]
 
 
 def put(key: Key, item: Item) -> Action:
-    """Put an item, whatever is there."""
+    """Put an item, whether or not there is one."""
     return {"Put": {"Item": marshal(_with_key(key, item))}}
 
 
@@ -21,7 +24,7 @@ def put_new(key: Key, item: Item) -> Action:
 
 
 def put_new_or_same(key: Key, item: Item, attribute: str) -> Action:
-    """Put an item where there is none, or one with the same value of an attribute."""
+    """Put an item where there is none, or where the one that is there has the same value of an attribute."""
     return {
         "Put": {
             "Item": marshal(_with_key(key, item)),
@@ -33,17 +36,17 @@ def put_new_or_same(key: Key, item: Item, attribute: str) -> Action:
 
 
 def require(key: Key, where: Mapping[str, Value | None] = MappingProxyType({})) -> Action:
-    """Require that an item is there.
+    """Require that an item exists.
 
     Args:
         key: The item's key.
-        where: Values that attributes must have; ``None`` is to be absent.
+        where: The condition.
     """
     return {"ConditionCheck": {"Key": marshal(key._asdict()), **_conditions(where)}}
 
 
 def require_absent(key: Key) -> Action:
-    """Require that an item is not there."""
+    """Require that an item does not exist."""
     return {"ConditionCheck": {"Key": marshal(key._asdict()), "ConditionExpression": "attribute_not_exists(pk)"}}
 
 
@@ -56,15 +59,15 @@ def change(  # noqa: PLR0913 - DynamoDB's four kinds of change, and a condition
     discard: Mapping[str, frozenset[str]] = MappingProxyType({}),
     where: Mapping[str, Value | None] = MappingProxyType({}),
 ) -> Action:
-    """Change an item that is there.
+    """Change an item that exists.
 
     Args:
         key: The item's key.
         assign: Attributes to set.
         remove: Attributes to remove.
         add: Elements to add to sets.
-        discard: Elements to take from sets; a set without elements is absent.
-        where: Values that attributes must have before; ``None`` is to be absent.
+        discard: Elements to remove from sets.  DynamoDB removes a set that becomes empty.
+        where: The condition.
     """
     condition = _conditions(where)
     names, values = condition["ExpressionAttributeNames"], condition.get("ExpressionAttributeValues", {})
@@ -85,13 +88,13 @@ def change(  # noqa: PLR0913 - DynamoDB's four kinds of change, and a condition
 
 
 def claim(key: Key, attribute: str, value: str, *, where: Mapping[str, Value | None]) -> Action:
-    """Set an attribute that is absent or has that value already.
+    """Set an attribute that is absent, or has that value already.
 
     Args:
         key: The item's key; it must exist.
         attribute: The attribute to set.
         value: Its value.
-        where: Values that other attributes must have; ``None`` is to be absent.
+        where: The condition on other attributes.
     """
     condition = _conditions(where)
     return {
@@ -113,8 +116,7 @@ def delete(key: Key, where: Mapping[str, Value | None] | None = None) -> Action:
 
     Args:
         key: The item's key.
-        where: The item must be there, and attributes have these values (``None`` is to be absent).  Without it, an item
-            that is not there is as good.
+        where: The condition; the item must exist.  Without a condition, it need not exist.
     """
     condition = {} if where is None else _conditions(where)
     return {"Delete": {"Key": marshal(key._asdict()), **condition}}
@@ -142,5 +144,5 @@ def _with_key(key: Key, item: Item) -> Item:
 
 
 def as_read(item: Item, names: Iterable[str]) -> dict[str, Value | None]:
-    """Return a condition: these attributes are still what they were when the item was read; ``None`` is absent."""
+    """Return the condition that these attributes are still what they were when the item was read."""
     return {name: item.get(name) for name in names}

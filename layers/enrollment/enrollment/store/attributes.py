@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 type Value = str | bool | frozenset[str]
-
-
 type Item = Mapping[str, Value]
 
 

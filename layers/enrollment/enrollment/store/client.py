@@ -15,36 +15,30 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _NEVER = logging.CRITICAL + 1
-
-
 CONNECT_SECONDS = 0.5
-
-
 READ_SECONDS = 2
-
 
 CLIENT_CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
-    # Every request is made in this module, and what is wrong with one DynamoDB would say: looking at each value first
-    # takes a tenth of a call.
+    # All requests are built in this package, and DynamoDB checks them too.  Checking each value here as well would
+    # take a tenth of a call.
     parameter_validation=False,
     read_timeout=READ_SECONDS,
     retries={"mode": "legacy", "total_max_attempts": 3},
     tcp_keepalive=True,
-    # botocore puts its own together for each request, from the same parts.
+    # Given, it is not put together again for each request.
     user_agent=f"enrollment-automations Botocore/{botocore.__version__}",
 )
 
 
 def create_client() -> "DynamoDBClient":
-    """Make the process's client.
+    """Return a new client.
 
-    With botocore's default timeouts of 60 s one black-holed socket would use up an invocation.  Its mode ``standard``
-    stops retrying in a process that has seen many failures, until as many calls have succeeded, replays and other
-    refused transactions not counted; ``legacy`` tries each call as often as the last.
-    A botocore session starts faster than ``boto3.client``, which imports S3 transfers too.
+    Its time-outs are short: with botocore's own of 60 s, one connection without an answer would use up an invocation.
+    Its retry mode is ``legacy``, which retries each call as often as the last.  The mode ``standard`` stops retrying in
+    a process that has seen many failures.  It is botocore's client rather than boto3's, which imports more.
     """
-    # They log exceptions with their texts, for instance when credentials cannot be renewed; Lambda would keep them.
+    # These libraries log the texts of exceptions, which may hold what must not be kept.
     for library in ("botocore", "urllib3"):
         logging.getLogger(library).setLevel(_NEVER)
     session = botocore.session.get_session()
@@ -58,8 +52,8 @@ def create_client() -> "DynamoDBClient":
 
 
 def _send_in_time(request: Any, **_: object) -> None:
-    """Bound an attempt, whether the first or one that botocore makes by itself, by the invocation's time."""
-    # At its worst it waits for a connection, and then for the answer.
+    """Bound an attempt by the invocation's time; botocore's own retries come through here, too."""
+    # At worst an attempt waits for a connection, and then for the answer.
     left = seconds_left() - CONNECT_SECONDS
     if left <= 0:
         raise ServiceUnavailable from TimeoutError("the invocation's time ends")

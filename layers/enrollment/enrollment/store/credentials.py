@@ -1,8 +1,8 @@
 """Credentials that are fetched when the first request is signed, within the time that the invocation has left.
 
-Lambda gives a function that starts from a snapshot an endpoint of credentials instead of the credentials themselves
+A function that starts from a snapshot gets no credentials from Lambda, but the address of an endpoint that has them
 (developer guide, "Activating and managing Lambda SnapStart").  botocore would ask that endpoint while the client is
-made, so one failure would fail the start, and it would wait up to nine seconds whatever time the invocation has.
+made.  One failure would then fail the start, and could take nine seconds, however little time the invocation has.
 """
 
 import random
@@ -22,12 +22,12 @@ _CONNECT_SECONDS = 0.5
 _READ_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 0.4
 
-# From the operating system: processes that start from one snapshot have one state of Python's own generator.
+# Randomness of the operating system: processes that start from one snapshot share the state of Python's generator.
 _random = random.SystemRandom()
 
 
 class ContainerCredentials(Credentials):
-    """Credentials of the endpoint in ``AWS_CONTAINER_CREDENTIALS_FULL_URI``, fetched and renewed when needed."""
+    """Credentials from the endpoint in ``AWS_CONTAINER_CREDENTIALS_FULL_URI``; fetched and renewed when needed."""
 
     def __init__(self) -> None:
         super().__init__("", "", method=ContainerProvider.METHOD)
@@ -36,34 +36,34 @@ class ContainerCredentials(Credentials):
         self._fetched: Credentials | None = None
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """Return the credentials to sign a request with.
+        """Return the credentials that sign a request.
 
         Raises:
-            CredentialRetrievalError: The endpoint gives none that can be used.
-            ServiceUnavailable: The invocation's time has no room for asking it.
+            CredentialRetrievalError: The endpoint has no usable credentials.
+            ServiceUnavailable: The invocation's time has no room for a request to the endpoint.
         """
         try:
             self._fetched = self._fetched or self._provider.load()
             return self._fetched.get_frozen_credentials()
         except (CredentialRetrievalError, ServiceUnavailable):
             raise
-        except Exception as error:  # botocore takes the answer for well-formed, and for one that is good for a while
+        except Exception as error:  # botocore does not check the endpoint's answer
             raise CredentialRetrievalError(provider=self.method, error_msg=type(error).__name__) from error
 
 
 class CredentialsOfContainer:
-    """A credential provider of a botocore session that has nothing but ``ContainerCredentials``."""
+    """A credential provider for a botocore session; its only credentials are ``ContainerCredentials``."""
 
     def load_credentials(self) -> Credentials:
-        """Return the credentials, without asking for them yet."""
+        """Return the credentials, which are not fetched yet."""
         return ContainerCredentials()
 
 
 class _SessionInTime:
-    """The part of botocore's HTTP session that a fetcher of credentials uses, bounded by the invocation's time."""
+    """The part of botocore's HTTP session that fetches credentials, bounded by the invocation's time."""
 
     def send(self, request: Any) -> Any:
-        half = seconds_left() / 2  # at its worst it waits for a connection, and then for the answer
+        half = seconds_left() / 2  # at worst it waits for a connection, and then for the answer
         if half <= 0:
             raise ServiceUnavailable from TimeoutError("the invocation's time ends")
         timeout = (min(half, _CONNECT_SECONDS), min(half, _READ_SECONDS))
@@ -71,7 +71,7 @@ class _SessionInTime:
 
 
 def _pause(_: float) -> None:
-    """Wait before the endpoint is asked again; botocore would wait for a second."""
+    """Wait before the next request to the endpoint, for less than the second that botocore would wait."""
     wait = _random.uniform(0, _LONGEST_PAUSE_SECONDS)
     if wait >= seconds_left():
         raise ServiceUnavailable from TimeoutError("the invocation's time ends")

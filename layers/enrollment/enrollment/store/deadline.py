@@ -1,24 +1,24 @@
-"""How long the current invocation may go on asking the database.
+"""How long the current invocation may still send requests to the database.
 
-Lambda ends a function that takes too long, and its client gets no answer of ours; so a function stops asking before,
-and says so.  Outside an invocation nothing is late.
+Lambda ends a function that takes too long, and then the client gets none of our answers.  So a function stops earlier,
+and answers 503.  Outside an invocation there is no deadline.
 """
 
 import math
 import time
 from contextvars import ContextVar
 
-# For what comes after the last request: the answer and its log lines, on a slow processor.
+# Time for what comes after the last request: the answer and its log lines, on a slow processor.
 _RESERVE_SECONDS = 0.25
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
-class ending_before:  # noqa: N801 - a context manager, as cheap as they are: every request is in one
-    """Bounds what is done in the context.
+class ending_before:  # noqa: N801 - it is used like a function
+    """Sets the deadline for what is done in the context.
 
     Args:
-        remaining_milliseconds: The invocation's, as Lambda's context tells it.
+        remaining_milliseconds: The time that the invocation has left, as Lambda's context tells it.
     """
 
     def __init__(self, remaining_milliseconds: float) -> None:
@@ -32,5 +32,5 @@ class ending_before:  # noqa: N801 - a context manager, as cheap as they are: ev
 
 
 def seconds_left() -> float:
-    """Return how long the database may still be asked; nothing or less is too late, and infinity no bound."""
+    """Return how many seconds are left; zero or less means too late, and infinity means that there is no deadline."""
     return _deadline.get() - time.monotonic()

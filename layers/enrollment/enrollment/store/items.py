@@ -1,10 +1,10 @@
-"""What is stored of each subject: the item itself, and the entries that are derived from it.
+"""The items of each subject: its own item, and the entries that are derived from it.
 
-An entry makes an item findable: in a list, by an address, by an id.  Each function returns the item first and then its
-entries, each with its key.  So an entry is right if the function of its item returns it, and can always be made anew.
+An entry makes an item findable: in a list, by an address, or by an id.  Each ``stored_`` function returns an item and
+its entries, each with its key; the item comes first.  So every entry can be checked against its item, and made anew.
 
-Whoever deletes or replaces entries must have the transaction check the attributes that they were derived from:
-``ENTRIES_OF_...`` names them.  Otherwise a change in between leaves an entry that stands for nothing.
+A transaction that deletes or replaces entries must check the attributes that they were derived from; ``ENTRIES_OF_...``
+names these.  Otherwise a change between the read and the transaction leaves an entry without an item.
 """
 
 from collections.abc import Mapping
@@ -29,27 +29,22 @@ from enrollment.store.keys import (
     user_identity_listing_key,
 )
 
-# What finds an ACS user for a user identity, in this order (contract, "What launching does").
+# The attributes by which an ACS user is found for a user identity, in this order (contract, "What launching does").
 ADDRESSES = ("email_address", "phone_number")
 
-
-# What at most one user identity of a workspace has.
+# The attributes whose values are unique among the user identities of a workspace.
 UNIQUE = ("user_identity_key", *ADDRESSES)
-
-
 ENTRIES_OF_USER_IDENTITY_COME_FROM = ("created_at", *UNIQUE)
-
-
 ENTRIES_OF_ACS_USER_COME_FROM = ("acs_system_id", "created_at", *ADDRESSES)
 
 
-def comparable(attribute: str, value: Value) -> str:
-    """Return a value in the one way in which equal values are written: email addresses without regard to case."""
+def normalized(attribute: str, value: Value) -> str:
+    """Return a value in the form in which it is compared: an email address in small letters, any other as it is."""
     return str(value).lower() if attribute == "email_address" else str(value)
 
 
 def stored_user_identity(user_identity: Item) -> dict[Key, Item]:
-    """Return the items of a user identity: itself, its entry among all, and one that keeps each unique value for it."""
+    """Return a user identity's own item, its entry in the list, and an item for each of its unique values."""
     workspace_id, user_identity_id = _strings(user_identity, "workspace_id", "user_identity_id")
     return {
         user_identity_key(workspace_id, user_identity_id): user_identity,
@@ -59,16 +54,16 @@ def stored_user_identity(user_identity: Item) -> dict[Key, Item]:
 
 
 def unique_keys(workspace_id: str, user_identity: Mapping[str, Value | None]) -> dict[str, Key]:
-    """Return the keys of the items that keep a user identity's unique values for it, by attribute."""
+    """Return the keys of the items that reserve a user identity's unique values, by attribute."""
     return {
-        name: unique_key(workspace_id, name, comparable(name, value))
+        name: unique_key(workspace_id, name, normalized(name, value))
         for name in UNIQUE
         if (value := user_identity.get(name)) is not None
     }
 
 
 def stored_automation(automation: Item) -> dict[Key, Item]:
-    """Return the items of an automation: itself, the one that finds it by its id, its entry among the enrolled."""
+    """Return an automation's own item, the one that finds it by its id, and its entry in the list of the enrolled."""
     workspace_id, automation_id, identity_id, system_id = _strings(
         automation,
         "workspace_id",
@@ -87,7 +82,7 @@ def stored_automation(automation: Item) -> dict[Key, Item]:
 
 
 def stored_acs_system(acs_system: Item) -> dict[Key, Item]:
-    """Return the items of an ACS system: itself, and its entries among all and among the credential managers."""
+    """Return an ACS system's own item, and its entries in the lists of all and of the credential managers."""
     workspace_id, acs_system_id, created_at = _strings(acs_system, "workspace_id", "acs_system_id", "created_at")
     stored: dict[Key, Item] = {
         acs_system_key(workspace_id, acs_system_id): acs_system,
@@ -99,7 +94,7 @@ def stored_acs_system(acs_system: Item) -> dict[Key, Item]:
 
 
 def stored_acs_credential_pool(pool: Item) -> dict[Key, Item]:
-    """Return the items of a credential pool: itself, and its entry among those of its system."""
+    """Return a credential pool's own item, and its entry in the list of its system."""
     workspace_id, acs_system_id, pool_id, created_at = _strings(
         pool, "workspace_id", "acs_system_id", "acs_credential_pool_id", "created_at"
     )
@@ -110,12 +105,12 @@ def stored_acs_credential_pool(pool: Item) -> dict[Key, Item]:
 
 
 def stored_acs_user(acs_user: Item) -> dict[Key, Item]:
-    """Return the items of an ACS user: itself, its entries in lists, and those that find it by its addresses."""
+    """Return an ACS user's own item, its entries in lists, and those that find it by its addresses."""
     workspace_id, acs_system_id, acs_user_id, created_at = _strings(
         acs_user, "workspace_id", "acs_system_id", "acs_user_id", "created_at"
     )
     matches = [
-        acs_user_match_key(workspace_id, acs_system_id, name, comparable(name, acs_user[name]), acs_user_id)
+        acs_user_match_key(workspace_id, acs_system_id, name, normalized(name, acs_user[name]), acs_user_id)
         for name in ADDRESSES
         if name in acs_user
     ]

@@ -1,10 +1,10 @@
 """The keys of the one table.
 
-Everything of a workspace has a partition key that begins with ``WORKSPACE#<workspace_id>#``, so an id of another
-workspace is an id that does not exist.
+The partition key of everything in a workspace begins with ``WORKSPACE#<workspace_id>#``, so another workspace's ids
+lead nowhere.
 
-A list is never a scan.  What can be listed has an entry in a partition of its own, whose sort keys are in the list's
-order.  An entry holds nothing but its key, so it is written once and is never out of date.
+No list is a scan.  Each list has a partition with an entry for each of its things, and the sort keys are in the list's
+order.  An entry holds nothing but its key, so it is written once and never out of date.
 """
 
 from typing import NamedTuple
@@ -23,13 +23,13 @@ def user_identity_key(workspace_id: str, user_identity_id: str) -> Key:
 
 
 def automation_key(workspace_id: str, user_identity_id: str, acs_system_id: str) -> Key:
-    """Return the key of an identity's automation with one credential manager: at most one can have it."""
+    """Return the key of an identity's automation with one credential manager; there is at most one."""
     partition = user_identity_key(workspace_id, user_identity_id).pk
     return Key(partition, f"ENROLLMENT_AUTOMATION#{acs_system_id}")
 
 
 def acs_user_link_key(workspace_id: str, user_identity_id: str, acs_system_id: str) -> Key:
-    """Return the key of an identity's link to its ACS user in one system: at most one can have it."""
+    """Return the key of an identity's link to its ACS user in one system; there is at most one."""
     return Key(user_identity_key(workspace_id, user_identity_id).pk, f"ACS_USER#{acs_system_id}")
 
 
@@ -55,12 +55,12 @@ def acs_user_key(workspace_id: str, acs_user_id: str) -> Key:
 
 
 def unique_key(workspace_id: str, attribute: str, value: str) -> Key:
-    """Return the key of the item that keeps an attribute's value for one user identity of the workspace.
+    """Return the key of the item that reserves a unique value for one user identity of the workspace.
 
     Args:
         workspace_id: The workspace.
         attribute: The attribute, for instance ``email_address``.
-        value: Its value, in the one way in which equal values are written.
+        value: Its value, as ``items.normalized`` returns it.
     """
     return Key(_partition(workspace_id, f"UNIQUE_{attribute.upper()}", value), f"UNIQUE_{attribute.upper()}")
 
@@ -79,7 +79,8 @@ def user_identity_listing_key(workspace_id: str, created_at: str, user_identity_
 def enrolled_listing_key(workspace_id: str, acs_system_id: str, user_identity_id: str) -> Key:
     """Return the key of a user identity's entry among those enrolled with a credential manager.
 
-    By id: ids are random, so DynamoDB can split the partition when a building's whole staff is enrolled at once.
+    The entries are in the order of ids.  Ids are random, so DynamoDB can split the partition when a whole building is
+    enrolled at once.
     """
     return Key(f"{acs_system_key(workspace_id, acs_system_id).pk}#USER_IDENTITIES", user_identity_id)
 
@@ -113,7 +114,7 @@ def acs_credential_pool_listing_key(
 
 
 def listed_id(sk: str) -> str:
-    """Return the id that an entry of a listing stands for."""
+    """Return the id of the thing that an entry of a list stands for."""
     return sk.rpartition("#")[2]
 
 
@@ -123,17 +124,17 @@ def token_key(short: str) -> Key:
 
 
 def token_listing_key(short: str) -> Key:
-    """Return the key of the item that lists a token: one partition, written to only when a token is issued."""
+    """Return the key of a token's entry in the list of all tokens."""
     return Key("TOKENS", short)
 
 
 def page_cursor_key() -> Key:
-    """Return the key of the secret that page cursors are sealed with."""
+    """Return the key of the item with the secret that seals page cursors."""
     return Key("SECRET#PAGE_CURSOR", "SECRET")
 
 
 def workspace_prefix(workspace_id: str) -> str:
-    """Return what the partition keys of all that is in a workspace begin with."""
+    """Return the beginning of the partition keys of everything in a workspace."""
     return f"WORKSPACE#{workspace_id}#"
 
 

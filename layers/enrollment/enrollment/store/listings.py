@@ -1,6 +1,6 @@
 """Pages of lists: which records a page has, and where the next one begins.
 
-A position is the sort key of an entry, so it stays good whatever is created and deleted meanwhile.
+A position is the sort key of an entry, so it stays valid whatever is created and deleted meanwhile.
 """
 
 import unicodedata
@@ -17,16 +17,12 @@ from enrollment.timestamps import timestamp
 
 MOST_RECORDS = 1000
 
-
-# A filter that few records pass must not keep a request reading through a whole workspace: the page ends, perhaps
-# empty, and has a next one.
+# A filter that few records pass must not make a request read a whole workspace.  After so many records the page ends,
+# perhaps empty, and there is a next one.
 _MOST_EXAMINED = 5000
 
-
-# Lambda takes 6 MB.  Counted in UTF-8, which can grow by 3.5 on the way: "é" is "\\u00e9" in JSON that is text in JSON.
+# An answer may have 6 MB on its way out of Lambda.  There it is JSON inside of JSON, which can be 3.5 times as long.
 _MOST_BYTES = 1_500_000
-
-
 _LAST_SK = "\uffff"
 
 
@@ -34,8 +30,8 @@ class Page[Record](NamedTuple):
     """A part of a list.
 
     Attributes:
-        records: What it holds.
-        next_position: Behind what the next page begins; ``None`` is the end of the list.
+        records: Its records.
+        next_position: The position behind which the next page begins; ``None`` if this is the last.
     """
 
     records: list[Record]
@@ -48,19 +44,19 @@ def read_page[Record: BaseModel](
     keep: Callable[[Record], bool],
     limit: int,
 ) -> Page[Record]:
-    """Return the next page.
+    """Return a page.
 
     Args:
-        positions: Where it can have records, in the list's order.
-        load: Returns the record at each of up to 100 positions; ``None`` where there is none any more.
+        positions: Positions of records that it may have, in the list's order.
+        load: Returns the record at each of up to 100 positions; ``None`` where it has been deleted.
         keep: Whether a record belongs to the list.
-        limit: How many records it may have; never more than 1,000.
+        limit: The most records that it may have; never more than 1,000.
     """
     limit = min(limit, MOST_RECORDS)
     records: list[Record] = []
     examined = size = 0
     while len(records) < limit:
-        # Where some do not belong to the list, how many it takes to fill the page is not known.
+        # If some do not belong to the list, it is unknown how many it takes to fill the page.
         is_filtered = len(records) < examined
         chunk = list(islice(positions, MOST_KEYS if is_filtered else min(MOST_KEYS, limit - len(records))))
         if not chunk:
@@ -79,14 +75,14 @@ def read_page[Record: BaseModel](
 def newest_first(
     table: Table, listing: str, *, before: datetime | None = None, after: str | None = None, limit: int
 ) -> Iterator[str]:
-    """Yield the positions of a listing by age.
+    """Yield the positions of a list by age, the newest first.
 
     Args:
         table: The table.
         listing: The listing's partition.
-        before: Only of what was created before this moment.
-        after: Behind this position.
-        limit: How many are wanted, about.
+        before: Yield only positions of things that were created before this moment.
+        after: Yield only positions behind this one.
+        limit: About how many will be taken.
     """
     last = _LAST_SK if before is None else _written(before)
     entries = table.walk(listing, last_sk=last, after=after, backwards=True, at_once=entries_at_once(limit))
@@ -94,14 +90,14 @@ def newest_first(
 
 
 def entries_at_once(limit: int) -> int:
-    """Return how many entries of a listing to read with a request for a page of so many records."""
+    """Return how many entries of a list to read with one request, for a page of so many records."""
     return max(MOST_KEYS, min(limit, MOST_RECORDS)) + 1
 
 
 def positions_of(
     items: Iterable[Item], id_name: str, *, before: datetime | None = None, after: str | None = None
 ) -> Iterator[str]:
-    """Yield the positions that items would have in a listing by age, newest first."""
+    """Yield the positions that items would have in a list by age, the newest first."""
     last = _LAST_SK if before is None else _written(before)
     positions = {f"{item['created_at']}#{item[id_name]}" for item in items}
     return (
@@ -112,10 +108,10 @@ def positions_of(
 
 
 def is_found(search: str | None, values: Iterable[object]) -> bool:
-    """Return whether one of the values has a text in it; every value has no text.
+    """Return whether one of the values contains a text; without a text to search for, everything is found.
 
-    Case does not matter, nor in which of Unicode's canonically equal ways a character is written ("é", or "e" with an
-    accent behind it, as macOS writes names).
+    Case does not matter.  Nor does it matter which of Unicode's canonically equal forms a text has: "é" is also found
+    where it is written as "e" and an accent, as macOS writes names.
     """
     if search is None:
         return True
@@ -124,14 +120,15 @@ def is_found(search: str | None, values: Iterable[object]) -> bool:
 
 
 def _caseless(text: str) -> str:
-    """Return what canonically equal texts have in common, without regard to case (Unicode, D145).
+    """Return a text in the form in which it is compared without regard to case (Unicode, D145).
 
-    Decomposed before folding, which is for one character at a time; composed again, so that "e" is not in "é".
+    It is decomposed before folding, which looks at one character at a time, and composed again, so that "e" is not
+    found in "é".
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
 
 
 def _written(before: datetime) -> str:
-    """Return a moment as positions begin, rounded up to a millisecond: those of what was created before are less."""
+    """Return how positions of a moment begin, rounded up to a millisecond: all that is older is less."""
     ahead = timedelta(microseconds=-before.microsecond % 1000)
     return timestamp(before + ahead)

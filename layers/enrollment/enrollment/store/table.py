@@ -1,4 +1,4 @@
-"""The one DynamoDB table: its reads and its transactions."""
+"""The one DynamoDB table: its reads, its transactions, and what is retried."""
 
 import random
 import time
@@ -27,8 +27,8 @@ from enrollment.store.keys import Key
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Error codes that pass by themselves.  botocore retries them at the level of a call, but not inside a cancelled
-# transaction, where they stand as reasons and where TransactionConflict joins them.
+# Errors that are over after a while.  botocore retries a call that fails with one of them.  It does not retry a
+# transaction that was cancelled for one of them, and TransactionConflict is only such a reason.
 _PASSING = frozenset(
     {
         "InternalServerError",
@@ -48,10 +48,9 @@ _PASSING = frozenset(
     }
 )
 
-
-# Error codes that refuse the function itself: its credentials, its role, the table's key or the table's name.  The list
-# is that of DynamoDB's API reference ("Common errors") and of its developer guide ("Error handling"), which spell some
-# of them differently; docs/decisions/failures.md says why each is here.
+# Errors that refuse the function itself: its credentials, its role, the table's key or the table's name.  They are from
+# DynamoDB's API reference ("Common errors") and developer guide ("Error handling"), which spell some differently.
+# docs/decisions/failures.md says why each is here.
 _NO_ACCESS = frozenset(
     {
         "AccessDeniedException",
@@ -70,19 +69,14 @@ _NO_ACCESS = frozenset(
     }
 )
 
-
 _KMS_CODE_PREFIX = "KMS"
 
-
-# Statuses of a proxy or endpoint on the way.  DynamoDB's own errors have 400 or 5xx.
+# Statuses that a proxy on the way answers with.  DynamoDB's own errors have 400 or 5xx.
 _ON_THE_WAY = frozenset({401, 403, 407, 408, 429})
-
-
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
-
-# Failures after which there is no usable answer.  A truncated answer fails its checksum, and cannot even be decoded if
-# it ends within a character.
+# Failures that mean there is no usable answer.  A truncated answer fails its checksum; if it ends within a character,
+# it cannot be decoded.
 _NO_ANSWER = (
     ChecksumError,
     ConnectionError,
@@ -93,39 +87,28 @@ _NO_ANSWER = (
     UnicodeDecodeError,
 )
 
-
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
 
-
-# What DynamoDB takes in one request.
+# The most that DynamoDB takes in one request.
 MOST_KEYS = 100
-
-
 MOST_ACTIONS = 100
-
 
 # Full jitter, doubling from 25 ms to 400 ms: at most 1.6 s of waiting, well below the functions' timeout.
 _ATTEMPTS = 8
-
-
 _FIRST_DELAY_SECONDS = 0.025
-
-
 _LONGEST_DELAY_SECONDS = 0.4
 
-
-# From the operating system: processes that start from one snapshot have one state of Python's own generator, and would
-# all wait for the same time.
+# Randomness of the operating system.  Processes that start from one snapshot share the state of Python's own generator,
+# so they would all wait for the same time.
 _random = random.SystemRandom()
 
 
 class Table:
     """Reads and transactions.
 
-    Every method raises ``ServiceUnavailable`` when the database stays out of reach or throttled after the retries, when
-    there are no credentials for it, or when the invocation's time has no room for another request;
-    ``NoAccessToDatabase``, which is one, when the database does not let this function in.  Any other ``ClientError``
-    passes: it is a defect.
+    Every method raises ``ServiceUnavailable`` if the database stays out of reach or throttled after the retries, or if
+    the invocation's time has no room for another request.  It raises ``NoAccessToDatabase``, a kind of it, if there are
+    no credentials, or if the database does not let this function in.  Any other ``ClientError`` is a defect and passes.
 
     Args:
         client: From ``create_client``.
@@ -143,14 +126,14 @@ class Table:
         self._sleep = sleep
 
     def get(self, key: Key) -> Item | None:
-        """Return an item, strongly consistent."""
+        """Return an item, by a strongly consistent read; ``None`` if there is none."""
         with _reachable:
             answer = self.client.get_item(TableName=self.name, Key=marshal(key._asdict()), ConsistentRead=True)
         item = answer.get("Item")
         return None if item is None else unmarshal(item)
 
     def query(self, pk: str, first_sk: str = " ", last_sk: str = "\uffff") -> list[Item]:
-        """Return the items of a partition in the order of their sort keys, strongly consistent.
+        """Return the items of a partition in the order of their sort keys, by strongly consistent reads.
 
         Args:
             pk: The partition.
@@ -169,15 +152,15 @@ class Table:
         backwards: bool = False,
         at_once: int | None = None,
     ) -> Iterator[Item]:
-        """Yield the items of a partition, strongly consistent, reading on as they are taken.
+        """Yield the items of a partition, by strongly consistent reads; more is read as they are taken.
 
         Args:
             pk: The partition.
             first_sk: The first sort key to yield.
             last_sk: The last sort key to yield.
-            after: Begin behind this sort key, whether there is such an item or not.
-            backwards: From the last to the first.
-            at_once: How many items to read with a request; as many as fit into 1 MB by default.
+            after: The sort key behind which to begin; it need not exist.
+            backwards: Whether to yield the last first.
+            at_once: How many items to read with one request; by default as many as fit into 1 MB.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -193,9 +176,9 @@ class Table:
         return self._pages(self.client.query, request)
 
     def scan(self, pk_prefix: str) -> Iterator[Item]:
-        """Yield the items whose partition key begins with a text, strongly consistent, in no order.
+        """Yield the items whose partition key begins with a text, by strongly consistent reads, in no order.
 
-        It reads the whole table, so it is for an operator's command and for no function.
+        It reads the whole table, so only an operator's command may use it, and never a function.
         """
         request = {
             "TableName": self.name,
@@ -215,17 +198,17 @@ class Table:
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def get_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
-        """Return those of any number of items that are there, strongly consistent, in requests of 100."""
+        """Return the items that exist of any number of keys, by strongly consistent reads, 100 keys with a request."""
         found: dict[Key, Item] = {}
         for wanted in batched(dict.fromkeys(keys), MOST_KEYS, strict=False):
             found |= self.batch_get(wanted)
         return found
 
     def batch_get(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        """Return those of up to 100 different items that are there, strongly consistent, in one request.
+        """Return the items that exist of up to 100 different keys, by one strongly consistent read.
 
         Raises:
-            ServiceUnavailable: Also when the database leaves keys unprocessed after the retries.
+            ServiceUnavailable: The database leaves keys unprocessed after the retries too.
         """
         found: dict[Key, Item] = {}
         wanted: Sequence[Mapping[str, Any]] = [marshal(key._asdict()) for key in keys]
@@ -242,14 +225,14 @@ class Table:
         raise ServiceUnavailable
 
     def transact(self, actions: Mapping[str, Action]) -> dict[str, Item | None]:
-        """Do all the actions, or none of them.
+        """Do all of the actions, or none.
 
         Args:
-            actions: Each under a name of the caller's choice, on different items.
+            actions: The actions, on different items, each under a name that the caller chooses.
 
         Returns:
-            Empty when all is done.  Else nothing is done, and the names of the actions whose condition failed, each
-            with the item that stood there (``None``: there was none).
+            An empty dictionary if all is done.  Otherwise nothing is done, and it holds the names of the actions whose
+            conditions failed, each with the item that was found (``None`` if there was none).
         """
         request = [
             {kind: {**parameters, "TableName": self.name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
@@ -288,7 +271,7 @@ class Table:
 
 
 class _Reachable:
-    """Raises ``ServiceUnavailable`` instead of what says that the database is not there."""
+    """Turns errors of an unreachable database into ``ServiceUnavailable``, and refusals into ``NoAccessToDatabase``."""
 
     def __enter__(self) -> None:
         pass

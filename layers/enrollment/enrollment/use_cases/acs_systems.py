@@ -51,7 +51,7 @@ def list_systems(
         table: The table.
         caller: Who asks.
         request: The validated parameters.
-        after: Behind which position the page begins.
+        after: The position behind which the page begins.
 
     Raises:
         ServiceUnavailable: The database stays out of reach.
@@ -66,8 +66,8 @@ def list_systems(
 
     def keep(item: Item) -> bool:
         return (
-            request.connected_account_id in {None, item["connected_account_id"]}
-            and request.customer_key in {None, item.get("customer_key")}
+            (request.connected_account_id is None or request.connected_account_id == item["connected_account_id"])
+            and (request.customer_key is None or request.customer_key == item.get("customer_key"))
             and is_found(request.search, [item["name"], item["acs_system_id"]])
         )
 
@@ -78,8 +78,8 @@ def list_systems(
 def list_compatible_credential_managers(table: Table, caller: Caller, request: AcsSystemRequest) -> list[AcsSystem]:
     """Return the credential managers that can issue credentials for an ACS system.
 
-    Those that it names (``default_credential_manager_acs_system_id`` among them); if it names none, all of the
-    workspace, as nothing speaks against one.  At most 1,000, newest first.
+    They are those that it names, ``default_credential_manager_acs_system_id`` among them.  If it names none, they are
+    all of the workspace.  There are at most 1,000, newest first.
 
     Args:
         table: The table.
@@ -135,7 +135,7 @@ def list_credential_pools(
         table: The table.
         caller: Who asks.
         request: The validated parameters.
-        after: Behind which position the page begins.
+        after: The position behind which the page begins.
 
     Raises:
         AcsSystemNotFound: There is no such system.
@@ -178,7 +178,7 @@ def _systems_of(table: Table, workspace_id: str, user_identities: Iterable[Item]
 
 
 def acs_system_of(item: Item) -> AcsSystem:
-    """Return the resource of an ACS system."""
+    """Return an ACS system as the API answers it."""
     return AcsSystem.model_validate(
         {
             "default_credential_manager_acs_system_id": None,

@@ -23,7 +23,7 @@ from enrollment.resources.acs_users import (
     ListAcsUsersRequest,
 )
 from enrollment.store.attributes import Item, Value, elements
-from enrollment.store.items import comparable
+from enrollment.store.items import normalized
 from enrollment.store.keys import (
     Key,
     acs_system_key,
@@ -48,7 +48,7 @@ from enrollment.use_cases.links import (
     unlink,
 )
 
-# Each round but the first answers a link that somebody else has made or undone in between.
+# A round is repeated when another request has made or undone a link since it looked.
 _ROUNDS = 4
 
 
@@ -72,12 +72,12 @@ def create_user(table: Table, caller: Caller, request: CreateAcsUserRequest) -> 
     workspace_id, identity_id = caller.workspace_id, request.user_identity_id
     system_key = acs_system_key(workspace_id, request.acs_system_id)
     identity_keys = [user_identity_key(workspace_id, identity_id)] if identity_id else []
-    around = table.batch_get([system_key, *identity_keys])
+    related = table.batch_get([system_key, *identity_keys])
     for identity_key in identity_keys:
-        require_usable(around.get(identity_key))
+        require_usable(related.get(identity_key))
     if request.acs_access_group_ids:
         raise AcsAccessGroupNotFound
-    if system_key not in around:
+    if system_key not in related:
         raise AcsSystemNotFound
 
     given = {
@@ -100,7 +100,7 @@ def create_user(table: Table, caller: Caller, request: CreateAcsUserRequest) -> 
         raise UserIdentityNotFound
     if refused:
         raise AcsUserAlreadyLinked
-    return acs_user_of(acs_user, around)
+    return acs_user_of(acs_user, related)
 
 
 def get_user(table: Table, caller: Caller, request: AcsUserRequest) -> AcsUser:
@@ -120,7 +120,7 @@ def get_user(table: Table, caller: Caller, request: AcsUserRequest) -> AcsUser:
     (found,) = load_acs_users(table, caller.workspace_id, [_acs_user_id(table, caller, request)])
     if found is None or not _is_named_one(request, found.user_identity_id):
         raise AcsUserNotFound
-    if request.acs_system_id not in {None, found.acs_system_id}:
+    if request.acs_system_id is not None and request.acs_system_id != found.acs_system_id:
         raise AcsUserNotInAcsSystem
     return found
 
@@ -132,7 +132,7 @@ def list_users(table: Table, caller: Caller, request: ListAcsUsersRequest, after
         table: The table.
         caller: Who asks.
         request: The validated parameters.
-        after: Behind which position the page begins.
+        after: The position behind which the page begins.
 
     Raises:
         ServiceUnavailable: The database stays out of reach.
@@ -150,8 +150,8 @@ def list_users(table: Table, caller: Caller, request: ListAcsUsersRequest, after
 
     def keep(acs_user: AcsUser) -> bool:
         return (
-            request.acs_system_id in {None, acs_user.acs_system_id}
-            and request.user_identity_id in {None, acs_user.user_identity_id}
+            (request.acs_system_id is None or request.acs_system_id == acs_user.acs_system_id)
+            and (request.user_identity_id is None or request.user_identity_id == acs_user.user_identity_id)
             and _is_of_a_person_with(request, acs_user, "email_address")
             and _is_of_a_person_with(request, acs_user, "phone_number")
             and is_found(
@@ -200,7 +200,7 @@ def delete_user(table: Table, caller: Caller, request: AcsUserRequest) -> None:
         if acs_user is None or not _is_named_one(request, acs_user.get("user_identity_id")):
             continue  # it was unlinked or deleted between the two reads
         system_id = str(acs_user["acs_system_id"])
-        if request.acs_system_id not in {None, system_id}:
+        if request.acs_system_id is not None and request.acs_system_id != system_id:
             raise AcsUserNotInAcsSystem
         actions = delete_acs_user(acs_user)
         if "user_identity_id" in acs_user:
@@ -215,10 +215,10 @@ def delete_user(table: Table, caller: Caller, request: AcsUserRequest) -> None:
 
 
 def load_acs_users(table: Table, workspace_id: str, acs_user_ids: Sequence[str]) -> list[AcsUser | None]:
-    """Return ACS users with what their systems and user identities say; ``None`` for one that is not there."""
+    """Return ACS users, with attributes of their systems and user identities; ``None`` for each that does not exist."""
     keys = [acs_user_key(workspace_id, acs_user_id) for acs_user_id in acs_user_ids]
     found = table.get_all(keys)
-    around = table.get_all(
+    related = table.get_all(
         [
             *(acs_system_key(workspace_id, str(item["acs_system_id"])) for item in found.values()),
             *(
@@ -228,7 +228,7 @@ def load_acs_users(table: Table, workspace_id: str, acs_user_ids: Sequence[str])
             ),
         ]
     )
-    return [None if key not in found else acs_user_of(found[key], around) for key in keys]
+    return [None if key not in found else acs_user_of(found[key], related) for key in keys]
 
 
 def user_identity_items(table: Table, workspace_id: str, user_identity_ids: Iterable[str]) -> Iterable[Item]:
@@ -264,18 +264,18 @@ def _is_named_one(request: AcsUserRequest, user_identity_id: Value | None) -> bo
     return request.user_identity_id is None or request.user_identity_id == user_identity_id
 
 
-def acs_user_of(item: Item, around: Mapping[Key, Item]) -> AcsUser:
-    """Return the resource of an ACS user.
+def acs_user_of(item: Item, related: Mapping[Key, Item]) -> AcsUser:
+    """Return an ACS user as the API answers it.
 
     Args:
         item: The ACS user.
-        around: Its system, and the user identity that it is linked to, as far as there is one.
+        related: Its system's item, and that of the user identity that it is linked to, if it is linked.
     """
     workspace_id = str(item["workspace_id"])
-    system = around[acs_system_key(workspace_id, str(item["acs_system_id"]))]
+    system = related[acs_system_key(workspace_id, str(item["acs_system_id"]))]
     person: Item = {}
     if "user_identity_id" in item:
-        person = around.get(user_identity_key(workspace_id, str(item["user_identity_id"])), {})
+        person = related.get(user_identity_key(workspace_id, str(item["user_identity_id"])), {})
     schedule = None
     if "access_starts_at" in item:
         schedule = {"starts_at": item["access_starts_at"], "ends_at": item.get("access_ends_at")}
@@ -296,7 +296,7 @@ def acs_user_of(item: Item, around: Mapping[Key, Item]) -> AcsUser:
 def _access_schedule(request: AccessScheduleRequest | None, now: datetime) -> Item:
     if request is None:
         return {}
-    # Compared as they are stored, in milliseconds: two moments within one are the same.
+    # They are compared as they are stored: two moments within one millisecond are equal.
     starts_at = timestamp(request.starts_at or now)
     if request.ends_at is None:
         return {"access_starts_at": starts_at}
@@ -307,12 +307,12 @@ def _access_schedule(request: AccessScheduleRequest | None, now: datetime) -> It
 
 
 def _named_user_identities(table: Table, caller: Caller, request: ListAcsUsersRequest) -> set[str] | None:
-    """Return the user identities that the request or the caller restricts the list to; ``None`` is all."""
+    """Return the ids of user identities that the request or the caller restricts the list to; ``None`` is all."""
     named = None if caller.user_identity_ids is None else set(caller.user_identity_ids)
     wanted: list[str | None] = [request.user_identity_id] if request.user_identity_id else []
     for attribute in ("email_address", "phone_number"):
         if value := getattr(request, f"user_identity_{attribute}"):
-            owner = table.get(unique_key(caller.workspace_id, attribute, comparable(attribute, value)))
+            owner = table.get(unique_key(caller.workspace_id, attribute, normalized(attribute, value)))
             wanted.append(None if owner is None else str(owner["user_identity_id"]))
     for identity_id in wanted:
         named = {str(identity_id)} if named is None else named & {str(identity_id)}
@@ -326,4 +326,4 @@ def _is_of_a_person_with(request: ListAcsUsersRequest, acs_user: AcsUser, attrib
     wanted, value = getattr(request, name), getattr(acs_user, name)
     if wanted is None:
         return acs_user.user_identity_id is not None and value is None
-    return value is not None and comparable(attribute, wanted) == comparable(attribute, value)
+    return value is not None and normalized(attribute, wanted) == normalized(attribute, value)

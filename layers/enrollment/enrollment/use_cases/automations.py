@@ -1,9 +1,10 @@
 """Enrollment automations: the use cases.
 
-Launching writes first and explains afterwards: one transaction checks and writes everything that belongs to the
-user identity, and what stood in its way tells the answer.  The credential manager and the pool are shared by all
-launches of a building, and two transactions on one item cancel each other, so they are read, and kept for a while,
-but never part of the transaction.
+A launch writes first and explains afterwards.  One transaction checks and writes everything that belongs to the user
+identity; if it is refused, the conditions that failed tell the answer.
+
+The credential manager and the pool are read, kept for a while, and never part of the transaction.  All launches of a
+building share them, and two transactions on one item cancel each other.
 """
 
 import uuid
@@ -68,17 +69,18 @@ type KnownItems = MutableMapping[Key, Item]
 
 KNOWN_ITEMS_SECONDS = 60
 _KNOWN_ITEMS_MOST = 4096
-# Each round but the first answers a link that another launch has made or undone in between.
+# A round is repeated when another request has made or undone a link since it looked.
 _LAUNCH_ROUNDS = 4
-_ASKED_PREFIX = "requested_"
+# Before the names of a launch's parameters where they are stored with its automation.
+_PARAMETER_PREFIX = "requested_"
 
 
 class Launched(NamedTuple):
-    """What a launch gives.
+    """The result of a launch.
 
     Attributes:
-        automation: The automation, whether this launch made it or an earlier one.
-        is_replay: The same launch had been made before.
+        automation: The automation, made by this launch or by an earlier one.
+        is_replay: Whether an earlier launch with the same parameters made it.
     """
 
     automation: EnrollmentAutomation
@@ -86,15 +88,16 @@ class Launched(NamedTuple):
 
 
 def known_items() -> KnownItems:
-    """Return the place where a process keeps the credential managers and pools that it has found, for 60 s."""
+    """Return a cache for the credential managers and pools that a process has read; each entry lives for 60 s."""
     return TTLCache(maxsize=_KNOWN_ITEMS_MOST, ttl=KNOWN_ITEMS_SECONDS)
 
 
 def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchRequest) -> Launched:
     """Enrol a user identity with a credential manager (contract, "What launching does").
 
-    What the ids refer to is answered first, then the automation that exists already, then a link in the way.  One
-    exception: an automation that exists is answered even if its system is no credential manager any more.
+    Errors about what the ids refer to come first, then the automation that exists already, then a link in the way.
+    There is one exception: an automation that exists is answered even if its system has stopped being a credential
+    manager.
 
     Args:
         table: The table.
@@ -103,7 +106,7 @@ def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchReque
         request: The validated body.
 
     Raises:
-        UserIdentityNotFound: Like all of these, nothing was written.
+        UserIdentityNotFound: No such user identity.  With this error and all others, nothing was written.
         AcsSystemNotFound: No such credential manager.
         AcsSystemIsNotCredentialManager: The system cannot issue mobile credentials.
         AcsCredentialPoolNotFound: No such pool.
@@ -118,7 +121,7 @@ def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchReque
     try:
         person, linked = _look_up(table, known, workspace_id, request)
     except AcsSystemIsNotCredentialManager:
-        # Releases before this one let an import make a credential manager a system like any other.
+        # Older releases allowed an import to take `is_credential_manager` away from a system that has automations.
         existing = table.get(automation_key(workspace_id, request.user_identity_id, system_id))
         if existing is None:
             raise
@@ -130,7 +133,7 @@ def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchReque
         if not refused:
             return Launched(automation, is_replay=False)
         if "user_identity" in refused:
-            # It has gone, or its name or an address has changed since the ACS user was chosen by it.
+            # Either it is gone, or its name or an address has changed since the ACS user was chosen by them.
             person = require_usable(refused["user_identity"])
         if request.credential_manager_acs_user_id and "acs_user" in refused:
             _require_in_system(refused["acs_user"], system_id)
@@ -138,7 +141,7 @@ def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchReque
             return Launched(_same_launch(existing, request), is_replay=True)
         if request.credential_manager_acs_user_id:
             raise AcsUserAlreadyLinked
-        # create_credential_manager_user: the person, the ACS user or the link is not what this round was based on.
+        # With create_credential_manager_user: the person, the ACS user or the link has changed since this round began.
         if "link" in refused:
             link = refused["link"]
             linked = None if link is None else str(link["acs_user_id"])
@@ -146,7 +149,7 @@ def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchReque
 
 
 def get(table: Table, caller: Caller, request: GetAutomationRequest) -> EnrollmentAutomation:
-    """Return an automation, strongly consistent: what a launch answered is there for the next call.
+    """Return an automation.  The reads are strongly consistent, so an automation is there once its launch is answered.
 
     Args:
         table: The table.
@@ -168,7 +171,7 @@ def get(table: Table, caller: Caller, request: GetAutomationRequest) -> Enrollme
 
 
 def list_of_user_identity(table: Table, caller: Caller, request: ListAutomationsRequest) -> list[EnrollmentAutomation]:
-    """Return a user identity's automations, oldest first, strongly consistent, with one Query.
+    """Return a user identity's automations, oldest first, with one strongly consistent Query.
 
     Args:
         table: The table.
@@ -181,7 +184,7 @@ def list_of_user_identity(table: Table, caller: Caller, request: ListAutomations
     """
     if not caller.sees(request.user_identity_id):
         raise UserIdentityNotFound
-    # The identity itself sorts behind its automations, so that the same Query tells whether it is there.
+    # The identity's own item sorts behind its automations, so the same Query tells whether it exists.
     identity_key = user_identity_key(caller.workspace_id, request.user_identity_id)
     first_sk = automation_key(caller.workspace_id, request.user_identity_id, "").sk
     *automations, last = table.query(identity_key.pk, first_sk, identity_key.sk) or [{}]
@@ -192,7 +195,7 @@ def list_of_user_identity(table: Table, caller: Caller, request: ListAutomations
 
 
 def delete(table: Table, caller: Caller, request: DeleteAutomationRequest) -> None:
-    """Delete an automation and its by-id item together; the pair can be launched anew, with a new id.
+    """Delete an automation.  The pair can then be launched again, and gets a new id.
 
     Args:
         table: The table.
@@ -208,17 +211,17 @@ def delete(table: Table, caller: Caller, request: DeleteAutomationRequest) -> No
     if by_id is None or not caller.sees(str(by_id["user_identity_id"])):
         raise EnrollmentAutomationNotFound
     refused = table.transact(delete_automation(caller.workspace_id, request.enrollment_automation_id, by_id))
-    if refused:  # somebody else has deleted it meanwhile
+    if refused:  # another request has deleted it meanwhile
         raise EnrollmentAutomationNotFound
 
 
 def delete_automation(workspace_id: str, enrollment_automation_id: str, pair: Item) -> dict[str, Action]:
-    """Return the actions that delete an automation that is there.
+    """Return the actions that delete an automation.
 
     Args:
         workspace_id: The workspace.
         enrollment_automation_id: The automation's id.
-        pair: Its by-id item, or itself.
+        pair: Its own item, or the one that finds it by its id: both name the user identity and the system.
     """
     user_identity_id, acs_system_id = str(pair["user_identity_id"]), str(pair["credential_manager_acs_system_id"])
     return {
@@ -235,42 +238,52 @@ def _automation_key_of(workspace_id: str, by_id: Item) -> Key:
 
 
 def _look_up(table: Table, known: KnownItems, workspace_id: str, request: LaunchRequest) -> tuple[Item, str | None]:
-    """Require credential manager and pool; for an ACS user to choose, return the user identity and the one it has."""
+    """Require that the credential manager and the pool can be used.
+
+    Returns:
+        The user identity and the id of its ACS user in that system, if the launch has to choose an ACS user.
+    """
     system_key = acs_system_key(workspace_id, request.credential_manager_acs_system_id)
     pool_key = None
     if request.acs_credential_pool_id:
         pool_key = acs_credential_pool_key(workspace_id, request.acs_credential_pool_id)
 
-    found = {key: item for key in (system_key, pool_key) if key and (item := known.get(key))}
-    is_known = _refusal(found, system_key, pool_key) is None
+    is_known = _are_usable(known, system_key, pool_key)
     if is_known and not request.create_credential_manager_user:
         return {}, None
     identity_key = user_identity_key(workspace_id, request.user_identity_id)
     link_key = acs_user_link_key(workspace_id, request.user_identity_id, request.credential_manager_acs_system_id)
-    # The identity comes along in the same request, so that it is the first to be missed, whatever was known.
+    # The same request reads the identity, so a missing identity is reported first, whatever was known.
     keys = [identity_key] if is_known else [identity_key, system_key, *([pool_key] if pool_key else [])]
     read = table.batch_get([*keys, link_key] if request.create_credential_manager_user else keys)
     identity, link = require_usable(read.pop(identity_key, None)), read.pop(link_key, None)
     known.update(read)
-    if not is_known and (refusal := _refusal(read, system_key, pool_key)):
-        raise refusal
+    if not is_known:
+        _require_usable_manager(read, system_key, pool_key)
     return identity, None if link is None else str(link["acs_user_id"])
 
 
-def _refusal(found: Mapping[Key, Item], system_key: Key, pool_key: Key | None) -> EnrollmentError | None:
+def _are_usable(known: Mapping[Key, Item], system_key: Key, pool_key: Key | None) -> bool:
+    try:
+        _require_usable_manager(known, system_key, pool_key)
+    except EnrollmentError:  # it is read again before a client is told so
+        return False
+    return True
+
+
+def _require_usable_manager(found: Mapping[Key, Item], system_key: Key, pool_key: Key | None) -> None:
     system = found.get(system_key)
     if system is None:
-        return AcsSystemNotFound()
+        raise AcsSystemNotFound
     if not system["is_credential_manager"]:
-        return AcsSystemIsNotCredentialManager()
+        raise AcsSystemIsNotCredentialManager
     if pool_key is None:
-        return None
+        return
     pool = found.get(pool_key)
     if pool is None:
-        return AcsCredentialPoolNotFound()
+        raise AcsCredentialPoolNotFound
     if pool["acs_system_id"] != system["acs_system_id"]:
-        return AcsCredentialPoolNotInAcsSystem()
-    return None
+        raise AcsCredentialPoolNotInAcsSystem
 
 
 def _new_automation(workspace_id: str, request: LaunchRequest) -> EnrollmentAutomation:
@@ -287,20 +300,21 @@ def _new_automation(workspace_id: str, request: LaunchRequest) -> EnrollmentAuto
 
 
 def automation_item(automation: EnrollmentAutomation, request: LaunchRequest) -> Item:
-    """Return what is stored of an automation: what the API answers, and what its launch asked for."""
-    asked = {f"{_ASKED_PREFIX}{name}": value for name, value in _asked(request).items()}
-    return automation.model_dump() | asked
+    """Return an automation's own item: what the API answers, and the parameters of its launch."""
+    parameters = {f"{_PARAMETER_PREFIX}{name}": value for name, value in _parameters_of(request).items()}
+    return automation.model_dump() | parameters
 
 
 class _Chosen(NamedTuple):
-    """The ACS user of a launch that asks for one.
+    """The ACS user that a launch uses, and what the choice was based on.
 
     Attributes:
         acs_user_id: Its id.
-        is_linked: It was linked before.
-        new: What is to be created of it, if it is not there yet.
-        acs_user_is: What it must be, because it was chosen by it.
-        person_is: What the user identity must be, because the ACS user was chosen by it or is made from it.
+        is_linked: Whether it is linked to the user identity already.
+        new: Its item, if it has to be created.
+        acs_user_is: Values that its attributes must still have, because it was found by them.
+        person_is: Values that the user identity's attributes must still have: the ACS user was found by them, or is
+            made of them.
     """
 
     acs_user_id: str
@@ -327,7 +341,7 @@ def _choose_acs_user(
 
 
 def _transaction(automation: EnrollmentAutomation, request: LaunchRequest, chosen: _Chosen | None) -> dict[str, Action]:
-    """Build the launch's one transaction; ``launch`` knows what each action's failure means by its name."""
+    """Return the actions of a launch; by their names, ``launch`` knows what a failed condition means."""
     workspace_id, identity_id = automation.workspace_id, automation.user_identity_id
     system_id = automation.credential_manager_acs_system_id
     itself, by_id, enrolled = stored_automation(automation_item(automation, request)).items()
@@ -355,22 +369,27 @@ def _transaction(automation: EnrollmentAutomation, request: LaunchRequest, chose
     }
 
 
-def _asked(request: LaunchRequest) -> dict[str, str | bool]:
-    """Return what two launches of one pair can differ in; a flag that is false asks for what an absent one does."""
-    asked: dict[str, str | bool] = {"create_credential_manager_user": bool(request.create_credential_manager_user)}
+def _parameters_of(request: LaunchRequest) -> dict[str, str | bool]:
+    """Return the parameters in which two launches of one pair can differ; an absent flag counts as false."""
+    parameters: dict[str, str | bool] = {
+        "create_credential_manager_user": bool(request.create_credential_manager_user),
+    }
     if request.acs_credential_pool_id:
-        asked["acs_credential_pool_id"] = request.acs_credential_pool_id
+        parameters["acs_credential_pool_id"] = request.acs_credential_pool_id
     if request.credential_manager_acs_user_id:
-        asked["credential_manager_acs_user_id"] = request.credential_manager_acs_user_id
-    return asked
+        parameters["credential_manager_acs_user_id"] = request.credential_manager_acs_user_id
+    return parameters
 
 
 def _same_launch(existing: Item, request: LaunchRequest) -> EnrollmentAutomation:
-    asked_before = {
-        name.removeprefix(_ASKED_PREFIX): value for name, value in existing.items() if name.startswith(_ASKED_PREFIX)
+    """Return the automation that exists, if its launch had the same parameters."""
+    before = {
+        name.removeprefix(_PARAMETER_PREFIX): value
+        for name, value in existing.items()
+        if name.startswith(_PARAMETER_PREFIX)
     }
     automation = EnrollmentAutomation.model_validate(existing)
-    if asked_before != _asked(request):
+    if before != _parameters_of(request):
         raise EnrollmentAutomationAlreadyExists(automation.enrollment_automation_id)
     return automation
 

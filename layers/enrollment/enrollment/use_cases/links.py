@@ -1,7 +1,7 @@
-"""ACS users: how one is stored, found by its addresses, and linked to a user identity.
+"""Links between ACS users and user identities, and how an ACS user is found by a person's addresses.
 
 A link is three things that change together: the ACS user names its user identity, the user identity lists the ACS
-user, and the link item makes it the only one of its system.
+user, and the link item makes it the identity's only ACS user in its system.
 """
 
 import uuid
@@ -24,25 +24,25 @@ from enrollment.store.actions import (
     require_absent,
 )
 from enrollment.store.attributes import Item, Value
-from enrollment.store.items import ADDRESSES, ENTRIES_OF_ACS_USER_COME_FROM, comparable, stored_acs_user
+from enrollment.store.items import ADDRESSES, ENTRIES_OF_ACS_USER_COME_FROM, normalized, stored_acs_user
 from enrollment.store.keys import acs_user_key, acs_user_link_key, acs_user_match_key, automation_key, user_identity_key
 from enrollment.store.table import MOST_KEYS, Table
 from enrollment.timestamps import timestamp
 
-# What a new ACS user is told about a person, and what an existing one is found by.
+# What a new ACS user takes over from a person, and what an existing one is found by.
 PERSON = ("full_name", *ADDRESSES)
 
-# Nothing new is attached to a user identity that is being deleted.
+# The condition of whatever is attached to a user identity: nothing is, once its deletion has begun.
 NOT_BEING_DELETED: Mapping[str, Value | None] = {"being_deleted_at": None}
 
 
 def new_acs_user(workspace_id: str, acs_system_id: str, person: Item) -> Item:
-    """Return an ACS user to be created, with a new id.
+    """Return the item of an ACS user that does not exist yet, with a new id.
 
     Args:
         workspace_id: The workspace.
         acs_system_id: The system that it is in.
-        person: Where ``full_name``, ``email_address`` and ``phone_number`` come from, as far as they are known.
+        person: Has any of ``full_name``, ``email_address`` and ``phone_number``.
     """
     profile = {name: person[name] for name in PERSON if name in person}
     return {
@@ -55,13 +55,13 @@ def new_acs_user(workspace_id: str, acs_system_id: str, person: Item) -> Item:
 
 
 def put_acs_user(acs_user: Item, name: str = "new_acs_user") -> dict[str, Action]:
-    """Return the actions that store a new ACS user, its own under the given name."""
+    """Return the actions that store a new ACS user; ``name`` is the name of the action for its own item."""
     (itself, *entries) = stored_acs_user(acs_user).items()
     return {name: put_new(*itself)} | {f"{name}_entry_{index}": put_new(*entry) for index, entry in enumerate(entries)}
 
 
 def delete_acs_user(acs_user: Item) -> dict[str, Action]:
-    """Return the actions that delete an ACS user as long as it is as it was read; its own action is ``acs_user``."""
+    """Return the actions that delete an unchanged ACS user; ``acs_user`` is the one on its own item."""
     (itself, *entries) = stored_acs_user(acs_user)
     where = as_read(acs_user, [*ENTRIES_OF_ACS_USER_COME_FROM, "user_identity_id"])
     return {"acs_user": delete(itself, where)} | {
@@ -70,7 +70,7 @@ def delete_acs_user(acs_user: Item) -> dict[str, Action]:
 
 
 def require_usable(user_identity: Item | None) -> Item:
-    """Return a user identity as it was read, to which something can be attached.
+    """Return a user identity to which something can be attached.
 
     Raises:
         UserIdentityNotFound: There is none, or it is being deleted.
@@ -81,20 +81,20 @@ def require_usable(user_identity: Item | None) -> Item:
 
 
 def use_user_identity(workspace_id: str, user_identity_id: str) -> Action:
-    """Require a user identity that is there, and not being deleted."""
+    """Require that a user identity exists and is not being deleted."""
     return require(user_identity_key(workspace_id, user_identity_id), NOT_BEING_DELETED)
 
 
 def list_at_user_identity(
     workspace_id: str, user_identity_id: str, acs_user_id: str, where: Mapping[str, Value | None] = MappingProxyType({})
 ) -> Action:
-    """List an ACS user at a user identity that is there, and not being deleted.
+    """List an ACS user at a user identity that exists and is not being deleted.
 
     Args:
         workspace_id: The workspace.
         user_identity_id: The user identity.
         acs_user_id: The ACS user.
-        where: What else the user identity must be, because the ACS user was chosen by it.
+        where: Values that the user identity's attributes must have, because the ACS user was chosen by them.
     """
     return change(
         user_identity_key(workspace_id, user_identity_id),
@@ -110,27 +110,30 @@ def claim_acs_user(
     user_identity_id: str,
     where: Mapping[str, Value | None] = MappingProxyType({}),
 ) -> Action:
-    """Name the user identity in an ACS user of a system that names none or this one.
+    """Set an ACS user's user identity, unless it has another one.
 
     Args:
         workspace_id: The workspace.
         acs_user_id: The ACS user.
         acs_system_id: The system that it must be in.
         user_identity_id: The user identity.
-        where: What else the ACS user must be, because it was chosen by it.
+        where: Values that the ACS user's attributes must have, because it was chosen by them.
     """
     key = acs_user_key(workspace_id, acs_user_id)
     return claim(key, "user_identity_id", user_identity_id, where={"acs_system_id": acs_system_id, **where})
 
 
 def put_link(workspace_id: str, acs_user_id: str, acs_system_id: str, user_identity_id: str) -> Action:
-    """Make an ACS user the only one of its system that a user identity has; it can be that already."""
+    """Make an ACS user the only one of its system that a user identity has, which it may be already."""
     key = acs_user_link_key(workspace_id, user_identity_id, acs_system_id)
     return put_new_or_same(key, {"acs_user_id": acs_user_id}, "acs_user_id")
 
 
 def unlink(workspace_id: str, acs_user_id: str, acs_system_id: str, user_identity_id: str) -> dict[str, Action]:
-    """Return the actions that undo a link but for the ACS user's own part; ``automation`` fails if one uses it."""
+    """Return the actions that undo a link, but for the one on the ACS user itself.
+
+    The action ``automation`` fails if an automation uses the ACS user.
+    """
     return {
         "automation": require_absent(automation_key(workspace_id, user_identity_id, acs_system_id)),
         "link": delete(acs_user_link_key(workspace_id, user_identity_id, acs_system_id), {"acs_user_id": acs_user_id}),
@@ -145,7 +148,8 @@ class Match(NamedTuple):
 
     Attributes:
         acs_user_id: Its id.
-        address: The address that it was found by, as it is stored: whoever links it has the transaction check it.
+        address: The address that it was found by, as it is stored.  The transaction that links the ACS user must
+            check that it is unchanged.
     """
 
     acs_user_id: str
@@ -155,7 +159,7 @@ class Match(NamedTuple):
 def unlinked_match(table: Table, workspace_id: str, acs_system_id: str, person: Item) -> Match | None:
     """Return a system's unlinked ACS user with a person's email address, else with the person's phone number.
 
-    An entry that is out of date does not count: the ACS user that it leads to must still have the address.
+    The ACS user itself must have the address: an entry that is out of date does not count.
 
     Args:
         table: The table.
@@ -166,7 +170,7 @@ def unlinked_match(table: Table, workspace_id: str, acs_system_id: str, person: 
     for attribute in ADDRESSES:
         if attribute not in person:
             continue
-        value = comparable(attribute, person[attribute])
+        value = normalized(attribute, person[attribute])
         entries = table.walk(
             acs_user_match_key(workspace_id, acs_system_id, attribute, value, "").pk, at_once=MOST_KEYS
         )
@@ -174,7 +178,7 @@ def unlinked_match(table: Table, workspace_id: str, acs_system_id: str, person: 
             keys = [acs_user_key(workspace_id, str(entry["sk"])) for entry in some]
             found = table.batch_get(keys)
             for acs_user in (found[key] for key in keys if key in found):
-                has_address = attribute in acs_user and comparable(attribute, acs_user[attribute]) == value
+                has_address = attribute in acs_user and normalized(attribute, acs_user[attribute]) == value
                 if has_address and "user_identity_id" not in acs_user:
                     return Match(str(acs_user["acs_user_id"]), as_read(acs_user, [attribute]))
     return None

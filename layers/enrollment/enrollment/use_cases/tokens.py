@@ -1,8 +1,8 @@
-"""Bearer tokens: their form, their records, and who one speaks for.
+"""Bearer tokens: their form, their records, and who a token speaks for.
 
-A token is ``seam_<short>_<secret>``, the scheme of the npm package ``prefixed-api-key``: ``<short>`` finds the record,
-of ``<secret>`` only the SHA-256 is stored (contract, "Tokens").  A secret has 24 characters of base58, about 140 random
-bits, so a fast hash is enough.
+A token is ``seam_<short>_<secret>``, as the npm package ``prefixed-api-key`` makes them (contract, "Tokens").  The
+record is found by ``<short>``.  It holds the SHA-256 of ``<secret>``, never the secret.  A secret has 24 characters of
+base58, which is about 140 random bits, so a fast hash is enough.
 """
 
 import hashlib
@@ -27,17 +27,16 @@ BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SHORT_LENGTH = 8
 _SECRET_LENGTH = 24
 _SANDBOX = "test"
-# An API key's short that began like another kind's would be read as one by a person.
+# No API key's short begins so: a person would take it for a token of another kind.
 _RESERVED_SHORTS = ("at", "cst", "pk")
 
-# They travel in the authorizer's answer, of which API Gateway takes 8 kB.
+# A token's ids travel in the authorizer's answer, and API Gateway takes 8 kB of it.
 _MOST_IDS = 100
 _LONGEST_NAME = 100
 
 _AUTHORIZATION = re.compile(r"bearer +(?P<token>\S+)", re.IGNORECASE)
 _TOKEN = re.compile(rf"seam_(?P<short>(?P<prefix>at1|cst1|)[{BASE58}]{{8}})_(?P<secret>[{BASE58}]{{24}})")
 _JWT = re.compile(r"ey[\w-]+\.[\w-]+\.[\w-]*")
-
 
 _KIND_OF_PREFIX = {
     "": TokenKind.API_KEY,
@@ -50,7 +49,7 @@ _NAME = {
     TokenKind.PERSONAL_ACCESS_TOKEN: "Access token",
     TokenKind.CLIENT_SESSION: "Client session",
 }
-# In the words of Seam's own fake.
+# These are the messages of Seam's fake server.
 _NOT_FOUND = {
     TokenKind.API_KEY: "API Key not found",
     TokenKind.PERSONAL_ACCESS_TOKEN: "Access token not found",
@@ -59,7 +58,7 @@ _NOT_FOUND = {
 
 
 def authenticate(table: Table, authorization: str, now: datetime) -> Principal:
-    """Return who an ``Authorization`` header speaks for, with one read of the table at most.
+    """Return who an ``Authorization`` header speaks for.  It takes one read of the table at most.
 
     Args:
         table: The table.
@@ -67,7 +66,7 @@ def authenticate(table: Table, authorization: str, now: datetime) -> Principal:
         now: The moment that a token's expiry is compared with.
 
     Raises:
-        Unauthorized: The header names no good token; its message says why.
+        Unauthorized: The header has no valid token; the message says why.
         ServiceUnavailable: The database stays out of reach.
     """
     bearer = _AUTHORIZATION.fullmatch(authorization.strip())
@@ -98,9 +97,9 @@ class NewToken:
         kind: Its kind.
         workspace_ids: The workspaces that it may enter; one, but for a personal access token.
         user_identity_ids: The user identities that a client session sees.
-        name: A reminder for people.
+        name: What an operator knows it by.
         expires_at: When it stops working; ``None`` is never.
-        is_sandbox: Whether an API key says of itself that it is one of a sandbox.
+        is_sandbox: Whether an API key's text shows that it is a sandbox's.
     """
 
     kind: TokenKind
@@ -125,7 +124,7 @@ class NewToken:
             raise ValueError("only an API key can be one of a sandbox")
 
     def record(self, secret: str, now: datetime) -> Item:
-        """Return what is stored of it.
+        """Return the token's record.
 
         Args:
             secret: The token's last part.
@@ -144,7 +143,7 @@ class NewToken:
 
 
 def create_token(table: Table, new: NewToken) -> str:
-    """Issue a token; it cannot be read again, as only its hash is stored.
+    """Issue a token.  It cannot be shown again, because only a hash of its secret is stored.
 
     Args:
         table: The table.
@@ -160,21 +159,21 @@ def create_token(table: Table, new: NewToken) -> str:
 
 
 def store_token(table: Table, short: str, record: Item) -> bool:
-    """Store a token's record and list it; return whether its short was free."""
+    """Store and list a token's record.  Return whether its short was free; if not, nothing was written."""
     return not table.transact(
         {"record": put_new(token_key(short), record), "listing": put_new(token_listing_key(short), {})}
     )
 
 
 class StoredToken(NamedTuple):
-    """A token as an operator sees it: all but its secret.
+    """A token as an operator sees it, without its secret.
 
     Attributes:
         token_id: The token's short.
         kind: Its kind.
         workspace_ids: The workspaces that it may enter.
         user_identity_ids: The user identities that a client session sees.
-        name: A reminder for people.
+        name: What an operator knows it by.
         created_at: When it was issued.
         expires_at: When it stops working.
         revoked_at: When it was revoked.
@@ -191,7 +190,7 @@ class StoredToken(NamedTuple):
 
 
 def list_tokens(table: Table) -> list[StoredToken]:
-    """Return all tokens, in the order in which they were issued."""
+    """Return all tokens, oldest first."""
     shorts = [str(item["sk"]) for item in table.query(token_listing_key("").pk)]
     keys = [token_key(short) for short in shorts]
     found = [table.batch_get(keys[start : start + 100]) for start in range(0, len(keys), 100)]
@@ -213,7 +212,7 @@ def list_tokens(table: Table) -> list[StoredToken]:
 
 
 def revoke_token(table: Table, token_id: str, now: datetime) -> bool:
-    """Revoke a token; one that is revoked already keeps its time.
+    """Revoke a token.  A token that was revoked before keeps the time of that.
 
     Args:
         table: The table.
@@ -221,11 +220,11 @@ def revoke_token(table: Table, token_id: str, now: datetime) -> bool:
         now: When it is revoked.
 
     Returns:
-        Whether there is such a token.
+        Whether the token exists.
     """
     revocation = change(token_key(token_id), assign={"revoked_at": timestamp(now)}, where={"revoked_at": None})
     refused = table.transact({"token": revocation})
-    # Done, or refused by a token that is revoked already; refused by nothing is no token.
+    # Refused with an item, the token was revoked before; refused without one, there is no such token.
     return not refused or refused["token"] is not None
 
 
@@ -241,7 +240,7 @@ def _new_short(new: NewToken) -> str:
 
 
 def is_secret_of(record: Item, secret: str) -> bool:
-    """Return whether a secret is a token's; how long that takes does not tell where a wrong one is wrong."""
+    """Return whether a secret is the token's.  The time it takes does not depend on where a wrong one differs."""
     return hmac.compare_digest(str(record["secret_sha256"]), _hash(secret))
 
 

@@ -1,7 +1,7 @@
 """User identities: the use cases.
 
-What must be unique in a workspace (key, email address, phone number) has an item for each value, written together with
-the user identity: two creations at once want the same item, and one of them is refused.
+Keys, email addresses and phone numbers are unique in a workspace.  Each value has an item of its own, which is written
+together with the user identity.  Two creations at once put the same item, so one of them is refused.
 """
 
 import uuid
@@ -66,14 +66,14 @@ from enrollment.use_cases.links import (
 
 _PROFILE = (*UNIQUE, "full_name")
 
-# Each round but the first answers what somebody else has done in between.
+# A round is repeated when another request has changed what it was based on.
 _ROUNDS = 4
-# Each takes three actions at most, and the user identity one.
+# Detaching something takes three actions at most, and the user identity itself one.
 _DETACHED_AT_ONCE = (MOST_ACTIONS - 1) // 3
 
 
 def create(table: Table, caller: Caller, request: CreateUserIdentityRequest) -> UserIdentity:
-    """Create a user identity, and link or create an ACS user for it in each system that is named.
+    """Create a user identity, with an ACS user in each system that is named: one that matches, or a new one.
 
     Args:
         table: The table.
@@ -81,7 +81,7 @@ def create(table: Table, caller: Caller, request: CreateUserIdentityRequest) -> 
         request: The validated body.
 
     Raises:
-        AcsSystemNotFound: A system is not there; like with all of these, nothing was written.
+        AcsSystemNotFound: No such system.  With this error and all others, nothing was written.
         UserIdentityAlreadyExists: Another one has the key, email address or phone number.
         ServiceUnavailable: The database stays out of reach.
     """
@@ -103,7 +103,7 @@ def create(table: Table, caller: Caller, request: CreateUserIdentityRequest) -> 
         refused = table.transact(_put_user_identity(item) | links)
         if not refused:
             return _user_identity(item)
-        _raise_if_taken(refused)  # otherwise an ACS user has been linked or deleted in between
+        _raise_if_taken(refused)  # else an ACS user has been linked or deleted meanwhile
     raise ServiceUnavailable
 
 
@@ -123,7 +123,10 @@ def get(table: Table, caller: Caller, request: GetUserIdentityRequest) -> UserId
     if user_identity_id is None:
         user_identity_id = _id_by_key(table, caller.workspace_id, str(request.user_identity_key))
     item = user_identity_id and table.get(user_identity_key(caller.workspace_id, user_identity_id))
-    if not item or request.user_identity_key not in {None, item.get("user_identity_key")}:
+    if not item:
+        raise UserIdentityNotFound
+    # The key may have been given to another identity between the two reads.
+    if request.user_identity_key is not None and item.get("user_identity_key") != request.user_identity_key:
         raise UserIdentityNotFound
     return _user_identity(item)
 
@@ -131,13 +134,13 @@ def get(table: Table, caller: Caller, request: GetUserIdentityRequest) -> UserId
 def list_page(
     table: Table, caller: Caller, request: ListUserIdentitiesRequest, after: str | None = None
 ) -> Page[UserIdentity]:
-    """Return a page of user identities, newest first; those enrolled with a credential manager in no such order.
+    """Return a page of user identities, newest first; the list of a credential manager's enrolled has no order.
 
     Args:
         table: The table.
         caller: Who asks.
         request: The validated parameters.
-        after: Behind which position the page begins.
+        after: The position behind which the page begins.
 
     Raises:
         ServiceUnavailable: The database stays out of reach.
@@ -180,12 +183,12 @@ def list_page(
 
 
 def update(table: Table, caller: Caller, request: UpdateUserIdentityRequest) -> None:
-    """Change what a user identity's profile says.
+    """Change a user identity's profile.
 
     Args:
         table: The table.
         caller: Who asks.
-        request: The validated body: what is absent stays, what is null goes.
+        request: The validated body.  An absent parameter leaves its attribute as it is; null removes it.
 
     Raises:
         UserIdentityNotFound: There is none, or it is being deleted.
@@ -203,15 +206,15 @@ def update(table: Table, caller: Caller, request: UpdateUserIdentityRequest) -> 
             return
         if refused.get("user_identity", item) is None:
             raise UserIdentityNotFound
-        _raise_if_taken(refused, but_by=request.user_identity_id)  # otherwise it has been changed in between
+        _raise_if_taken(refused, but_by=request.user_identity_id)  # else the identity has been changed meanwhile
     raise ServiceUnavailable
 
 
 def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
-    """Delete a user identity with its automations, and unlink its ACS users, however many.
+    """Delete a user identity with its automations, and unlink its ACS users, however many they are.
 
-    It is marked first: from then on nothing can be attached to it, and it can only be deleted.  So an interrupted
-    deletion is gone on with by the next one.
+    The identity is marked first.  From then on nothing can be attached to it, and it can only be deleted.  To finish an
+    interrupted deletion, call it again.
 
     Args:
         table: The table.
@@ -220,8 +223,8 @@ def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
 
     Raises:
         UserIdentityNotFound: There is none.
-        ServiceUnavailable: The database stays out of reach, or there is so much to do that the invocation's time ends;
-            outside an invocation it takes as long as it takes.
+        ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.  Outside
+            an invocation there is no such limit.
     """
     workspace_id = caller.workspace_id
     key = user_identity_key(workspace_id, request.user_identity_id)
@@ -230,9 +233,9 @@ def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
     if refused and refused["user_identity"] is None:
         raise UserIdentityNotFound
     while True:
-        # Backwards, the user identity itself is first, and automations are before the ACS users that they use.
+        # Read backwards: the identity's own item comes first, and automations come before the ACS users that they use.
         item, *attached = list(table.walk(key.pk, backwards=True)) or [{}]
-        if item.get("sk") != key.sk:  # somebody else was quicker
+        if item.get("sk") != key.sk:  # another request has finished the deletion
             return
         if not attached:
             where = as_read(item, ["being_deleted_at", *ENTRIES_OF_USER_IDENTITY_COME_FROM])
@@ -245,12 +248,12 @@ def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
                 return
             continue
         for some in batched(attached, _DETACHED_AT_ONCE, strict=False):
-            if table.transact(_detach(item, some)):  # somebody else has deleted some of it
+            if table.transact(_detach(item, some)):  # another request has deleted some of it
                 break
 
 
 def add_acs_user(table: Table, caller: Caller, request: AddAcsUserRequest) -> None:
-    """Link an ACS user to a user identity; one that is linked to it already stays so.
+    """Link an ACS user to a user identity; if it is linked to that one already, do nothing.
 
     Args:
         table: The table.
@@ -258,11 +261,11 @@ def add_acs_user(table: Table, caller: Caller, request: AddAcsUserRequest) -> No
         request: The validated body.
 
     Raises:
-        UserIdentityNotFound: There is none with that id.
-        AcsUserNotFound: There is no such ACS user.
+        UserIdentityNotFound: No user identity has that id.
+        AcsUserNotFound: No such ACS user.
         AcsUserAlreadyLinked: The ACS user is another identity's, or the identity has another one in that system.
-        UserIdentityAlreadyExists: With a key that is new: another identity has the ACS user's email address or phone
-            number.
+        UserIdentityAlreadyExists: No identity has that key, and another one has the ACS user's email address or phone
+            number, so none can be created.
         ServiceUnavailable: The database stays out of reach.
     """
     workspace_id = caller.workspace_id
@@ -299,7 +302,7 @@ def add_acs_user(table: Table, caller: Caller, request: AddAcsUserRequest) -> No
         claimed = refused.get("acs_user") or {}
         if claimed.get("user_identity_id", user_identity_id) != user_identity_id or refused.get("link"):
             raise AcsUserAlreadyLinked
-        if "unique_user_identity_key" not in refused:  # otherwise another request has just created it
+        if "unique_user_identity_key" not in refused:  # else another request has just created it
             _raise_if_taken(refused)
     raise ServiceUnavailable
 
@@ -389,7 +392,7 @@ def _change(item: Item, changed: Mapping[str, str | None]) -> dict[str, Action]:
             user_identity_key(workspace_id, identity_id),
             assign={name: value for name, value in changed.items() if value is not None},
             remove=[name for name, value in changed.items() if value is None],
-            # The items that keep values unique are changed according to the values that were read.
+            # Which items of unique values are put and deleted was derived from the values that were read.
             where={**NOT_BEING_DELETED, **{name: item.get(name) for name in changed}},
         )
     }
@@ -405,7 +408,7 @@ def _change(item: Item, changed: Mapping[str, str | None]) -> dict[str, Action]:
 
 
 def _link_or_create(table: Table, identity: Item, acs_system_id: str) -> tuple[str, dict[str, Action]]:
-    """Return the ACS user that a new user identity gets in a system, and the actions that link it."""
+    """Return the id of the ACS user that a new user identity gets in a system, and the actions that link it."""
     workspace_id, identity_id = str(identity["workspace_id"]), str(identity["user_identity_id"])
     match = unlinked_match(table, workspace_id, acs_system_id, identity)
     if match is not None:
@@ -456,7 +459,7 @@ def _require(table: Table, caller: Caller, user_identity_id: str) -> Item:
 
 
 def _named(caller: Caller, request: ListUserIdentitiesRequest) -> set[str] | None:
-    """Return the user identities that the request or the caller restricts the list to; ``None`` is all."""
+    """Return the ids that the request or the caller restricts the list to; ``None`` is all of the workspace."""
     if request.user_identity_ids is None:
         return None if caller.user_identity_ids is None else set(caller.user_identity_ids)
     return {identity_id for identity_id in request.user_identity_ids if caller.sees(identity_id)}
@@ -471,7 +474,7 @@ def _user_identity(item: Item) -> UserIdentity:
     if "being_deleted_at" in item:
         warnings = [
             UserIdentityWarning(
-                message="The user identity is being deleted; delete it again to go on if that was interrupted.",
+                message="The user identity is being deleted. If the deletion was interrupted, call delete again.",
                 created_at=str(item["being_deleted_at"]),
             )
         ]
