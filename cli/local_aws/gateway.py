@@ -41,7 +41,7 @@ LARGEST_EVENT = 6 * 1024 * 1024  # bytes of JSON, Lambda's quota "Invocation pay
 _CACHED_TOKENS = 10_000
 _STATUSES = range(200, 600)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[^\0\r\n\u0100-\U0010ffff]*")
+_HEADER_VALUE = re.compile(r"[^\0\n\v\f\r\u0100-\U0010ffff]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,40 +1,31 @@
-"""HTTP on 127.0.0.1 for a ``Gateway``."""
+"""HTTP on 127.0.0.1 for a ``Gateway``; what HTTP is, h11 knows."""
 
 import errno
-import json
-import re
 import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from email.errors import MissingHeaderBodySeparatorDefect
+from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TextIO, override
-from uuid import uuid4
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import TextIO, override
 
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHandler
+import h11
 
 from local_aws.errors import StackError
-from local_aws.framing import BadBodyError, read_body
 from local_aws.gateway import LARGEST_BODY, Gateway, Request, Response
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-    type Pages = Mapping[str, WSGIApplication]
+type Page = Callable[[Request], Response]
 
 HOST = "127.0.0.1"
+_LONGEST_HEAD = 16 * 1024  # bytes; API Gateway's quota is 10,240 for the request line and the headers' values
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
-_RAW_HEADERS = "local_aws.raw_headers"
-_RAW_BODY = "local_aws.raw_body"
-_FOLD = re.compile(r"\r?\n[ \t]*")
-_FRAMING_HEADERS = {"connection", "content-length", "transfer-encoding"}
-_NOT_HTTP = {"error": {"type": "bad_request", "message": "Bad request"}, "ok": False}
+_OWN_HEADERS = {"connection", "content-length", "date", "transfer-encoding"}
+_WITHOUT_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 def listen(port: int) -> socket.socket:
@@ -51,134 +42,149 @@ def listen(port: int) -> socket.socket:
         raise StackError(f"port {port}: {error.strerror}") from error
 
 
-def make_server(
-    gateway: Gateway, port: int | socket.socket, terminal: TextIO, pages: "Pages | None" = None
-) -> BaseWSGIServer:
-    """Return a server that listens already; ``serve_forever`` answers.
+class Server(ThreadingTCPServer):
+    """Answers requests while ``serve_forever`` runs; each connection has a thread of its own.
 
     Args:
+        listener: What ``listen`` returned; the server closes it.
         gateway: Answers requests.
-        port: Its port, or what ``listen`` returned for it, which is closed.
         terminal: Gets a line for each request.
-        pages: Applications beside the gateway, by path.
-
-    Raises:
-        StackError: The port is taken, or not ours to take.
+        pages: Answer beside the gateway, each for the paths that begin with its segment, such as ``/docs``.
     """
-    with listen(port) if isinstance(port, int) else port as listener:
-        return _Server(gateway, terminal, pages or {}, listener)
 
-
-class _Server(ThreadedWSGIServer):
     daemon_threads = True  # Ctrl-C does not wait for clients that keep their connection
 
-    def __init__(self, gateway: Gateway, terminal: TextIO, pages: "Pages", listener: socket.socket) -> None:
+    def __init__(
+        self, listener: socket.socket, gateway: Gateway, terminal: TextIO, pages: Mapping[str, Page] | None = None
+    ) -> None:
+        super().__init__(listener.getsockname(), _Connection, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self._gateway = gateway
         self._terminal = terminal
-        application = DispatcherMiddleware(_application(gateway, terminal, self.log_answer), dict(pages))
-        super().__init__(HOST, 0, application, _RequestHandler, fd=listener.fileno())
+        self._pages = pages or {}
 
-    def log_answer(self, status: int, what: str, request_id: str) -> None:
+    def answer(self, request: Request) -> Response:
+        """Answer a request, also if there is a defect in what answers it."""
+        began = time.monotonic()
+        try:
+            page = self._pages.get("/".join(request.path.split("/", 2)[:2]))
+            response = self._gateway.handle(request) if page is None else page(request)
+        except Exception:  # noqa: BLE001 - the last resort: whatever a defect here raises, the client gets an answer
+            traceback.print_exc(file=self._terminal)
+            response = self._gateway.refuse(request, "DEFAULT_5XX")
+        milliseconds = (time.monotonic() - began) * 1000
+        # The query string may hold a token. h11 lets no control characters into the rest.
+        path = request.target.partition("?")[0]
+        self._log(response.status, f"{request.method:6} {path}  {milliseconds:.0f} ms", request.id)
+        return response
+
+    def refuse(self, status: int) -> Response:
+        """Answer what is not a request in the API's own shape; nothing of what was sent is shown."""
+        request = Request("", "", [])
+        self._log(status, "not a request", request.id)
+        return replace(self._gateway.refuse(request, "BAD_REQUEST_BODY"), status=status)
+
+    def _log(self, status: int, what: str, request_id: str) -> None:
         self._terminal.write(f"{datetime.now().astimezone():%H:%M:%S}  {status}  {what}  {request_id}\n")
         self._terminal.flush()
 
 
-class _RequestHandler(WSGIRequestHandler):
-    """Keeps headers as they were sent: WSGI folds their case, API Gateway does not."""
+class _Connection(BaseRequestHandler):
+    """Answers the requests of one connection, one after the other."""
 
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    @override
-    def parse_request(self) -> bool:
-        if not super().parse_request():
-            return False
-        # What follows a line that is no header is not read as headers: the body's length may be among it.
-        if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in self.headers.defects):
-            self.send_error(HTTPStatus.BAD_REQUEST)
-            return False
-        return True
+    request: socket.socket
+    server: Server
 
     @override
-    def make_environ(self) -> "WSGIEnvironment":
-        environ = super().make_environ()
-        environ[_RAW_HEADERS] = [(name, _FOLD.sub(" ", value)) for name, value in self.headers.items()]
-        environ[_RAW_BODY] = self.rfile
-        return environ
+    def handle(self) -> None:
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
+        refused = None
+        with suppress(OSError):  # a client that has gone gets nothing
+            try:
+                for request in self._requests():
+                    self._send(self.server.answer(request), request.method)
+            except h11.RemoteProtocolError as error:
+                # The error itself is not kept: its text repeats what was sent, which may be a token.
+                refused = self._status(error)
+            if refused is not None:
+                self._send(self.server.refuse(refused))
+            self._read_on()
 
-    @override
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Leave the line to the application, which knows the request's id."""
+    def _requests(self) -> Iterator[Request]:
+        """Yield the requests; each has to be answered before the next.
 
-    @override
-    def log_error(self, format: str, *args: Any) -> None:
-        """Say nothing: the arguments have what was sent, which may be a token."""
+        Raises:
+            h11.RemoteProtocolError: What was sent is not HTTP/1, or ended in the middle.
+        """
+        while isinstance(head := self._next_event(), h11.Request):
+            if not head.http_version.startswith(b"1."):
+                raise h11.RemoteProtocolError("not HTTP/1", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+            # h11 would take the encoding and leave the length (RFC 9112, 6.1); others may do the opposite.
+            if {b"content-length", b"transfer-encoding"} <= {name for name, _ in head.headers}:
+                raise h11.RemoteProtocolError("where the body ends is said twice")
+            yield Request(
+                method=head.method.decode(),
+                target=head.target.decode(),
+                # API Gateway keeps the case of names.
+                headers=[(name.decode(), value.decode("latin-1")) for name, value in head.headers.raw_items()],
+                body=self._read_body(),
+                source_ip=self.client_address[0],
+            )
+            if not self._http.our_state is self._http.their_state is h11.DONE:
+                return
+            self._http.start_next_cycle()
 
-    @override
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what is not HTTP in the contract's shape; ``http.server`` would repeat what was sent, in HTML."""
-        request_id = str(uuid4())
-        body = json.dumps(_NOT_HTTP, separators=(",", ":")).encode()
-        self.request_version = self.protocol_version  # to an unknown version it would send no headers
-        self.send_response(code, _PHRASES[code])
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("seam-request-id", request_id)
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-        self.server.log_answer(code, "not a request", request_id)
-        self._read_on()
+    def _read_body(self) -> bytes:
+        """Read a body to its end; of one that is too large, so much that the gateway sees it."""
+        body = bytearray()
+        while len(body) <= LARGEST_BODY and isinstance(event := self._next_event(), h11.Data):
+            body += event.data
+        return bytes(body)
+
+    def _next_event(self) -> object:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            if self._http.they_are_waiting_for_100_continue:
+                go_on = h11.InformationalResponse(status_code=HTTPStatus.CONTINUE, headers=[], reason="Continue")
+                self.request.sendall(self._http.send(go_on))
+            self._http.receive_data(self.request.recv(4096))
+        return event
+
+    def _status(self, error: h11.RemoteProtocolError) -> int:
+        """Return an error's status; h11 has the same one for a request line that is too long and for headers."""
+        before_headers = self._http.our_state is h11.IDLE and b"\n" not in self._http.trailing_data[0]
+        if before_headers and error.error_status_hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            return HTTPStatus.REQUEST_URI_TOO_LONG
+        return error.error_status_hint
+
+    def _send(self, response: Response, method: str = "") -> None:
+        headers = [(name, value.strip(" \t")) for name, value in response.headers if name.lower() not in _OWN_HEADERS]
+        headers.append(("Date", formatdate(usegmt=True)))
+        body = response.body
+        if response.status in _WITHOUT_BODY:
+            body = b""
+        else:
+            headers.append(("Content-Length", str(len(body))))
+        if self._http.their_state is not h11.DONE:  # the rest of a request is not read
+            headers.append(("Connection", "close"))
+        head = h11.Response(
+            status_code=response.status,
+            headers=[(name.encode(), value.encode("latin-1")) for name, value in headers],
+            reason=_PHRASES.get(response.status, ""),
+        )
+        data = h11.Data(b"" if method == "HEAD" else body)
+        self.request.sendall(self._http.send(head) + self._http.send(data) + self._http.send(h11.EndOfMessage()))
 
     def _read_on(self) -> None:
         """Read what else was sent: closing before that resets the connection, and the client may miss the answer."""
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(0.2)
-            for _ in range(1000):
-                if not self.connection.recv(65536):
-                    break
+        self.request.shutdown(socket.SHUT_WR)
+        self.request.settimeout(0.2)
+        for _ in range(1000):
+            if not self.request.recv(65536):
+                break
 
 
-def _application(
-    gateway: Gateway, terminal: TextIO, log_answer: Callable[[int, str, str], None]
-) -> Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]:
-    def answer(request: Request, environ: "WSGIEnvironment") -> Response:
-        try:
-            # One byte more than the gateway takes, so that it sees a body that is too large.
-            body = read_body(request.headers, environ[_RAW_BODY], LARGEST_BODY + 1)
-            return gateway.handle(replace(request, body=body))
-        except BadBodyError:
-            return gateway.refuse(request, "BAD_REQUEST_BODY")
-        except ConnectionError:  # a client that has gone gets nothing
-            raise
-        except Exception:  # noqa: BLE001 - the last resort: whatever a defect here raises, the client gets an answer
-            traceback.print_exc(file=terminal)
-            return gateway.refuse(request, "DEFAULT_5XX")
-
-    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        began = time.monotonic()
-        request = Request(
-            method=environ["REQUEST_METHOD"],
-            target=environ["REQUEST_URI"],
-            headers=environ[_RAW_HEADERS],
-            source_ip=environ["REMOTE_ADDR"],
-        )
-        response = answer(request, environ)
-        milliseconds = (time.monotonic() - began) * 1000
-        # Escaped, what was sent cannot forge a line; the query string stays out.
-        method, path = ascii(request.method)[1:-1], ascii(request.target.partition("?")[0])[1:-1]
-        log_answer(response.status, f"{method:6} {path}  {milliseconds:.0f} ms", request.id)
-        headers = [(name, value) for name, value in response.headers if name.lower() not in _FRAMING_HEADERS]
-        start_response(
-            f"{response.status} {_PHRASES.get(response.status, '')}",
-            [*headers, ("Content-Length", str(len(response.body)))],
-        )
-        return [] if request.method == "HEAD" else [response.body]
-
-    return application
-
-
-def serve(server: BaseWSGIServer) -> None:
+def serve(server: Server) -> None:
     """Answer requests until Ctrl-C."""
     try:
         server.serve_forever()
@@ -186,9 +192,3 @@ def serve(server: BaseWSGIServer) -> None:
         sys.stderr.write("\n")
     finally:
         server.server_close()
-
-
-def port_of(server: BaseWSGIServer) -> int:
-    """Return the port that a server listens on."""
-    address: Any = server.socket.getsockname()
-    return int(address[1])

@@ -24,7 +24,7 @@ from enrollments.local import docs_page
 from enrollments.local.containers import Containers, open_containers
 from enrollments.local.demo import demo
 from enrollments.local.stack import open_stack
-from local_aws.server import make_server, port_of
+from local_aws.server import Server, listen
 from tests.fixtures import Workspace
 
 # Whether the service is the local stack, in this process.
@@ -122,12 +122,12 @@ def serve_stack(project: Path, parameters: Mapping[str, str] | None = None) -> I
     terminal = io.StringIO()
     with open_stack(project / "template.yaml", parameters=parameters, log=io.StringIO(), terminal=terminal) as stack:
         page = docs_page.docs_page(project / "openapi.json", stack.demo.variables["SEAM_API_KEY"])
-        server = make_server(stack.gateway, 0, terminal, {docs_page.PATH: page})
+        server = Server(listen(0), stack.gateway, terminal, {docs_page.PATH: page})
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         variables = stack.demo.variables
         workspace = Workspace(stack.table, variables["SEAM_WORKSPACE_ID"])
-        yield Service(f"http://127.0.0.1:{port_of(server)}", variables, workspace, terminal)
+        yield Service(f"http://127.0.0.1:{server.server_address[1]}", variables, workspace, terminal)
         server.shutdown()
         thread.join()
         server.server_close()

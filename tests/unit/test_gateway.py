@@ -228,6 +228,7 @@ def test_an_authorizer_that_cannot_decide_lets_nobody_in_and_is_asked_again(
         {"statusCode": 200, "body": "x", "isBase64Encoded": True},
         {"statusCode": 200, "headers": ["A"]},
         {"statusCode": 200, "headers": {"A": "1\r\nB: 2"}},
+        {"statusCode": 200, "headers": {"A": "1\v2"}},
         {"statusCode": 200, "headers": {"A:": "1"}},
         {"statusCode": 200, "headers": {"A": "\u20ac"}},
         {"statusCode": 200, "multiValueHeaders": {"A": 1}},

@@ -15,7 +15,7 @@ from enrollments.local.containers import open_containers
 from enrollments.local.stack import open_stack
 from local_aws.errors import StackError
 from local_aws.functions import FunctionError
-from local_aws.server import HOST, listen, make_server, port_of, serve
+from local_aws.server import HOST, Server, listen, serve
 from local_aws.template import TemplateError, expand_template
 
 _LOCAL_FOLDER = Path(".local")
@@ -84,8 +84,8 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
             ):
                 api_key = stack.demo.variables["SEAM_API_KEY"]
                 page = docs_page.docs_page(template.parent / "openapi.json", api_key)
-                server = make_server(stack.gateway, listener, sys.stderr, {docs_page.PATH: page})
-                variables = {"SEAM_ENDPOINT": f"http://{HOST}:{port_of(server)}", **stack.demo.variables}
+                server = Server(listener, stack.gateway, sys.stderr, {docs_page.PATH: page})
+                variables = {"SEAM_ENDPOINT": f"http://{HOST}:{server.server_address[1]}", **stack.demo.variables}
                 _write_variables(variables)
                 click.echo(_introduction(variables, stack.gateway.routes, log_path, page=docs_page.PATH))
                 click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C ends it. Requests:\n")

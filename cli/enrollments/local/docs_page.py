@@ -8,16 +8,14 @@ deployed.
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from werkzeug.wrappers import Request, Response
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+from local_aws.gateway import Request, Response
+from local_aws.server import Page
 
 PATH = "/docs"
 
 _HEADERS = {
+    "Allow": "GET, HEAD",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -64,8 +62,8 @@ const ui = SwaggerUIBundle({
 """
 
 
-def docs_page(document: Path, api_key: str) -> "WSGIApplication":
-    """Return an application to mount at ``PATH``.
+def docs_page(document: Path, api_key: str) -> Page:
+    """Return the page that a server has at ``PATH``.
 
     Args:
         document: The API document; it is read for each request, so a renewed one needs no restart.
@@ -73,31 +71,26 @@ def docs_page(document: Path, api_key: str) -> "WSGIApplication":
     """
     init = _INIT % {"url": json.dumps(f"{PATH}/openapi.json"), "api_key": json.dumps(api_key)}
 
-    @Request.application
-    def application(request: Request) -> Response:
-        response = _respond(request, document, init)
-        response.headers.extend(_HEADERS)
-        return response
+    def page(request: Request) -> Response:
+        status, kind = 200, "text/plain; charset=utf-8"
+        content: str | bytes
+        match request.path.removeprefix(PATH) or "/":
+            case _ if request.method not in {"GET", "HEAD"}:
+                status, content = 405, f"{request.method} is for the API's routes\n"
+            case "/" | "/openapi.json" if not document.is_file():
+                status, content = 404, f"{document.name} is missing; write it with: make openapi\n"
+            case "/":
+                content, kind = _HTML, "text/html; charset=utf-8"
+            case "/init.js":
+                content, kind = init, _JAVASCRIPT
+            case "/openapi.json":
+                content, kind = document.read_bytes(), "application/json"
+            case path if path in _SWAGGER_UI:
+                swagger_ui = files("aws_lambda_powertools") / "event_handler/openapi/swagger_ui"
+                content, kind = (swagger_ui / path.lstrip("/")).read_bytes(), _SWAGGER_UI[path]
+            case _:
+                status, content = 404, "This is no page of the local server\n"
+        body = content if isinstance(content, bytes) else content.encode()
+        return Response(status, [("Content-Type", kind), *_HEADERS.items()], body)
 
-    return application
-
-
-def _respond(request: Request, document: Path, init: str) -> Response:
-    if request.method not in {"GET", "HEAD"}:
-        return Response(f"{request.method} is for the API's routes\n", 405, {"Allow": "GET, HEAD"})
-    content: str | bytes
-    match request.path:
-        case "/" | "/openapi.json" if not document.is_file():
-            return Response(f"{document.name} is missing; write it with: make openapi\n", 404)
-        case "/":
-            content, kind = _HTML, "text/html; charset=utf-8"
-        case "/init.js":
-            content, kind = init, _JAVASCRIPT
-        case "/openapi.json":
-            content, kind = document.read_bytes(), "application/json"
-        case path if path in _SWAGGER_UI:
-            swagger_ui = files("aws_lambda_powertools") / "event_handler/openapi/swagger_ui"
-            content, kind = (swagger_ui / path.lstrip("/")).read_bytes(), _SWAGGER_UI[path]
-        case _:
-            return Response("This is no page of the local server\n", 404)
-    return Response(content, content_type=kind)
+    return page
