@@ -25,7 +25,6 @@ HOST = "127.0.0.1"
 _LONGEST_HEAD = 16 * 1024  # bytes; API Gateway's quota is 10,240 for the request line and the headers' values
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _OWN_HEADERS = {"connection", "content-length", "date", "transfer-encoding"}
-_WITHOUT_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 def listen(port: int) -> socket.socket:
@@ -99,11 +98,12 @@ class _Connection(BaseRequestHandler):
     @override
     def handle(self) -> None:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
+        self._method = b""  # of the request that is answered next, as far as it could be read
         refused = None
         with suppress(OSError):  # a client that has gone gets nothing
             try:
                 for request in self._requests():
-                    self._send(self.server.answer(request), request.method)
+                    self._send(self.server.answer(request))
             except h11.RemoteProtocolError as error:
                 # The error itself is not kept: its text repeats what was sent, which may be a token.
                 refused = self._status(error)
@@ -118,6 +118,7 @@ class _Connection(BaseRequestHandler):
             h11.RemoteProtocolError: What was sent is not HTTP/1, or ended in the middle.
         """
         while isinstance(head := self._next_event(), h11.Request):
+            self._method = head.method
             if not head.http_version.startswith(b"1."):
                 raise h11.RemoteProtocolError("not HTTP/1", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
             # h11 would take the encoding and leave the length (RFC 9112, 6.1); others may do the opposite.
@@ -134,6 +135,7 @@ class _Connection(BaseRequestHandler):
             if not self._http.our_state is self._http.their_state is h11.DONE:
                 return
             self._http.start_next_cycle()
+            self._method = b""
 
     def _read_body(self) -> bytes:
         """Read a body to its end; of one that is too large, so much that the gateway sees it."""
@@ -157,14 +159,12 @@ class _Connection(BaseRequestHandler):
             return HTTPStatus.REQUEST_URI_TOO_LONG
         return error.error_status_hint
 
-    def _send(self, response: Response, method: str = "") -> None:
+    def _send(self, response: Response) -> None:
+        has_body = response.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
         headers = [(name, value.strip(" \t")) for name, value in response.headers if name.lower() not in _OWN_HEADERS]
         headers.append(("Date", formatdate(usegmt=True)))
-        body = response.body
-        if response.status in _WITHOUT_BODY:
-            body = b""
-        else:
-            headers.append(("Content-Length", str(len(body))))
+        if has_body:
+            headers.append(("Content-Length", str(len(response.body))))
         if self._http.their_state is not h11.DONE:  # the rest of a request is not read
             headers.append(("Connection", "close"))
         head = h11.Response(
@@ -172,8 +172,10 @@ class _Connection(BaseRequestHandler):
             headers=[(name.encode(), value.encode("latin-1")) for name, value in headers],
             reason=_PHRASES.get(response.status, ""),
         )
-        data = h11.Data(b"" if method == "HEAD" else body)
-        self.request.sendall(self._http.send(head) + self._http.send(data) + self._http.send(h11.EndOfMessage()))
+        sent = self._http.send(head)
+        if has_body and self._method != b"HEAD":
+            sent += self._http.send(h11.Data(response.body))
+        self.request.sendall(sent + self._http.send(h11.EndOfMessage()))
 
     def _read_on(self) -> None:
         """Read what else was sent: closing before that resets the connection, and the client may miss the answer."""

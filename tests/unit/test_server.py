@@ -317,11 +317,10 @@ def test_what_follows_a_request_and_is_none_is_refused(client: socket.socket, ga
     assert len(gateway.requests) == 1
 
 
-def test_a_client_that_says_nothing_is_no_request(send: Send, terminal: io.StringIO) -> None:
-    with pytest.raises(IndexError):
-        send(b"")
+def test_a_client_that_says_nothing_is_no_request(client: socket.socket, terminal: io.StringIO) -> None:
+    client.shutdown(socket.SHUT_WR)
 
-    assert terminal.getvalue() == ""
+    assert (read(client), terminal.getvalue()) == (b"", "")
 
 
 def test_a_multipart_form_is_a_request(send: Send) -> None:
@@ -355,6 +354,19 @@ def test_head_has_no_body(send: Send) -> None:
     answer = send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
 
     assert (answer.status, answer.headers["Content-Length"], answer.body) == (200, "6", b"")
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 5\r\n", f"Content-Length: 5\r\n{CHUNKED}"])
+def test_a_refused_head_has_no_body(send: Send, head: str) -> None:
+    answer = send(f"HEAD / HTTP/1.1\r\nHost: x\r\n{head}\r\nbody".encode())
+
+    assert (answer.status, answer.body) == (400, b"")
+
+
+def test_what_is_refused_after_a_head_is_told_why(client: socket.socket) -> None:
+    client.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\njunk\r\n\r\n")
+
+    assert b'"type":"bad_request"' in read(client)
 
 
 @pytest.mark.parametrize("status", [204, 304])
