@@ -34,13 +34,8 @@ def example_events(project: Path) -> dict[tuple[str, str], Json]:
     Args:
         project: The folder of ``events``.
     """
-    events: dict[tuple[str, str], Json] = {}
-    # Where a route and verb has several events, the one with the shortest name is the plain one.
-    for path in sorted((project / "events").glob("*.json"), key=lambda path: (len(path.name), path.name)):
-        event = json.loads(path.read_text())
-        if "resource" in event:
-            events.setdefault((event["resource"], event["httpMethod"]), event)
-    return events
+    events = [json.loads(path.read_text()) for path in sorted((project / "events").glob("*.json"))]
+    return {(event["resource"], event["httpMethod"]): event for event in events if "resource" in event}
 
 
 def request_examples(project: Path, routes: Iterable[Route]) -> dict[str, Json]:

@@ -19,7 +19,10 @@ _PYDANTIC = ("annotated-types", "pydantic", "pydantic-core", "typing-extensions"
 _POWERTOOLS = ("aws-lambda-powertools", "aws-xray-sdk", "wrapt")
 _RUNTIME_CLIENT = ("awslambdaric", "simplejson", "snapshot-restore-py")
 
-_LAUNCH = json.loads((PROJECT / "events/launch_without_options.json").read_text())
+_LAUNCH = json.loads((PROJECT / "events/launch.json").read_text())
+_PARAMETERS = json.loads(_LAUNCH["body"])
+# A launch without an ACS user is what the other ways to write it do, too.
+_LAUNCH["body"] = json.dumps({name: _PARAMETERS[name] for name in _PARAMETERS if name.endswith("_id")})
 _AUTHORIZER = json.loads((PROJECT / "events/authorizer_api_key.json").read_text())
 EVENTS = {"launch": json.dumps(_LAUNCH).encode(), "authorizer": json.dumps(_AUTHORIZER).encode()}
 

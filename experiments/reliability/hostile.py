@@ -13,6 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.events import ALL, event
+
 PROJECT = Path(__file__).parent.parent.parent
 
 # In what clients send; no log line may have one of them.
@@ -24,7 +26,7 @@ type Parameters = list[tuple[str, Any]]  # in pairs, so that a key can be there 
 
 WITH_BODY = ("PATCH", "POST", "PUT")
 _VERBS = ("POST", "GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "post")
-_EVENTS: list[Event] = [json.loads(path.read_text()) for path in sorted((PROJECT / "events").glob("*.json"))]
+_EVENTS: list[Event] = [event(name) for name in ALL]
 _PROXY_EVENTS = [event for event in _EVENTS if "authorizer" in event.get("requestContext", {})]
 _TOKEN_EVENTS = [event for event in _EVENTS if "authorizationToken" in event]
 _GOOD_TOKENS = [event for event in _TOKEN_EVENTS if event["authorizationToken"].endswith(f"Demo_{SECRET}")]

@@ -14,6 +14,7 @@ import pytest
 
 from enrollments.local.stack import Stack, open_stack
 from local_aws.functions import FunctionError
+from tests.events import event
 from tests.serving import serving
 
 PERSONAL = "MariaMustermann"
@@ -48,7 +49,7 @@ ANSWERS: Mapping[str, Answer] = {
     "gives a list": (200, json.dumps([_SPOKEN]).encode()),
     "gives items that are none": (200, json.dumps({"Item": {_SPOKEN: {_SPOKEN: _SPOKEN, "S": "x"}}}).encode()),
 }
-EVENTS = ("launch", "launch_with_create_credential_manager_user", "delete", "user_identities_get", "acs_users_list")
+EVENTS = ("launch", "launch_without_options", "delete", "user_identities_get", "acs_users_list")
 
 
 @dataclass
@@ -100,16 +101,16 @@ class Functions:
     log: io.StringIO
     terminal: io.StringIO
 
-    def printed(self, project: Path) -> str:
+    def printed(self) -> str:
         for stream in (self.log, self.terminal):
             stream.seek(0)
             stream.truncate()
         for name in EVENTS:
-            answer = self.stack.invoke(json.loads((project / f"events/{name}.json").read_text()))
+            answer = self.stack.invoke(event(name))
             assert answer["statusCode"] >= 500 or answer["statusCode"] in {200, 404, 409}
             assert "exception" not in answer["body"]
         with suppress(FunctionError):
-            self.stack.invoke(json.loads((project / "events/authorizer_api_key.json").read_text()))
+            self.stack.invoke(event("authorizer_api_key"))
         assert len(self.log.getvalue().splitlines()) >= len(EVENTS) + 1
         return self.log.getvalue() + self.terminal.getvalue()
 
@@ -131,17 +132,16 @@ def functions(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 
 
 def test_nothing_that_the_database_says_is_logged(
-    project: Path, server: Server, functions: Callable[[Mapping[str, str]], Functions]
+    server: Server, functions: Callable[[Mapping[str, str]], Functions]
 ) -> None:
     started = functions({"AWS_ENDPOINT_URL_DYNAMODB": server.address})
 
     for name, answer in ANSWERS.items():
         server.answer = answer
-        assert PERSONAL not in started.printed(project), name
+        assert PERSONAL not in started.printed(), name
 
 
 def test_nothing_that_an_endpoint_of_credentials_says_is_logged(
-    project: Path,
     server: Server,
     functions: Callable[[Mapping[str, str]], Functions],
     monkeypatch: pytest.MonkeyPatch,
@@ -159,4 +159,4 @@ def test_nothing_that_an_endpoint_of_credentials_says_is_logged(
         (200, json.dumps(keys | {"Expiration": "2020-01-01T00:00:00Z"}).encode()),
     ):
         server.answer = answer
-        assert PERSONAL not in started.printed(project), answer
+        assert PERSONAL not in started.printed(), answer

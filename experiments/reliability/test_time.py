@@ -15,6 +15,7 @@ import pytest
 from enrollments.local.stack import Stack, open_stack
 from experiments import figures
 from local_aws.functions import FunctionError, InvocationContext
+from tests.events import event as event_of
 from tests.serving import serving
 
 # Of a busy machine.  Not bounded, the same takes six seconds and more.
@@ -112,13 +113,11 @@ def remaining(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
     monkeypatch.setattr(InvocationContext, "get_remaining_time_in_millis", lambda _: milliseconds)
 
 
-def test_a_function_answers_before_its_time_ends(
-    failing: tuple[str, Stack], project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_function_answers_before_its_time_ends(failing: tuple[str, Stack], monkeypatch: pytest.MonkeyPatch) -> None:
     behaviour, stack = failing
-    names = ("launch_with_create_credential_manager_user", "user_identities_delete", "acs_users_list", "delete")
-    events = [json.loads((project / f"events/{name}.json").read_text()) for name in names]
-    token = json.loads((project / "events/authorizer_api_key.json").read_text())
+    names = ("launch", "user_identities_delete", "acs_users_list", "delete")
+    events = [event_of(name) for name in names]
+    token = event_of("authorizer_api_key")
     rows: list[dict[str, Any]] = []
     for milliseconds in (0, 100, 800, 1500):
         remaining(monkeypatch, milliseconds)
@@ -151,7 +150,7 @@ def test_a_function_answers_before_its_time_ends(
 def test_a_function_that_gets_no_credentials_answers_before_its_time_ends(
     project: Path, monkeypatch: pytest.MonkeyPatch, milliseconds: int
 ) -> None:
-    event = json.loads((project / "events/launch.json").read_text())
+    event = event_of("launch")
     with (
         open_stack(project / "template.yaml", log=io.StringIO(), terminal=io.StringIO()) as stack,
         silent() as endpoint,
@@ -174,7 +173,7 @@ def test_a_function_that_has_little_time_left_answers_as_usual_when_the_database
 ) -> None:
     remaining(monkeypatch, 3000)
     with open_stack(project / "template.yaml", log=io.StringIO(), terminal=io.StringIO()) as stack:
-        answer = stack.invoke(json.loads((project / "events/user_identities_list.json").read_text()))
+        answer = stack.invoke(event_of("user_identities_list"))
 
     assert answer["statusCode"] == 200
 

@@ -1,4 +1,4 @@
-"""Every file in events/ through what is built, in Lambda's containers."""
+"""The events of ``events/``, and the cases that are made from them, through what is built, in Lambda's containers."""
 
 import json
 import subprocess
@@ -12,9 +12,8 @@ from botocore.config import Config
 
 from enrollments.local.containers import Containers
 from tests.acceptance.conftest import free_port
+from tests.events import CASES, DENIED, EVENTS, FILES, event
 from tests.fixtures import Store
-from tests.integration.answers import EVENTS
-from tests.integration.test_events import REQUESTS, TOKENS, event
 
 pytestmark = [pytest.mark.sam_local, pytest.mark.timeout(300)]
 
@@ -57,17 +56,34 @@ def invoke_once(containers: Containers, name: str) -> Any:
     return json.loads(finished.stdout)
 
 
+def expected(name: str) -> tuple[Any, Any]:
+    """Return the outcome of a file."""
+    if name.startswith("authorizer_"):
+        return "Allow", None
+    return (404, "route_not_found") if name.endswith("_preflight") else (200, None)
+
+
 def outcome(answer: Any) -> tuple[Any, Any]:
-    """Return status and error's type, or effect and reason, as the table of events has them."""
+    """Return an answer's status and its error's type; of a policy, the effect and the reason of a denial."""
     if "policyDocument" in answer:
         (statement,) = answer["policyDocument"]["Statement"]
         return statement["Effect"], answer["context"]["message"] if statement["Effect"] == "Deny" else None
     return answer["statusCode"], json.loads(answer["body"]).get("error", {}).get("type")
 
 
-@pytest.mark.parametrize("name", [*REQUESTS, *TOKENS])
-def test_an_event_gives_its_answer(started: Invoke, name: str) -> None:
-    assert outcome(started(name)) == (REQUESTS | TOKENS)[name]
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_gives_its_answer(started: Invoke, name: str) -> None:
+    assert outcome(started(name)) == expected(name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_gives_its_answer(started: Invoke, name: str) -> None:
+    assert outcome(started(name)) == (CASES[name].status, CASES[name].error)
+
+
+@pytest.mark.parametrize("name", DENIED)
+def test_a_token_that_is_not_valid_is_denied_with_the_reason(started: Invoke, name: str) -> None:
+    assert outcome(started(name)) == ("Deny", DENIED[name][1])
 
 
 def test_a_client_sessions_token_event_gives_the_routes_that_it_may_read(started: Invoke) -> None:
@@ -77,6 +93,6 @@ def test_a_client_sessions_token_event_gives_the_routes_that_it_may_read(started
     assert {resource.rpartition("/")[2].split("_")[0] for resource in statement["Resource"]} == {"get", "list"}
 
 
-@pytest.mark.parametrize("name", ["launch", "get_unknown", "authorizer_api_key"])
+@pytest.mark.parametrize("name", ["launch", "get_by_get", "authorizer_api_key"])
 def test_sam_local_invoke_gives_the_same(containers: Containers, name: str) -> None:
-    assert outcome(invoke_once(containers, name)) == (REQUESTS | TOKENS)[name]
+    assert outcome(invoke_once(containers, name)) == expected(name)

@@ -23,7 +23,8 @@ from enrollments.local.demo import demo, seed
 from local_aws.dynamodb_server import serve_dynamodb
 from local_aws.functions import environment
 from tests.artefacts.conftest import FUNCTIONS, PLACES, build_in, files_of
-from tests.fixtures import PROJECT, create_table
+from tests.events import event as event_of
+from tests.fixtures import create_table
 
 pytestmark = pytest.mark.artefacts
 
@@ -191,7 +192,7 @@ def event_for(name: str, folder: Path) -> str:
         "UserIdentitiesFunction": "get",
         "AcsFunction": "get",
     }
-    event: dict[str, Any] = json.loads((PROJECT / f"events/{events[name]}.json").read_text())
+    event: dict[str, Any] = event_of(events[name])
     other = {
         "UserIdentitiesFunction": ("/user_identities/list", {"limit": 1}),
         "AcsFunction": ("/acs/systems/get", {"acs_system_id": v["ACS_SYSTEM_ID"]}),

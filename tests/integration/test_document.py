@@ -14,8 +14,9 @@ from enrollment.errors import EnrollmentError
 from enrollments.local.stack import Stack
 from enrollments.openapi import api_document
 from local_aws.gateway import Request
+from tests.events import event as event_of
 from tests.fixtures import PROJECT
-from tests.integration.answers import ANSWERS, EVENTS
+from tests.integration.answers import ANSWERS
 
 type Json = dict[str, Any]
 
@@ -192,7 +193,7 @@ def test_the_type_of_an_error_is_one_of_those_that_the_functions_and_the_gateway
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_error_that_an_event_is_answered_with_is_among_those_of_its_route(name: str) -> None:
-    event, answer = json.loads((EVENTS / f"{name}.json").read_text()), RECORDED[name]
+    event, answer = event_of(name), RECORDED[name]
 
     operation = OPERATIONS[event["httpMethod"], event["resource"]]
 

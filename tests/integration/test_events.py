@@ -1,192 +1,85 @@
-"""Every file in events/ through the functions of the template."""
+"""The events of ``events/``, and the cases that are made from them, through the functions of the template."""
 
 import base64
 import io
 import json
 import re
-from typing import Any
 
 import pytest
 
+from enrollment.callers import TokenKind
 from enrollments.local.stack import Stack
+from local_aws.template import load_template
+from tests.events import ALL, CASES, DENIED, REQUEST_FILES, TOKEN_FILES, event
 from tests.fixtures import PROJECT
-from tests.integration.answers import ANSWERS, EVENTS, answer
+from tests.integration.answers import ANSWERS, answer
 
-# File → status and the error's type, or the effect and the reason of the authorizer.
-LAUNCHES = {
-    "launch": (200, None),
-    "launch_without_options": (200, None),
-    "launch_with_acs_credential_pool": (200, None),
-    "launch_with_create_credential_manager_user": (200, None),
-    "launch_with_credential_manager_acs_user": (200, None),
-    "launch_with_every_option": (200, None),
-    "launch_invalid_content_type": (400, "invalid_content_type"),
-    "launch_no_content_type": (400, "invalid_content_type"),
-    "launch_invalid_json": (400, "invalid_json"),
-    "launch_no_body": (400, "invalid_input"),
-    "launch_array_body": (400, "invalid_input"),
-    "launch_invalid_uuids": (400, "invalid_input"),
-    "launch_invalid_types": (400, "invalid_input"),
-    "launch_both_users": (400, "invalid_input"),
-    "launch_unknown_user_identity": (404, "user_identity_not_found"),
-    "launch_other_workspaces_user_identity": (404, "user_identity_not_found"),
-    "launch_unknown_acs_system": (404, "acs_system_not_found"),
-    "launch_unknown_acs_credential_pool": (404, "acs_credential_pool_not_found"),
-    "launch_unknown_acs_user": (404, "acs_user_not_found"),
-    "launch_not_a_credential_manager": (400, "acs_system_is_not_credential_manager"),
-    "launch_pool_of_other_acs_system": (400, "acs_credential_pool_not_in_acs_system"),
-    "launch_acs_user_of_other_acs_system": (400, "acs_user_not_in_acs_system"),
-}
-OTHERS = {
-    "get": (200, None),
-    "get_by_get": (200, None),
-    "get_unknown": (404, "enrollment_automation_not_found"),
-    "get_no_parameters": (400, "invalid_input"),
-    "get_with_personal_access_token": (200, None),
-    "get_with_personal_access_token_of_other_workspace": (404, "enrollment_automation_not_found"),
-    "get_with_personal_access_token_without_workspace": (401, "unauthorized"),
-    "get_with_client_session_of_other_user_identity": (404, "enrollment_automation_not_found"),
-    "list": (200, None),
-    "list_by_get": (200, None),
-    "list_with_client_session": (200, None),
-    "delete": (200, None),
-    "delete_by_delete": (200, None),
-    "delete_with_client_session": (401, "unauthorized"),
-    "launch_preflight": (404, "route_not_found"),
-}
-USER_IDENTITIES = {
-    "user_identities_create": (200, None),
-    "user_identities_create_no_parameters": (200, None),
-    "user_identities_create_taken_email_address": (409, "user_identity_already_exists"),
-    "user_identities_create_invalid_types": (400, "invalid_input"),
-    "user_identities_create_other_workspaces_acs_system": (404, "acs_system_not_found"),
-    "user_identities_create_with_client_session": (401, "unauthorized"),
-    "user_identities_get": (200, None),
-    "user_identities_get_by_get": (200, None),
-    "user_identities_get_of_key_by_get": (200, None),
-    "user_identities_get_no_parameters": (400, "invalid_input"),
-    "user_identities_get_other_workspaces_user_identity": (404, "user_identity_not_found"),
-    "user_identities_get_with_client_session": (401, "unauthorized"),
-    "user_identities_list": (200, None),
-    "user_identities_list_by_get": (200, None),
-    "user_identities_list_no_body": (200, None),
-    "user_identities_list_several_ids_by_get": (200, None),
-    "user_identities_list_bracketed_ids_by_get": (200, None),
-    "user_identities_list_next_page": (200, None),
-    "user_identities_list_next_page_by_get": (200, None),
-    "user_identities_list_tampered_page_cursor": (400, "invalid_input"),
-    "user_identities_list_page_cursor_of_other_parameters": (400, "invalid_input"),
-    "user_identities_list_with_client_session": (200, None),
-    "user_identities_update": (200, None),
-    "user_identities_update_by_patch": (200, None),
-    "user_identities_update_by_patch_no_content_type": (400, "invalid_content_type"),
-    "user_identities_update_taken_email_address": (409, "user_identity_already_exists"),
-    "user_identities_update_unknown": (404, "user_identity_not_found"),
-    "user_identities_delete": (200, None),
-    "user_identities_delete_by_delete": (200, None),
-    "user_identities_delete_other_workspaces_user_identity": (404, "user_identity_not_found"),
-    "user_identities_delete_with_client_session": (401, "unauthorized"),
-    "user_identities_add_acs_user": (200, None),
-    "user_identities_add_acs_user_by_put": (200, None),
-    "user_identities_add_acs_user_to_new_key_by_put": (200, None),
-    "user_identities_add_acs_user_of_other_user_identity": (409, "acs_user_already_linked"),
-    "user_identities_add_acs_user_other_workspaces_acs_user": (404, "acs_user_not_found"),
-    "user_identities_remove_acs_user": (200, None),
-    "user_identities_remove_acs_user_by_delete": (200, None),
-    "user_identities_remove_acs_user_in_use": (409, "acs_user_in_use"),
-    "user_identities_remove_acs_user_of_other_user_identity": (404, "acs_user_not_found"),
-    "user_identities_list_acs_users": (200, None),
-    "user_identities_list_acs_users_by_get": (200, None),
-    "user_identities_list_acs_systems": (200, None),
-    "user_identities_list_acs_systems_by_get": (200, None),
-    "user_identities_list_acs_systems_with_client_session": (200, None),
-    "user_identities_list_acs_systems_with_client_session_of_other_user_identity": (404, "user_identity_not_found"),
-}
-ACS = {
-    "acs_systems_get": (200, None),
-    "acs_systems_get_by_get": (200, None),
-    "acs_systems_get_other_workspaces_acs_system": (404, "acs_system_not_found"),
-    "acs_systems_get_with_client_session": (401, "unauthorized"),
-    "acs_systems_list": (200, None),
-    "acs_systems_list_by_get": (200, None),
-    "acs_systems_list_with_client_session": (200, None),
-    "acs_systems_list_compatible_credential_manager_acs_systems": (200, None),
-    "acs_systems_list_compatible_credential_manager_acs_systems_by_get": (200, None),
-    "acs_credential_pools_list": (200, None),
-    "acs_credential_pools_list_by_get": (200, None),
-    "acs_credential_pools_list_unknown_acs_system": (404, "acs_system_not_found"),
-    "acs_users_create": (200, None),
-    "acs_users_create_without_options": (200, None),
-    "acs_users_create_for_user_identity": (200, None),
-    "acs_users_create_second_for_user_identity": (409, "acs_user_already_linked"),
-    "acs_users_create_ended_access_schedule": (400, "invalid_input"),
-    "acs_users_create_unknown_access_group": (404, "acs_access_group_not_found"),
-    "acs_users_get": (200, None),
-    "acs_users_get_by_get": (200, None),
-    "acs_users_get_of_user_identity_by_get": (200, None),
-    "acs_users_get_of_other_acs_system": (400, "acs_user_not_in_acs_system"),
-    "acs_users_get_both": (400, "invalid_input"),
-    "acs_users_list": (200, None),
-    "acs_users_list_by_get": (200, None),
-    "acs_users_list_invalid_limit_by_get": (400, "invalid_input"),
-    "acs_users_list_with_client_session": (200, None),
-    "acs_users_delete": (200, None),
-    "acs_users_delete_by_delete": (200, None),
-    "acs_users_delete_in_use": (409, "acs_user_in_use"),
-    "acs_users_delete_other_workspaces_acs_user": (404, "acs_user_not_found"),
-    "acs_users_delete_with_client_session": (401, "unauthorized"),
-}
-REQUESTS = LAUNCHES | OTHERS | USER_IDENTITIES | ACS
-TOKENS = {
-    "authorizer_api_key": ("Allow", None),
-    "authorizer_personal_access_token": ("Allow", None),
-    "authorizer_unknown_api_key": ("Deny", "API Key not found"),
-    "authorizer_wrong_secret": ("Deny", "API Key not found"),
-    "authorizer_expired_api_key": ("Deny", "API Key has expired"),
-    "authorizer_revoked_api_key": ("Deny", "API Key has been revoked"),
-    "authorizer_jwt": ("Deny", "A JWT was used instead of an API key"),
-}
+# What each file of a route is answered with; a preflight request without named origins has no route.
+FILE_STATUSES = {name: 404 if name.endswith("_preflight") else 200 for name in REQUEST_FILES}
 
 
-def event(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
-    return content
+def test_each_route_and_verb_has_one_event() -> None:
+    routes = load_template(PROJECT / "template.yaml", {})["Api"].properties["Body"]["paths"]
+    verbs = [
+        f"{verb.upper()} {path}"
+        for path, operations in routes.items()
+        for verb in operations
+        if verb != "options"  # all preflights are alike, so they have one event
+    ]
+
+    events = [event(name) for name in REQUEST_FILES if not name.endswith("_preflight")]
+
+    assert sorted(f"{one['httpMethod']} {one['resource']}" for one in events) == sorted(verbs)
 
 
-def test_every_event_is_tried() -> None:
-    assert {path.stem for path in EVENTS.glob("*.json")} == REQUESTS.keys() | TOKENS.keys() | {
-        "authorizer_client_session"
-    }
+def test_each_kind_of_token_has_one_event() -> None:
+    assert sorted(f"authorizer_{kind.value}" for kind in TokenKind) == TOKEN_FILES
 
 
-@pytest.mark.parametrize("name", REQUESTS)
-def test_a_request_gives_its_answer(stack: Stack, name: str) -> None:
+@pytest.mark.parametrize("name", REQUEST_FILES)
+def test_a_file_gives_its_answer(stack: Stack, name: str) -> None:
+    response = stack.invoke(event(name))
+
+    assert (response["statusCode"], json.loads(response["body"])["ok"]) == (
+        FILE_STATUSES[name],
+        FILE_STATUSES[name] == 200,
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_gives_its_answer(stack: Stack, name: str) -> None:
     response = stack.invoke(event(name))
 
     body = json.loads(response["body"])
-    assert (response["statusCode"], body.get("error", {}).get("type")) == REQUESTS[name]
+    assert (response["statusCode"], body.get("error", {}).get("type")) == (CASES[name].status, CASES[name].error)
     assert body["ok"] is (response["statusCode"] == 200)
     assert response["multiValueHeaders"]["Content-Type"] == ["application/json"]
     assert response["multiValueHeaders"]["seam-request-id"] == [event(name)["requestContext"]["requestId"]]
 
 
 def test_every_answer_is_an_events() -> None:
-    assert json.loads(ANSWERS.read_text()).keys() == {path.stem for path in EVENTS.glob("*.json")}
+    assert json.loads(ANSWERS.read_text()).keys() == set(ALL)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in EVENTS.glob("*.json")))
+@pytest.mark.parametrize("name", ALL)
 def test_an_event_is_answered_and_logged_to_the_letter(stack: Stack, log: io.StringIO, name: str) -> None:
     assert answer(stack, log, event(name)) == json.loads(ANSWERS.read_text())[name]
 
 
-@pytest.mark.parametrize("name", TOKENS)
-def test_a_token_event_gives_its_policy(stack: Stack, name: str) -> None:
+@pytest.mark.parametrize("name", DENIED)
+def test_a_token_that_is_not_valid_is_denied_with_the_reason(stack: Stack, name: str) -> None:
     answer = stack.invoke(event(name))
 
     (statement,) = answer["policyDocument"]["Statement"]
-    effect, reason = TOKENS[name]
-    assert statement["Effect"] == effect
-    assert reason is None or answer["context"]["message"] == reason
+    assert (statement["Effect"], answer["context"]["message"]) == ("Deny", DENIED[name][1])
+
+
+@pytest.mark.parametrize("name", ["authorizer_api_key", "authorizer_personal_access_token"])
+def test_a_valid_token_is_allowed_all_routes(stack: Stack, name: str) -> None:
+    answer = stack.invoke(event(name))
+
+    (statement,) = answer["policyDocument"]["Statement"]
+    assert statement["Effect"] == "Allow"
     assert statement["Resource"] == ["arn:aws:execute-api:us-east-1:123456789012:a1b2c3d4e5/prod/*"]
 
 
@@ -225,7 +118,7 @@ def test_the_policy_and_the_document_agree_on_what_client_sessions_may_call(stac
     assert named == documented
 
 
-@pytest.mark.parametrize("name", [*REQUESTS, *TOKENS])
+@pytest.mark.parametrize("name", ALL)
 def test_no_log_line_holds_a_secret_or_a_body_and_each_has_a_request_id(
     stack: Stack, log: io.StringIO, name: str
 ) -> None:
