@@ -1,12 +1,13 @@
 """Fixtures of every layer: an empty table in moto, and items to put into it."""
 
+import json
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import batched
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 import pytest
@@ -46,6 +47,36 @@ def interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+class Read(NamedTuple):
+    """A request that reads, or the part of one that reads a table.
+
+    Attributes:
+        operation: The request's.
+        is_consistent: Whether it is strongly consistent.
+    """
+
+    operation: str
+    is_consistent: bool
+
+
+def reads_in(request: Any) -> list[Read]:
+    """Return what a request that botocore is about to send reads."""
+    operation, body = request.headers["X-Amz-Target"].decode().rpartition(".")[2], json.loads(request.body)
+    parts: Iterable[Mapping[str, Any]] = []
+    match operation:
+        case "BatchGetItem":
+            parts = body["RequestItems"].values()
+        case "GetItem" | "Query" | "Scan":
+            parts = [body]
+    return [Read(operation, part.get("ConsistentRead", False)) for part in parts]
+
+
+def refuse_stale_reads(request: Any, **_: Any) -> None:
+    """Fail the test in which a read may miss what was just written."""
+    stale = [read for read in reads_in(request) if not read.is_consistent]
+    assert stale == [], "every read is strongly consistent (docs/reliability.md)"
+
+
 @dataclass(frozen=True)
 class Store:
     """A table with its client, for looking at what is really there."""
@@ -63,7 +94,7 @@ class Store:
 
     def items(self) -> dict[Key, Item]:
         """Return the whole table."""
-        pages = self.client.get_paginator("scan").paginate(TableName=self.table_name)
+        pages = self.client.get_paginator("scan").paginate(TableName=self.table_name, ConsistentRead=True)
         return by_key(item for page in pages for item in page["Items"])
 
     def restore(self, items: Mapping[Key, Item]) -> None:
@@ -84,6 +115,12 @@ class Store:
 
         self.watch("before-send.dynamodb", count)
         return requests
+
+    def note_reads(self) -> list[Read]:
+        """Return a list that grows by each read of DynamoDB."""
+        reads: list[Read] = []
+        self.watch("before-send.dynamodb", lambda request, **_: reads.extend(reads_in(request)))
+        return reads
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +147,7 @@ def create_table(client: Any, name: str) -> Table:
 def store(dynamodb: Any) -> Iterator[Store]:
     table = create_table(dynamodb, TABLE_NAME)
     store = Store(table, dynamodb)
+    store.watch("before-send.dynamodb", refuse_stale_reads)
     yield store
     for event, handler in store.watched:
         dynamodb.meta.events.unregister(event, handler)

@@ -40,6 +40,7 @@ from enrollment.store.listings import Page
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases import acs_systems, acs_users, automations, user_identities
+from enrollment.use_cases.automations import KnownItems
 from enrollments.directory.importing import import_rows
 from enrollments.directory.rows import RawRow, read_row
 from enrollments.local.stack import Stack, open_stack
@@ -50,10 +51,17 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 @dataclass(frozen=True)
 class Directory:
-    """What a token can do in its workspace; parameters go through the routes' models."""
+    """What a token can do in its workspace; parameters go through the routes' models.
+
+    Attributes:
+        table: The table.
+        caller: Who asks.
+        known: What the process knows; ``None`` is a new process for each launch.
+    """
 
     table: Table
     caller: Caller
+    known: KnownItems | None = None
 
     def session(self, *user_identity_ids: str) -> "Directory":
         """Return what a client session of these user identities sees."""
@@ -114,8 +122,8 @@ class Directory:
         found = acs_systems.list_compatible_credential_managers(self.table, self.caller, request)
         return [system.acs_system_id for system in found]
 
-    def pools(self, acs_system_id: str) -> list[str]:
-        request = ListAcsCredentialPoolsRequest(acs_system_id=acs_system_id)
+    def pools(self, acs_system_id: str, **parameters: Any) -> list[str]:
+        request = ListAcsCredentialPoolsRequest(acs_system_id=acs_system_id, **parameters)
         page = acs_systems.list_credential_pools(self.table, self.caller, request)
         return [pool.acs_credential_pool_id for pool in page.records]
 
@@ -142,7 +150,7 @@ class Directory:
 
     def launch(self, user_identity_id: str, manager_id: str, **options: Any) -> EnrollmentAutomation:
         pair = {"user_identity_id": user_identity_id, "credential_manager_acs_system_id": manager_id}
-        known = automations.known_items()
+        known = automations.known_items() if self.known is None else self.known
         return automations.launch(self.table, known, self.caller, LaunchRequest(**pair | options)).automation
 
     def delete_automation(self, enrollment_automation_id: str) -> None:

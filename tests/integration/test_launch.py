@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
@@ -21,8 +22,10 @@ from enrollment.errors import (
 )
 from enrollment.resources.automations import LaunchRequest
 from enrollment.resources.user_identities import AddAcsUserRequest, RemoveAcsUserRequest
-from enrollment.store.actions import change, delete
+from enrollment.store.actions import change, delete, put_new
 from enrollment.store.keys import (
+    Key,
+    acs_credential_pool_key,
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
@@ -53,8 +56,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def do_launch(store: Store, workspace: Workspace, known: KnownItems) -> Launch:
     def do(identity: str, manager: str, **options: Any) -> Launched:
-        request = LaunchRequest(user_identity_id=identity, credential_manager_acs_system_id=manager, **options)
-        return launch(store.table, known, Caller(workspace.workspace_id), request)
+        return launch_in(store, workspace, known, identity, manager, **options)
 
     return do
 
@@ -335,6 +337,141 @@ def test_the_first_launch_makes_two_requests_and_a_warm_one_makes_one(
         "TransactWriteItems",
         "TransactWriteItems",
     ]
+
+
+@dataclass
+class Clock:
+    """A clock that a test turns.
+
+    Attributes:
+        seconds: What it shows.
+    """
+
+    seconds: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def known_by(clock: Clock) -> KnownItems:
+    """What a process knows that has this clock."""
+    return known_items(timer=clock)
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [(59.9, []), (60, ["BatchGetItem"])])
+def test_a_credential_manager_and_a_pool_are_known_for_60_seconds(
+    store: Store,
+    workspace: Workspace,
+    known_by: KnownItems,
+    clock: Clock,
+    manager: str,
+    seconds: float,
+    requests: list[str],
+) -> None:
+    first, second = workspace.user_identity(), workspace.user_identity()
+    options = {"acs_credential_pool_id": workspace.acs_credential_pool(manager)}
+    launch_in(store, workspace, known_by, first, manager, **options)
+    clock.seconds += seconds
+    made = store.count_requests()
+
+    launch_in(store, workspace, known_by, second, manager, **options)
+
+    assert [name.rpartition(".")[2] for name in made] == [*requests, "TransactWriteItems"]
+
+
+def test_launches_do_not_make_the_60_seconds_longer(
+    store: Store, workspace: Workspace, known_by: KnownItems, clock: Clock, identity: str, manager: str
+) -> None:
+    launch_in(store, workspace, known_by, identity, manager)
+    clock.seconds += 40
+    launch_in(store, workspace, known_by, identity, manager)
+    clock.seconds += 40
+    made = store.count_requests()
+
+    launch_in(store, workspace, known_by, identity, manager)
+
+    assert [name.rpartition(".")[2] for name in made] == ["BatchGetItem", "TransactWriteItems"]
+
+
+@pytest.mark.parametrize(("missing", "error"), [("pool", AcsCredentialPoolNotFound), ("manager", AcsSystemNotFound)])
+def test_what_has_gone_is_missed_after_60_seconds(
+    store: Store,
+    workspace: Workspace,
+    known_by: KnownItems,
+    clock: Clock,
+    identity: str,
+    manager: str,
+    missing: str,
+    error: type[EnrollmentError],
+) -> None:
+    other, pool = workspace.user_identity(), workspace.acs_credential_pool(manager)
+    keys = {
+        "manager": acs_system_key(workspace.workspace_id, manager),
+        "pool": acs_credential_pool_key(workspace.workspace_id, pool),
+    }
+    launch_in(store, workspace, known_by, identity, manager, acs_credential_pool_id=pool)
+    item = store.items()[keys[missing]]
+    store.table.transact({"gone": delete(keys[missing])})
+    clock.seconds += 60
+
+    with pytest.raises(error):
+        launch_in(store, workspace, known_by, other, manager, acs_credential_pool_id=pool)
+
+    store.table.transact({"back": put_new(keys[missing], item)})  # the workspace is whole when the test ends
+
+
+def test_a_process_knows_4096_managers_and_pools_at_most(known: KnownItems) -> None:
+    for number in range(5000):
+        known[Key(str(number), "x")] = {}
+
+    assert len(known) == 4096
+
+
+def test_nothing_of_a_person_is_known(
+    store: Store, workspace: Workspace, known: KnownItems, identity: str, manager: str
+) -> None:
+    pool = workspace.acs_credential_pool(manager)
+    options = {"acs_credential_pool_id": pool, "create_credential_manager_user": True}
+
+    launch_in(store, workspace, known, identity, manager, **options)
+    launch_in(store, workspace, known, identity, manager, **options)
+
+    assert set(known) == {
+        acs_system_key(workspace.workspace_id, manager),
+        acs_credential_pool_key(workspace.workspace_id, pool),
+    }
+
+
+@pytest.mark.parametrize("outdated", ["manager", "pool"])
+def test_what_is_known_lets_launches_through_and_refuses_none(
+    store: Store, workspace: Workspace, known: KnownItems, identity: str, manager: str, outdated: str
+) -> None:
+    pool = workspace.acs_credential_pool(manager)
+    launch_in(store, workspace, known, workspace.user_identity(), manager, acs_credential_pool_id=pool)
+    keys: dict[str, tuple[Key, dict[str, str | bool]]] = {
+        "manager": (acs_system_key(workspace.workspace_id, manager), {"is_credential_manager": False}),
+        "pool": (acs_credential_pool_key(workspace.workspace_id, pool), {"acs_system_id": UNKNOWN}),
+    }
+    key, before = keys[outdated]
+    known[key] = {**known[key], **before}
+
+    launched = launch_in(store, workspace, known, identity, manager, acs_credential_pool_id=pool)
+
+    assert not launched.is_replay
+
+
+def launch_in(
+    store: Store, workspace: Workspace, known: KnownItems, identity: str, manager: str, **options: Any
+) -> Launched:
+    """Launch in a process that knows these items."""
+    request = LaunchRequest(user_identity_id=identity, credential_manager_acs_system_id=manager, **options)
+    return launch(store.table, known, Caller(workspace.workspace_id), request)
 
 
 def test_a_warm_replay_makes_one_request(store: Store, do_launch: Launch, identity: str, manager: str) -> None:

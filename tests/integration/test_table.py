@@ -22,6 +22,7 @@ from botocore.exceptions import (
 from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
 from enrollment.store.actions import put_new, require
 from enrollment.store.attributes import Item
+from enrollment.store.deadline import ending_before
 from enrollment.store.keys import Key
 from enrollment.store.table import Table
 from tests.fixtures import TABLE_NAME, Store
@@ -114,7 +115,54 @@ def test_a_refused_transaction_names_every_failure_with_the_item_there(store: St
     assert store.items().keys() == {HERE}
 
 
-@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+READS: dict[str, Callable[[Table], object]] = {
+    "get": lambda table: table.get(HERE),
+    "get_all": lambda table: table.get_all([HERE, THERE]),
+    "batch_get": lambda table: table.batch_get([HERE]),
+    "query": lambda table: table.query("here"),
+    "walk": lambda table: list(table.walk("here", after="a", backwards=True, at_once=1)),
+    "scan": lambda table: list(table.scan("h")),
+}
+
+
+@pytest.mark.parametrize("method", READS)
+def test_a_read_is_strongly_consistent(store: Store, method: str) -> None:
+    reads = store.note_reads()
+
+    READS[method](store.table)
+
+    assert [read.is_consistent for read in reads] == [True]
+
+
+def test_the_next_pages_of_a_read_are_strongly_consistent(store: Store) -> None:
+    store.table.transact({str(number): put_new(Key("here", str(number)), ITEM) for number in range(3)})
+    reads = store.note_reads()
+
+    assert len(list(store.table.walk("here", at_once=1))) == 3
+
+    assert {read.is_consistent for read in reads[1:]} == {True}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ProvisionedThroughputExceeded",
+        "ThrottlingError",
+        "TransactionConflict",
+        # As they are spelled outside a cancelled transaction.
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
+        "RequestAbortedException",
+        "RequestLimitExceeded",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    ],
+)
 def test_a_transaction_in_the_way_of_another_is_tried_again(store: Store, answer_next: Answers, code: str) -> None:
     seen = answer_next("TransactWriteItems", cancelled("None", code), cancelled(code, "ConditionalCheckFailed"))
 
@@ -122,16 +170,40 @@ def test_a_transaction_in_the_way_of_another_is_tried_again(store: Store, answer
     assert len(seen) == 3
 
 
-def test_waiting_grows_and_stays_below_two_seconds(store: Store, answer_next: Answers) -> None:
-    waits: list[float] = []
+def test_waits_are_drawn_from_a_range_that_doubles_up_to_400_ms(store: Store, answer_next: Answers) -> None:
+    ranges: list[tuple[float, float]] = []
     answer_next("TransactWriteItems", *[cancelled("TransactionConflict")] * 100)
 
-    with pytest.raises(ServiceUnavailable):
-        Table(store.client, TABLE_NAME, sleep=waits.append).transact({"a": put_new(HERE, ITEM)})
+    def draw(least: float, most: float) -> float:
+        ranges.append((least, most))
+        return least
 
-    assert len(waits) == 7
-    assert 0 < sum(waits) < 2
+    with pytest.raises(ServiceUnavailable):
+        Table(store.client, TABLE_NAME, sleep=lambda _: None, draw=draw).transact({"a": put_new(HERE, ITEM)})
+
+    assert ranges == [(0, 0.025), (0, 0.05), (0, 0.1), (0, 0.2), (0, 0.4), (0, 0.4), (0, 0.4)]
     assert store.items() == {}
+
+
+def test_it_waits_as_long_as_was_drawn(store: Store, answer_next: Answers) -> None:
+    waits: list[float] = []
+    answer_next("TransactWriteItems", *[cancelled("TransactionConflict")] * 3)
+
+    table = Table(store.client, TABLE_NAME, sleep=waits.append, draw=lambda _, most: most / 5)
+    table.transact({"a": put_new(HERE, ITEM)})
+
+    assert waits == [0.005, 0.01, 0.02]
+
+
+def test_it_does_not_wait_when_the_invocations_time_would_end(store: Store, answer_next: Answers) -> None:
+    waits: list[float] = []
+    seen = answer_next("TransactWriteItems", *[cancelled("TransactionConflict")] * 100)
+
+    table = Table(store.client, TABLE_NAME, sleep=waits.append, draw=lambda *_: 60)
+    with ending_before(30_000), pytest.raises(ServiceUnavailable):
+        table.transact({"a": put_new(HERE, ITEM)})
+
+    assert (len(seen), waits) == (1, [])
 
 
 def test_processes_from_one_snapshot_wait_for_different_times(store: Store, answer_next: Answers) -> None:
@@ -162,10 +234,17 @@ def test_a_cancellation_of_another_kind_is_a_defect(store: Store, answer_next: A
         ReadTimeoutError(endpoint_url="http://x"),
         failed(500, "InternalServerError"),
         failed(503, "ServiceUnavailable"),
+        failed(400, "LimitExceededException"),
+        failed(400, "ProvisionedThroughputExceeded"),
         failed(400, "ProvisionedThroughputExceededException"),
-        failed(400, "ThrottlingException"),
-        failed(400, "RequestLimitExceeded"),
         failed(400, "ReplicatedWriteConflictException"),
+        failed(400, "RequestAbortedException"),
+        failed(400, "RequestLimitExceeded"),
+        failed(400, "RequestTimeoutException"),
+        failed(400, "ThrottlingError"),
+        failed(400, "ThrottlingException"),
+        failed(400, "TransactionConflictException"),
+        failed(400, "TransactionInProgressException"),
         CredentialRetrievalError(provider="container-role", error_msg="the endpoint is not there"),
         ResponseStreamingError(error="the answer is cut off"),
         ChecksumError(checksum_type="crc32", expected_checksum="1", actual_checksum="2"),

@@ -1,3 +1,6 @@
+import hashlib
+import hmac
+import random
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -224,6 +227,43 @@ def test_a_short_that_is_taken_is_not_overwritten(store: Store) -> None:
 def test_a_token_that_makes_no_sense_is_not_issued(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match=r"token|session|sandbox"):
         NewToken(*arguments)
+
+
+@pytest.mark.parametrize("name", ["n" * 101, "a\nb"])
+def test_a_name_that_is_long_or_cannot_be_printed_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="a token's name is at most 100 printable characters"):
+        NewToken(TokenKind.API_KEY, [WORKSPACE_ID], name=name)
+
+
+def test_as_much_as_a_token_may_name_is_fine() -> None:
+    new = NewToken(TokenKind.CLIENT_SESSION, [WORKSPACE_ID], [IDENTITY] * 99, name="n" * 100)
+
+    assert (len(new.user_identity_ids), len(new.name)) == (99, 100)
+
+
+def test_a_secret_is_compared_by_its_sha_256_in_constant_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[str, str]] = []
+    compare = hmac.compare_digest
+
+    def note(first: str, second: str) -> bool:
+        compared.append((first, second))
+        return compare(first, second)
+
+    monkeypatch.setattr("hmac.compare_digest", note)
+    authenticate(store.table, f"Bearer {KEY}", NOW)
+
+    assert compared == [(hashlib.sha256(SECRET.encode()).hexdigest(),) * 2]
+
+
+def test_tokens_do_not_come_from_a_generator_whose_state_can_be_known(store: Store) -> None:
+    before, state = store.items(), random.getstate()
+    tokens = []
+    for _ in range(2):
+        random.setstate(state)
+        tokens.append(create_token(store.table, NewToken(TokenKind.API_KEY, [WORKSPACE_ID])))
+        store.restore(before)  # so that neither is in the other's way
+
+    assert tokens[0] != tokens[1]
 
 
 def test_the_secret_is_not_stored(store: Store) -> None:

@@ -1,6 +1,7 @@
 """Credentials from the endpoint that Lambda names to a function which starts from a snapshot."""
 
 import json
+import random
 import socket
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, override
 
 import pytest
-from botocore.exceptions import CredentialRetrievalError
+from botocore.exceptions import CredentialRetrievalError, ReadTimeoutError
 
 from enrollment.errors import ServiceUnavailable
 from enrollment.store.client import create_client
@@ -130,6 +131,73 @@ def test_credentials_that_still_work_are_used_while_the_endpoint_fails(endpoint:
     endpoint.answers = [(HTTPStatus.INTERNAL_SERVER_ERROR, b"")]
 
     assert credentials.get_frozen_credentials().access_key == "id"
+
+
+class NoAnswer:
+    """HTTP sessions that get no answer.
+
+    Attributes:
+        timeouts: With which they were opened, to connect and to read, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.timeouts: list[tuple[float, float]] = []
+
+    def __call__(self, timeouts: tuple[float, float]) -> "NoAnswer":
+        self.timeouts.append(timeouts)
+        return self
+
+    def send(self, request: Any) -> Any:
+        raise ReadTimeoutError(endpoint_url=request.url)
+
+
+@pytest.mark.usefixtures("silent")
+def test_each_of_three_attempts_has_half_a_second_to_connect_and_one_for_the_answer() -> None:
+    sessions = NoAnswer()
+
+    with pytest.raises(CredentialRetrievalError):
+        ContainerCredentials(open_session=sessions, sleep=lambda _: None).get_frozen_credentials()
+
+    assert sessions.timeouts == [(0.5, 1.0)] * 3
+
+
+@pytest.mark.usefixtures("silent")
+def test_an_attempt_has_no_more_than_the_invocation_has_left() -> None:
+    sessions = NoAnswer()
+
+    with ending_before(400 + RESERVE_MS), pytest.raises(CredentialRetrievalError):
+        ContainerCredentials(open_session=sessions, sleep=lambda _: None, draw=lambda *_: 0).get_frozen_credentials()
+
+    assert sessions.timeouts[0] == pytest.approx((0.2, 0.2), abs=0.1)
+
+
+@pytest.mark.usefixtures("silent")
+def test_pauses_are_drawn_up_to_400_ms() -> None:
+    pauses: list[float] = []
+    ranges: list[tuple[float, float]] = []
+
+    def draw(least: float, most: float) -> float:
+        ranges.append((least, most))
+        return most / 4
+
+    with pytest.raises(CredentialRetrievalError):
+        ContainerCredentials(open_session=NoAnswer(), sleep=pauses.append, draw=draw).get_frozen_credentials()
+
+    assert set(ranges) == {(0, 0.4)}
+    assert set(pauses) == {0.1}
+
+
+@pytest.mark.usefixtures("silent")
+def test_processes_from_one_snapshot_pause_for_different_times() -> None:
+    pauses: list[list[float]] = [[], []]
+    state = random.getstate()
+
+    for sleeps in pauses:
+        random.setstate(state)  # as a snapshot would
+        with pytest.raises(CredentialRetrievalError):
+            ContainerCredentials(open_session=NoAnswer(), sleep=sleeps.append).get_frozen_credentials()
+
+    assert pauses[0] != pauses[1]
 
 
 @pytest.mark.usefixtures("silent")

@@ -120,6 +120,26 @@ def test_a_circle_of_causes_ends() -> None:
     assert facts_of(first) == {"cause": "ValueError from KeyError"}
 
 
+def test_a_long_chain_of_causes_is_named_as_far_as_its_sixteenth() -> None:
+    error: BaseException = KeyError()
+    for _ in range(20):
+        error = raised(ValueError(), error)
+
+    assert facts_of(error) == {"cause": " from ".join(["ValueError"] * 16)}
+
+
+@pytest.mark.parametrize(("length", "is_named"), [(64, True), (65, False)])
+def test_a_code_has_64_letters_at_most(length: int, is_named: bool) -> None:  # noqa: FBT001 - both cases
+    assert ("database_error" in facts_of(client_error("E" * length))) is is_named
+
+
+@pytest.mark.parametrize(("length", "is_named"), [(31, False), (32, True), (64, True), (65, False)])
+def test_an_id_of_a_request_has_32_to_64_characters(length: int, is_named: bool) -> None:  # noqa: FBT001 - both cases
+    error = client_error(ResponseMetadata={"RequestId": "A" * length})
+
+    assert ("database_request_id" in facts_of(error)) is is_named
+
+
 def test_what_the_database_answers_is_named() -> None:
     reasons = [{"Code": "None"}, {"Code": "ValidationError"}, {"Code": "ConditionalCheckFailed"}]
 

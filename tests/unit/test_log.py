@@ -1,6 +1,8 @@
 """A line says what happened, in JSON, with nothing in it that nobody reads."""
 
 import json
+import re
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +40,24 @@ def test_a_line_has_its_message_and_its_keys_in_this_order(
         ("status", 200),
         ("route", "/launch"),
     ]
+
+
+def test_what_is_for_finding_mistakes_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    create_logger().debug("read")
+
+    assert capsys.readouterr().out == ""
+
+
+def test_times_are_in_utc_wherever_the_function_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        create_logger().info("launched")
+    time.tzset()
+
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line(capsys)["timestamp"])
 
 
 def test_appended_keys_are_on_every_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -150,6 +150,81 @@ def test_alarms_are_sent_and_silence_is_no_alarm(alarms: dict[str, Mapping[str, 
         assert alarm["AlarmDescription"]
 
 
+def test_an_alarm_fires_when_two_of_five_minutes_were_bad(alarms: dict[str, Mapping[str, Any]]) -> None:
+    of_all = {
+        (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["ComparisonOperator"])
+        for alarm in alarms.values()
+    }
+
+    assert of_all == {(60, 5, 2, "GreaterThanOrEqualToThreshold")}
+
+
+# As docs/operations.md says; of all others, one is too many.
+THRESHOLDS = {
+    "ApiErrorsAlarm": 5,
+    "AuthorizerLatencyAlarm": 5_000,
+    "EnrollmentAutomationsLatencyAlarm": 5_000,
+    "AcsLatencyAlarm": 10_000,
+    "ApiLatencyAlarm": 10_000,
+    "UserIdentitiesLatencyAlarm": 10_000,
+}
+
+
+def test_an_alarm_fires_at_what_the_document_says(alarms: dict[str, Mapping[str, Any]]) -> None:
+    assert {name: alarm["Threshold"] for name, alarm in alarms.items()} == dict.fromkeys(alarms, 1) | THRESHOLDS
+
+
+def test_functions_have_the_time_that_their_requests_can_take(resources: dict[str, Resource]) -> None:
+    """The authorizer makes one request: three attempts of 2.5 s.  API Gateway waits 29 s for the others."""
+    timeouts = {name: resources[f"{name}Function"].properties["Timeout"] for name in FUNCTIONS}
+
+    assert timeouts == {"Authorizer": 10, "EnrollmentAutomations": 28, "UserIdentities": 28, "Acs": 28}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_python_warns_nobody_and_pydantic_looks_for_no_plugins(resources: dict[str, Resource], name: str) -> None:
+    variables = resources[f"{name}Function"].properties["Environment"]["Variables"]
+
+    assert (variables["PYTHONWARNINGS"], variables["PYDANTIC_DISABLE_PLUGINS"]) == ("ignore", "__all__")
+
+
+def test_the_table_can_be_restored_and_is_guarded_and_encrypted(expanded: dict[str, Any]) -> None:
+    table = expanded["Resources"]["Table"]
+    properties = table["Properties"]
+
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["DeletionProtectionEnabled"] == {"Ref": "TableDeletionProtection"}
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == {"Ref": "TableDeletionPolicy"}
+    assert [choice["SSEEnabled"] for choice in properties["SSESpecification"]["Fn::If"][1:]] == [True, True]
+
+
+def test_layers_stay_for_the_versions_that_use_them(expanded: dict[str, Any]) -> None:
+    kept = [
+        found["DeletionPolicy"]
+        for found in expanded["Resources"].values()
+        if found["Type"] == "AWS::Lambda::LayerVersion"
+    ]
+
+    assert kept == ["Retain", "Retain"]
+
+
+def test_a_host_name_of_ones_own_takes_tls_1_2_at_least(expanded: dict[str, Any]) -> None:
+    assert expanded["Resources"]["Domain"]["Properties"]["SecurityPolicy"] == "TLS_1_2"
+
+
+def test_who_is_throttled_may_try_again_in_a_second(resources: dict[str, Resource]) -> None:
+    responses = resources["Api"].properties["Body"]["x-amazon-apigateway-gateway-responses"]
+    waits = {
+        name: response["responseParameters"].get("gatewayresponse.header.Retry-After")
+        for name, response in responses.items()
+        if response.get("statusCode") in {429, 503, "429", "503"}
+    }
+
+    assert waits.keys() >= {"THROTTLED", "QUOTA_EXCEEDED", "AUTHORIZER_FAILURE", "INTEGRATION_TIMEOUT"}
+    assert set(waits.values()) == {"'1'"}
+
+
 def test_every_alarm_is_explained(alarms: dict[str, Mapping[str, Any]]) -> None:
     operations = (PROJECT / "docs" / "operations.md").read_text()
 
@@ -161,6 +236,7 @@ def test_the_dashboard_shows_metrics_that_exist(resources: dict[str, Resource]) 
     plain = [[part for part in row if isinstance(part, str)] for row in rows]
     ours = {("EnrollmentAutomations", name) for name in ("Launched", "Replayed", "Refused", "Failed")}
 
+    assert {namespace for namespace, *_ in plain} >= {"AWS/ApiGateway", "AWS/DynamoDB", "AWS/Lambda"}
     for namespace, name, *dimensions in plain:
         found = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
         is_published = (namespace, name, tuple(found)) in PUBLISHED
@@ -284,6 +360,18 @@ def test_the_document_of_operations_has_every_parameter(expanded: dict[str, Any]
     rows = [row for row in (PROJECT / "docs/operations.md").read_text().splitlines() if row.startswith("| `")]
 
     assert not [name for name in expanded["Parameters"] if not [row for row in rows if f"`{name}`" in row]]
+
+
+def test_the_document_of_operations_says_what_parameters_are_by_default(expanded: dict[str, Any]) -> None:
+    table = (PROJECT / "docs/operations.md").read_text().partition("| parameter | default |")[2].partition("\n\n")[0]
+    rows = [row.split(" | ") for row in table.splitlines()[2:]]
+    said = {
+        name.strip("|` "): "" if value == "empty" else value.strip("`")
+        for names, values, *_ in rows
+        for name, value in zip(names.split(", "), values.split(", ") * len(names.split(", ")), strict=False)
+    }
+
+    assert said == {name: str(parameter["Default"]) for name, parameter in expanded["Parameters"].items()}
 
 
 def test_the_outputs_say_what_a_client_and_an_operator_need(expanded: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
+import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from pydantic import BaseModel
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 from enrollment.callers import Caller
 from enrollment.errors import InvalidInput
 from enrollment.http.page_cursors import Cursors
-from enrollment.store.listings import MOST_RECORDS, Page, is_found, positions_of, read_page
+from enrollment.store.listings import Page, is_found, positions_of, read_page
 
 if TYPE_CHECKING:
     from enrollment.store.table import Table
@@ -77,13 +78,29 @@ def test_what_is_gone_or_filtered_does_not_count() -> None:
 
 
 def test_a_limit_beyond_the_most_is_the_most() -> None:
-    assert len(page(MOST_RECORDS + 1, 10**9).records) == MOST_RECORDS
+    found = page(1001, 10**9)
+
+    assert len(found.records) == 1000
+    assert found.next_position == "00999"
 
 
 def test_a_filter_that_nothing_passes_ends_the_page_and_not_the_list() -> None:
     found = list(pages(12_000, 500, hidden=range(11_999)))
 
     assert [positions(current.records) for current in found] == [[], [], [11_999]]
+
+
+def test_a_page_ends_when_5000_records_were_looked_at() -> None:
+    found = page(12_000, 500, hidden=range(12_000))
+
+    assert (found.records, found.next_position) == ([], "04999")
+
+
+def test_a_page_ends_with_the_record_that_brings_it_to_a_megabyte_and_a_half() -> None:
+    # With its quotation marks, braces and names, a record has 30 bytes more than its text.
+    sizes = [len(page(400, 400, text="x" * (length - 30)).records) for length in (5000, 4999)]
+
+    assert sizes == [300, 301]
 
 
 def test_a_page_ends_before_it_is_too_large_to_be_answered_with() -> None:
@@ -171,6 +188,79 @@ class Overtaken:
 
     def transact(self, actions: Mapping[str, object]) -> dict[str, dict[str, str]]:
         return dict.fromkeys(actions, SECRET)
+
+
+class Empty:
+    """A table without a secret, which keeps the one that is stored.
+
+    Attributes:
+        reads: How often the secret was read.
+        secret: The secret, once it is stored.
+    """
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.secret: str | None = None
+
+    def get(self, _: object) -> dict[str, str] | None:
+        self.reads += 1
+        return None if self.secret is None else {"secret": self.secret}
+
+    def transact(self, actions: Mapping[str, Any]) -> dict[str, None]:
+        ((_, action),) = actions.items()
+        self.secret = action["Put"]["Item"]["secret"]["S"]
+        return {}
+
+
+def test_a_secret_that_is_made_has_256_bits_of_its_own() -> None:
+    made: list[str | None] = []
+    for _ in range(2):
+        table = Empty()
+        Cursors(cast("Table", table)).seal(Caller("w"), {}, "here")
+        made.append(table.secret)
+
+    first, second = made
+    assert first != second
+    assert len(bytes.fromhex(str(first))) == 32
+
+
+def test_a_process_reads_the_secret_once() -> None:
+    table = Empty()
+    cursors = Cursors(cast("Table", table))
+
+    cursor = cursors.seal(Caller("w"), {}, "here")
+    cursors.open(Caller("w"), {}, cursor)
+    cursors.open(Caller("w"), {}, cursors.seal(Caller("w"), {}, "there"))
+
+    assert table.reads == 1
+
+
+def test_a_secret_that_was_read_is_kept_when_it_is_changed() -> None:
+    """docs/operations.md says so, and to deploy."""
+    table = Empty()
+    running = Cursors(cast("Table", table))
+    cursor = running.seal(Caller("w"), {}, "here")
+    table.secret = "11" * 32
+
+    assert running.open(Caller("w"), {}, cursor) == "here"
+    with pytest.raises(InvalidInput):
+        Cursors(cast("Table", table)).open(Caller("w"), {}, cursor)
+
+
+def test_a_cursor_is_signed_with_128_bits_which_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    compare = hmac.compare_digest
+    cursors = Cursors(cast("Table", OneSecret()))
+    cursor = cursors.seal(Caller("w"), {}, "here")
+
+    def note(first: bytes, second: bytes) -> bool:
+        compared.append(len(first))
+        return compare(first, second)
+
+    monkeypatch.setattr("hmac.compare_digest", note)
+    cursors.open(Caller("w"), {}, cursor)
+
+    assert compared == [16]
 
 
 def test_two_processes_that_make_the_secret_use_the_first() -> None:

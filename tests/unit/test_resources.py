@@ -3,6 +3,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
+from enrollment.resources.acs_systems import ListAcsCredentialPoolsRequest, ListAcsSystemsRequest
+from enrollment.resources.acs_users import ListAcsUsersRequest
 from enrollment.resources.automations import LaunchRequest
 from enrollment.resources.user_identities import ListUserIdentitiesRequest
 from enrollment.timestamps import timestamp
@@ -94,3 +96,20 @@ def test_a_moment_is_what_rfc_3339_says_as_far_as_python_goes(text: str, moment:
 def test_anything_else_is_no_moment(text: object) -> None:
     with pytest.raises(ValidationError):
         ListUserIdentitiesRequest.model_validate({"created_before": text})
+
+
+@pytest.mark.parametrize(
+    ("asked", "limit"),
+    [
+        (ListUserIdentitiesRequest(), 500),
+        (ListAcsUsersRequest(), 500),
+        (ListAcsSystemsRequest(), 1000),
+        (ListAcsCredentialPoolsRequest(acs_system_id=MANAGER), 1000),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_page_has_as_many_records_as_the_contract_says(
+    asked: ListUserIdentitiesRequest | ListAcsUsersRequest | ListAcsSystemsRequest | ListAcsCredentialPoolsRequest,
+    limit: int,
+) -> None:
+    assert asked.limit == limit

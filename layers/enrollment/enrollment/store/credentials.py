@@ -7,6 +7,8 @@ made.  One failure would then fail the start, and could take nine seconds, howev
 
 import random
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from botocore.credentials import ContainerProvider, Credentials, ReadOnlyCredentials
@@ -26,12 +28,29 @@ _LONGEST_PAUSE_SECONDS = 0.4
 _random = random.SystemRandom()
 
 
-class ContainerCredentials(Credentials):
-    """Credentials from the endpoint in ``AWS_CONTAINER_CREDENTIALS_FULL_URI``; fetched and renewed when needed."""
+def _open_session(timeouts: tuple[float, float]) -> URLLib3Session:
+    return URLLib3Session(timeout=cast("Any", timeouts))
 
-    def __init__(self) -> None:
+
+class ContainerCredentials(Credentials):
+    """Credentials from the endpoint in ``AWS_CONTAINER_CREDENTIALS_FULL_URI``; fetched and renewed when needed.
+
+    Args:
+        open_session: Returns an HTTP session that has these time-outs, to connect and to read, in seconds.
+        sleep: Waits for a number of seconds between attempts.
+        draw: Returns a random number between two, which is how long to wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_session: Callable[[tuple[float, float]], Any] = _open_session,
+        sleep: Callable[[float], None] = time.sleep,
+        draw: Callable[[float, float], float] = _random.uniform,
+    ) -> None:
         super().__init__("", "", method=ContainerProvider.METHOD)
-        fetcher = ContainerMetadataFetcher(cast("Any", _SessionInTime()), _pause)
+        pause = partial(_pause, sleep, draw)
+        fetcher = ContainerMetadataFetcher(cast("Any", _SessionInTime(open_session)), pause)
         self._provider = ContainerProvider(fetcher=cast("Any", fetcher))
         self._fetched: Credentials | None = None
 
@@ -62,17 +81,19 @@ class CredentialsOfContainer:
 class _SessionInTime:
     """The part of botocore's HTTP session that fetches credentials, bounded by the invocation's time."""
 
+    def __init__(self, open_session: Callable[[tuple[float, float]], Any]) -> None:
+        self._open_session = open_session
+
     def send(self, request: Any) -> Any:
         half = seconds_left() / 2  # at worst it waits for a connection, and then for the answer
         if half <= 0:
             raise ServiceUnavailable from TimeoutError("the invocation's time ends")
-        timeout = (min(half, _CONNECT_SECONDS), min(half, _READ_SECONDS))
-        return URLLib3Session(timeout=cast("Any", timeout)).send(request)
+        return self._open_session((min(half, _CONNECT_SECONDS), min(half, _READ_SECONDS))).send(request)
 
 
-def _pause(_: float) -> None:
+def _pause(sleep: Callable[[float], None], draw: Callable[[float, float], float], _: float) -> None:
     """Wait before the next request to the endpoint, for less than the second that botocore would wait."""
-    wait = _random.uniform(0, _LONGEST_PAUSE_SECONDS)
+    wait = draw(0, _LONGEST_PAUSE_SECONDS)
     if wait >= seconds_left():
         raise ServiceUnavailable from TimeoutError("the invocation's time ends")
-    time.sleep(wait)
+    sleep(wait)

@@ -114,16 +114,25 @@ class Table:
         client: From ``create_client``.
         name: The table's name.
         sleep: Waits for a number of seconds between attempts.
+        draw: Returns a random number between two, which is how long to wait.
 
     Attributes:
         client: The client.
         name: The table's name.
     """
 
-    def __init__(self, client: "DynamoDBClient", name: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        name: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        draw: Callable[[float, float], float] = _random.uniform,
+    ) -> None:
         self.client = client
         self.name = name
         self._sleep = sleep
+        self._draw = draw
 
     def get(self, key: Key) -> Item | None:
         """Return an item, by a strongly consistent read; ``None`` if there is none."""
@@ -262,7 +271,7 @@ class Table:
         delay = _FIRST_DELAY_SECONDS
         for attempt in range(_ATTEMPTS):
             if attempt:
-                wait = _random.uniform(0, delay)
+                wait = self._draw(0, delay)
                 if wait >= seconds_left():
                     return
                 self._sleep(wait)

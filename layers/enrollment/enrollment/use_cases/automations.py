@@ -7,8 +7,9 @@ The credential manager and the pool are read, kept for a while, and never part o
 building share them, and two transactions on one item cancel each other.
 """
 
+import time
 import uuid
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import NamedTuple
@@ -87,9 +88,15 @@ class Launched(NamedTuple):
     is_replay: bool
 
 
-def known_items() -> KnownItems:
-    """Return a cache for the credential managers and pools that a process has read; each entry lives for 60 s."""
-    return TTLCache(maxsize=_KNOWN_ITEMS_MOST, ttl=KNOWN_ITEMS_SECONDS)
+def known_items(*, timer: Callable[[], float] = time.monotonic) -> KnownItems:
+    """Return a cache for the credential managers and pools that a process has read.
+
+    Each entry lives for 60 s.  There are 4,096 at most.
+
+    Args:
+        timer: Returns a time in seconds, from whatever moment.
+    """
+    return TTLCache(maxsize=_KNOWN_ITEMS_MOST, ttl=KNOWN_ITEMS_SECONDS, timer=timer)
 
 
 def launch(table: Table, known: KnownItems, caller: Caller, request: LaunchRequest) -> Launched:
