@@ -1,9 +1,11 @@
 """Calls of several processes at the same moment."""
 
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from multiprocessing import get_context
 from threading import Barrier
 from typing import Any
@@ -12,14 +14,28 @@ from pydantic import BaseModel
 
 from enrollment.callers import Caller
 from enrollment.errors import EnrollmentError
-from enrollment.resources.acs_users import AcsUser
+from enrollment.http.page_cursors import Cursors
+from enrollment.resources.acs_users import AcsUser, ListAcsUsersRequest
 from enrollment.resources.user_identities import UserIdentity
+from enrollment.store.actions import put
+from enrollment.store.attributes import Item
 from enrollment.store.client import create_client
+from enrollment.store.keys import Key, acs_credential_pool_key, acs_system_key, page_cursor_key
 from enrollment.store.table import Table
+from enrollment.use_cases import acs_users
+from enrollment.use_cases.automations import known_items
 from tests.integration.conftest import Directory
 
 PROCESSES = 4
 _LONGEST_WAIT_SECONDS = 60
+
+
+class Memory(StrEnum):
+    """What a process remembers when a round begins."""
+
+    NOTHING = "nothing known"
+    ALL = "all known"
+    OUTDATED = "what is known is out of date"
 
 
 @dataclass(frozen=True)
@@ -51,8 +67,58 @@ class Outcome:
     result: dict[str, Any]
 
 
+class Walked(BaseModel):
+    """What the pages of a list had, from the first to the last."""
+
+    acs_user_ids: list[str]
+
+
 class Racer(Directory):
     """What can be done, and what makes sense only beside others that do something."""
+
+    def remember(self, next_call: Call, *, is_outdated: bool) -> None:
+        """Know what a launch will need before it begins, as a process does that has launched before.
+
+        Args:
+            next_call: The call.
+            is_outdated: Know it as if it had been read before the system became a credential manager, and the pool
+                this system's.
+        """
+        if next_call.method != "launch" or self.known is None:
+            return
+        self.known.clear()
+        for key, before in self._needed(*next_call.positional, **dict(next_call.named)):
+            if item := self.table.get(key):
+                self.known[key] = {**item, **before} if is_outdated else item
+
+    def _needed(self, _: str, manager_id: str, **options: Any) -> Iterator[tuple[Key, Item]]:
+        yield acs_system_key(self.caller.workspace_id, manager_id), {"is_credential_manager": False}
+        if pool_id := options.get("acs_credential_pool_id"):
+            yield acs_credential_pool_key(self.caller.workspace_id, pool_id), {"acs_system_id": "another"}
+
+    def walk(self, acs_system_id: str, memory: Memory) -> Walked:
+        """Read a list of ACS users page by page, two at a time.
+
+        Args:
+            acs_system_id: Of which system.
+            memory: Without any, a new process reads each page.
+        """
+        query = {"acs_system_id": acs_system_id}
+        request = ListAcsUsersRequest(acs_system_id=acs_system_id, limit=2)
+        cursors, after, found = Cursors(self.table), None, []
+        while True:
+            page = acs_users.list_users(self.table, self.caller, request, after)
+            found += [acs_user.acs_user_id for acs_user in page.records]
+            if page.next_position is None:
+                return Walked(acs_user_ids=found)
+            cursor = cursors.seal(self.caller, query, page.next_position)
+            if memory is Memory.NOTHING:
+                cursors = Cursors(self.table)
+            after = cursors.open(self.caller, query, cursor)
+
+    def change_secret(self) -> None:
+        """Make the secret of page cursors another one."""
+        self.table.transact({"secret": put(page_cursor_key(), {"secret": secrets.token_hex(32)})})
 
     def import_and_look(self, **properties: Any) -> AcsUser:
         """Import an ACS user's row, and return the ACS user as it is afterwards."""
@@ -76,7 +142,11 @@ class Racer(Directory):
 
 
 def all_at_once(
-    environment: dict[str, str], table_name: str, workspace_id: str, rounds: Sequence[Sequence[Call]]
+    environment: Mapping[str, str],
+    table_name: str,
+    workspace_id: str,
+    rounds: Sequence[Sequence[Call]],
+    memory: Memory = Memory.NOTHING,
 ) -> list[list[Outcome]]:
     """Make each round's calls at the same moment, each in another process, and return each round's outcomes.
 
@@ -85,22 +155,30 @@ def all_at_once(
         table_name: The table.
         workspace_id: The workspace.
         rounds: As many calls each as there are processes.
+        memory: What each process remembers when a round begins.
     """
     context = get_context("spawn")
     with context.Manager() as manager, context.Pool(PROCESSES) as pool:
         barrier = manager.Barrier(PROCESSES)
-        work = [(environment, table_name, workspace_id, barrier, calls) for calls in zip(*rounds, strict=True)]
+        work = [(environment, table_name, workspace_id, barrier, memory, calls) for calls in zip(*rounds, strict=True)]
         by_process = pool.starmap(_work, work, chunksize=1)
     return [list(outcomes) for outcomes in zip(*by_process, strict=True)]
 
 
 def _work(
-    environment: dict[str, str], table_name: str, workspace_id: str, barrier: Barrier, calls: Sequence[Call]
+    environment: Mapping[str, str],
+    table_name: str,
+    workspace_id: str,
+    barrier: Barrier,
+    memory: Memory,
+    calls: Sequence[Call],
 ) -> list[Outcome]:
     os.environ.update(environment)
-    directory = Racer(Table(create_client(), table_name), Caller(workspace_id))
+    known = None if memory is Memory.NOTHING else known_items()
+    directory = Racer(Table(create_client(), table_name), Caller(workspace_id), known)
     outcomes = []
     for next_call in calls:
+        directory.remember(next_call, is_outdated=memory is Memory.OUTDATED)
         barrier.wait(_LONGEST_WAIT_SECONDS)
         outcomes.append(_make(directory, next_call))
     return outcomes

@@ -7,7 +7,7 @@ scenario is tried.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import pytest
@@ -17,7 +17,7 @@ from enrollment.store.client import create_client
 from enrollments.directory.checking import check
 from enrollments.local.stack import lambda_environment
 from experiments import figures
-from experiments.reliability.processes import PROCESSES, Call, Outcome, all_at_once, call
+from experiments.reliability.processes import PROCESSES, Call, Memory, Outcome, all_at_once, call
 from local_aws.functions import environment
 from tests.fixtures import Store, Workspace, create_table
 from tests.integration.conftest import Directory
@@ -30,13 +30,23 @@ ROUNDS = int(os.environ.get("ENROLLMENTS_RACE_ROUNDS", "10"))
 
 @dataclass(frozen=True)
 class Race:
-    """Tries scenarios in a table of its own."""
+    """Tries scenarios in a table of its own.
+
+    Attributes:
+        name: The scenario's.
+        store: The table.
+        workspace: Everything happens in it.
+        variables: Where DynamoDB is.
+        rows: What the scenarios have found.
+        memory: What each process remembers when a round begins.
+    """
 
     name: str
     store: Store
     workspace: Workspace
     variables: dict[str, str]
     rows: list[dict[str, str | int]]
+    memory: Memory = Memory.NOTHING
 
     @property
     def directory(self) -> Directory:
@@ -50,7 +60,7 @@ class Race:
             codes: Errors that a call may be answered with, beside ``service_unavailable``, which is counted.
         """
         rounds = [prepare() for _ in range(ROUNDS)]
-        outcomes = all_at_once(self.variables, self.store.table_name, self.workspace.workspace_id, rounds)
+        outcomes = all_at_once(self.variables, self.store.table_name, self.workspace.workspace_id, rounds, self.memory)
         counts = Counter(outcome.code for answers in outcomes for outcome in answers)
         print(f"\n{ROUNDS} rounds: {dict(counts)}", end=" ")  # noqa: T201 - what a run by hand is for
         wrong = violations(self.store.items())
@@ -92,6 +102,12 @@ def race(dynamodb_local: str, rows: list[dict[str, str | int]], request: pytest.
         title = request.node.name.removeprefix("test_").replace("_", " ")
         yield Race(title, Store(table, client, name), Workspace(table, str(uuid4())), variables, rows)
         client.delete_table(TableName=name)
+
+
+@pytest.fixture(params=Memory, ids=str)
+def launch_race(race: Race, request: pytest.FixtureRequest) -> Race:
+    """A race whose launches meet processes that know nothing, everything, or what holds no longer."""
+    return replace(race, memory=request.param)
 
 
 def codes(outcomes: list[Outcome]) -> set[str | None]:
@@ -148,75 +164,76 @@ def test_values_that_are_exchanged_stay_unique(race: Race) -> None:
     race.run(prepare, "user_identity_already_exists")
 
 
-def test_the_same_launch_is_one_automation(race: Race) -> None:
-    manager = race.workspace.credential_manager()
-    pool = race.workspace.acs_credential_pool(manager)
+def test_the_same_launch_is_one_automation(launch_race: Race) -> None:
+    manager = launch_race.workspace.credential_manager()
+    pool = launch_race.workspace.acs_credential_pool(manager)
 
     def prepare() -> list[Call]:
-        return [call("launch", race.workspace.user_identity(), manager, acs_credential_pool_id=pool)] * PROCESSES
+        return [call("launch", launch_race.workspace.user_identity(), manager, acs_credential_pool_id=pool)] * PROCESSES
 
-    for outcomes in race.run(prepare):
+    for outcomes in launch_race.run(prepare):
         assert len({outcome.result["enrollment_automation_id"] for outcome in winners(outcomes)}) == 1
 
 
-def test_of_launches_that_differ_one_kind_wins_and_the_others_name_its_automation(race: Race) -> None:
-    manager = race.workspace.credential_manager()
-    pool = race.workspace.acs_credential_pool(manager)
+def test_of_launches_that_differ_one_kind_wins_and_the_others_name_its_automation(launch_race: Race) -> None:
+    manager = launch_race.workspace.credential_manager()
+    pool = launch_race.workspace.acs_credential_pool(manager)
 
     def prepare() -> list[Call]:
-        identity = race.workspace.user_identity()
+        identity = launch_race.workspace.user_identity()
         plain, with_pool = (
             call("launch", identity, manager),
             call("launch", identity, manager, acs_credential_pool_id=pool),
         )
         return [plain, with_pool, plain, with_pool]
 
-    for outcomes in race.run(prepare, "enrollment_automation_already_exists"):
+    for outcomes in launch_race.run(prepare, "enrollment_automation_already_exists"):
         (automation_id,) = {outcome.result["enrollment_automation_id"] for outcome in winners(outcomes)}
         named = {"data": {"enrollment_automation_id": automation_id}}
-        assert all(outcome.details == named for outcome in outcomes if outcome.code and outcome.details)
+        refused = [outcome for outcome in outcomes if outcome.code == "enrollment_automation_already_exists"]
+        assert all(outcome.details == named for outcome in refused)
         assert len(winners(outcomes)) == 2 or "service_unavailable" in {outcome.code for outcome in outcomes}
 
 
-def test_a_launch_against_the_deletion_of_its_automation(race: Race) -> None:
-    manager = race.workspace.credential_manager()
+def test_a_launch_against_the_deletion_of_its_automation(launch_race: Race) -> None:
+    manager = launch_race.workspace.credential_manager()
 
     def prepare() -> list[Call]:
-        identity = race.workspace.user_identity()
-        launched = race.directory.launch(identity, manager).enrollment_automation_id
+        identity = launch_race.workspace.user_identity()
+        launched = launch_race.directory.launch(identity, manager).enrollment_automation_id
         launch, delete = call("launch", identity, manager), call("delete_automation", launched)
         return [launch, delete, launch, delete]
 
-    for outcomes in race.run(prepare, "enrollment_automation_not_found"):
+    for outcomes in launch_race.run(prepare, "enrollment_automation_not_found"):
         launches, deletions = outcomes[::2], outcomes[1::2]
         assert codes(launches) <= {None}
         assert len(winners(deletions)) <= 1
 
 
-def test_two_identities_that_match_one_acs_user_get_one_each(race: Race) -> None:
-    manager = race.workspace.credential_manager()
+def test_two_identities_that_match_one_acs_user_get_one_each(launch_race: Race) -> None:
+    manager = launch_race.workspace.credential_manager()
 
     def prepare() -> list[Call]:
         address, number = f"jane.{uuid4().hex}@example.com", f"+1{uuid4().int % 10**12}"
-        race.workspace.acs_user(manager, email_address=address, phone_number=number)
-        by_email = race.workspace.user_identity(email_address=address)
-        by_phone = race.workspace.user_identity(phone_number=number)
+        launch_race.workspace.acs_user(manager, email_address=address, phone_number=number)
+        by_email = launch_race.workspace.user_identity(email_address=address)
+        by_phone = launch_race.workspace.user_identity(phone_number=number)
         return [
             call("launch", identity, manager, create_credential_manager_user=True)
             for identity in (by_email, by_phone, by_email, by_phone)
         ]
 
-    for outcomes in race.run(prepare):
+    for outcomes in launch_race.run(prepare):
         assert len({outcome.result["enrollment_automation_id"] for outcome in winners(outcomes)}) == 2
 
 
-def test_a_new_identity_and_a_launch_that_match_one_acs_user_get_one_each(race: Race) -> None:
-    manager = race.workspace.credential_manager()
+def test_a_new_identity_and_a_launch_that_match_one_acs_user_get_one_each(launch_race: Race) -> None:
+    manager = launch_race.workspace.credential_manager()
 
     def prepare() -> list[Call]:
         address, number = f"jane.{uuid4().hex}@example.com", f"+1{uuid4().int % 10**12}"
-        acs_user_id = race.workspace.acs_user(manager, email_address=address, phone_number=number)
-        identity = race.workspace.user_identity(phone_number=number)
+        acs_user_id = launch_race.workspace.acs_user(manager, email_address=address, phone_number=number)
+        identity = launch_race.workspace.user_identity(phone_number=number)
         return [
             call("create", email_address=address, acs_system_ids=[manager]),
             call("create", email_address=address.upper(), acs_system_ids=[manager]),
@@ -224,14 +241,14 @@ def test_a_new_identity_and_a_launch_that_match_one_acs_user_get_one_each(race: 
             call("delete_acs_user", acs_user_id),
         ]
 
-    race.run(prepare, "user_identity_already_exists", "acs_user_not_found", "acs_user_in_use")
+    launch_race.run(prepare, "user_identity_already_exists", "acs_user_not_found", "acs_user_in_use")
 
 
-def test_a_launch_against_whatever_takes_its_parts_away(race: Race) -> None:
-    manager = race.workspace.credential_manager()
+def test_a_launch_against_whatever_takes_its_parts_away(launch_race: Race) -> None:
+    manager = launch_race.workspace.credential_manager()
 
     def prepare() -> list[Call]:
-        identity, acs_user_id = linked(race, manager)
+        identity, acs_user_id = linked(launch_race, manager)
         return [
             call("launch", identity, manager, create_credential_manager_user=True),
             call("delete_acs_user", acs_user_id),
@@ -239,16 +256,16 @@ def test_a_launch_against_whatever_takes_its_parts_away(race: Race) -> None:
             call("delete", identity),
         ]
 
-    race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
+    launch_race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
 
 
 @pytest.mark.parametrize("method", ["delete_acs_user", "remove", "delete"])
 @pytest.mark.parametrize("way", ["by name", "its own"])
-def test_launches_against_one_that_takes_a_part_away(race: Race, method: str, way: str) -> None:
-    manager = race.workspace.credential_manager()
+def test_launches_against_one_that_takes_a_part_away(launch_race: Race, method: str, way: str) -> None:
+    manager = launch_race.workspace.credential_manager()
 
     def prepare() -> list[Call]:
-        identity, acs_user_id = linked(race, manager)
+        identity, acs_user_id = linked(launch_race, manager)
         options: dict[str, dict[str, str | bool]] = {
             "by name": {"credential_manager_acs_user_id": acs_user_id},
             "its own": {"create_credential_manager_user": True},
@@ -257,7 +274,7 @@ def test_launches_against_one_that_takes_a_part_away(race: Race, method: str, wa
         launch = call("launch", identity, manager, **options[way])
         return [launch, call(method, *arguments[method]), launch, call(method, *arguments[method])]
 
-    race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
+    launch_race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
 
 
 def test_an_acs_user_is_linked_to_one_of_two_identities(race: Race) -> None:
@@ -312,18 +329,18 @@ def test_an_identity_is_deleted_by_one_or_all(race: Race) -> None:
     assert [key for key in race.store.items() if key.sk == "USER_IDENTITY"] == []
 
 
-def test_an_identity_is_deleted_while_things_are_attached_to_it(race: Race) -> None:
-    systems = [race.workspace.acs_system() for _ in range(2)]
-    manager = race.workspace.credential_manager()
+def test_an_identity_is_deleted_while_things_are_attached_to_it(launch_race: Race) -> None:
+    systems = [launch_race.workspace.acs_system() for _ in range(2)]
+    manager = launch_race.workspace.credential_manager()
 
     def prepare() -> list[Call]:
-        identity = race.workspace.user_identity()
-        adds = [call("add", race.workspace.acs_user(system), user_identity_id=identity) for system in systems]
+        identity = launch_race.workspace.user_identity()
+        adds = [call("add", launch_race.workspace.acs_user(system), user_identity_id=identity) for system in systems]
         return [call("delete", identity), *adds, call("launch", identity, manager, create_credential_manager_user=True)]
 
-    race.run(prepare, "user_identity_not_found")
+    launch_race.run(prepare, "user_identity_not_found")
 
-    identities = [key for key in race.store.items() if key.sk == "USER_IDENTITY"]
+    identities = [key for key in launch_race.store.items() if key.sk == "USER_IDENTITY"]
     assert identities == []
 
 
@@ -340,6 +357,40 @@ def test_an_identity_is_deleted_while_it_is_changed(race: Race) -> None:
     race.run(prepare, "user_identity_not_found")
 
 
+# --------------------------------------------------------------------------------------------------------------- Pages
+
+
+@pytest.mark.parametrize("memory", [Memory.NOTHING, Memory.ALL])
+def test_pages_have_what_stays_exactly_once_while_others_come_and_go(race: Race, memory: Memory) -> None:
+    rounds: list[set[str]] = []
+
+    def prepare() -> list[Call]:
+        system = race.workspace.acs_system()
+        ids = [race.workspace.acs_user(system) for _ in range(6)]
+        rounds.append({*ids[:3], *ids[4:]})
+        walk = call("walk", system, memory)
+        return [walk, call("create_acs_user", system), walk, call("delete_acs_user", ids[3])]
+
+    for (first, _, second, _), stay in zip(race.run(prepare), rounds, strict=True):
+        for walked in (first.result["acs_user_ids"], second.result["acs_user_ids"]):
+            assert len(walked) == len(set(walked))
+            assert stay <= set(walked)
+
+
+@pytest.mark.parametrize("memory", [Memory.NOTHING, Memory.ALL])
+def test_a_secret_that_changes_ends_lists_of_new_processes_only(race: Race, memory: Memory) -> None:
+    refusals = {Memory.NOTHING: ["invalid_input"], Memory.ALL: []}
+
+    def prepare() -> list[Call]:
+        system = race.workspace.acs_system()
+        for _ in range(6):
+            race.workspace.acs_user(system)
+        walk, change = call("walk", system, memory), call("change_secret")
+        return [walk, change, walk, change]
+
+    race.run(prepare, *refusals[memory])
+
+
 # ------------------------------------------------------------------------------------------------------------- Imports
 
 
@@ -348,23 +399,23 @@ def addresses() -> tuple[str, str]:
     return f"ann.{uuid4().hex}@example.com", f"bob.{uuid4().hex}@example.com"
 
 
-def test_an_import_that_gives_a_record_to_another_against_launches(race: Race) -> None:
-    manager = race.workspace.credential_manager()
+def test_an_import_that_gives_a_record_to_another_against_launches(launch_race: Race) -> None:
+    manager = launch_race.workspace.credential_manager()
     rounds: list[tuple[str, str]] = []
 
     def prepare() -> list[Call]:
         anns, bobs = addresses()
-        acs_user_id = race.workspace.acs_user(manager, email_address=anns)
-        ann = race.workspace.user_identity(email_address=anns)
+        acs_user_id = launch_race.workspace.acs_user(manager, email_address=anns)
+        ann = launch_race.workspace.user_identity(email_address=anns)
         rounds.append((acs_user_id, ann))
         row = {"acs_user_id": acs_user_id, "acs_system_id": manager, "email_address": bobs}
         launch = call("launch", ann, manager, create_credential_manager_user=True)
         return [launch, call("import_and_look", **row), launch, call("create", full_name="Somebody else")]
 
-    for outcomes, (acs_user_id, ann) in zip(race.run(prepare), rounds, strict=True):
+    for outcomes, (acs_user_id, ann) in zip(launch_race.run(prepare), rounds, strict=True):
         imported = outcomes[1]
         was_linked_before = imported.result.get("user_identity_id") is not None
-        is_anns_now = race.directory.acs_user(acs_user_id).user_identity_id == ann
+        is_anns_now = launch_race.directory.acs_user(acs_user_id).user_identity_id == ann
         assert imported.code or was_linked_before or not is_anns_now
 
 
@@ -391,15 +442,15 @@ def test_an_import_that_gives_a_record_to_another_against_new_identities(race: R
         assert imported.code or was_linked_before or not is_anns_now
 
 
-def test_an_identity_whose_address_changes_against_launches(race: Race) -> None:
-    manager = race.workspace.credential_manager()
+def test_an_identity_whose_address_changes_against_launches(launch_race: Race) -> None:
+    manager = launch_race.workspace.credential_manager()
     rounds: list[tuple[str, str]] = []
 
     def prepare() -> list[Call]:
         anns, bobs = addresses()
-        acs_user_id = race.workspace.acs_user(manager, email_address=anns)
-        race.workspace.acs_user(manager, email_address=bobs)
-        person = race.workspace.user_identity(email_address=anns)
+        acs_user_id = launch_race.workspace.acs_user(manager, email_address=anns)
+        launch_race.workspace.acs_user(manager, email_address=bobs)
+        person = launch_race.workspace.user_identity(email_address=anns)
         rounds.append((acs_user_id, person))
         launch = call("launch", person, manager, create_credential_manager_user=True)
         return [
@@ -409,10 +460,10 @@ def test_an_identity_whose_address_changes_against_launches(race: Race) -> None:
             call("import_row", acs_user_id=acs_user_id, acs_system_id=manager, full_name="Ann"),
         ]
 
-    for outcomes, (acs_user_id, person) in zip(race.run(prepare), rounds, strict=True):
+    for outcomes, (acs_user_id, person) in zip(launch_race.run(prepare), rounds, strict=True):
         updated = outcomes[1]
         was_linked_before = bool(updated.result.get("acs_user_ids"))
-        has_old_record = race.directory.acs_user(acs_user_id).user_identity_id == person
+        has_old_record = launch_race.directory.acs_user(acs_user_id).user_identity_id == person
         assert updated.code or was_linked_before or not has_old_record
 
 
@@ -467,19 +518,19 @@ def test_imports_of_one_new_record(race: Race) -> None:
     race.run(prepare)
 
 
-def test_imports_of_a_system_against_launches_and_pools(race: Race) -> None:
+def test_imports_of_a_system_against_launches_and_pools(launch_race: Race) -> None:
     def prepare() -> list[Call]:
-        system = race.workspace.acs_system()
+        system = launch_race.workspace.acs_system()
         row = {"acs_system_id": system, "connected_account_id": str(uuid4())}
         pool = {"acs_credential_pool_id": str(uuid4()), "acs_system_id": system, "display_name": "Pool"}
         return [
             call("import_row", **row, name="A", is_credential_manager=True),
-            call("launch", race.workspace.user_identity(), system),
+            call("launch", launch_race.workspace.user_identity(), system),
             call("import_if_right", **row, name="B", is_credential_manager=False),
             call("import_if_right", **pool),
         ]
 
-    race.run(prepare, "acs_system_is_not_credential_manager")
+    launch_race.run(prepare, "acs_system_is_not_credential_manager")
 
 
 def test_a_deletion_by_identity_against_what_moves_its_acs_user(race: Race) -> None:
