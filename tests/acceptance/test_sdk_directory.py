@@ -358,9 +358,11 @@ def test_an_acs_user_that_an_automation_uses_is_a_conflict_that_names_it(service
     (acs_user,) = service.post("/user_identities/list_acs_users", identity).json()["acs_users"]
     name = {"acs_user_id": acs_user["acs_user_id"]}
 
-    outcomes = major.call(service, ("/user_identities/remove_acs_user", identity | name), ("/acs/users/delete", name))
+    removed, deleted = major.call(
+        service, ("/user_identities/remove_acs_user", identity | name), ("/acs/users/delete", name)
+    )
 
-    for outcome in outcomes:
+    for outcome in (removed, deleted):
         assert (
             outcome["error"].items()
             >= {

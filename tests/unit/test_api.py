@@ -289,8 +289,8 @@ def test_every_answer_and_every_line_has_the_requests_id(log: io.StringIO, curso
     answer = ask(make(log), body=json.dumps({"thing_id": ID, "page_cursor": cursor}))
 
     assert answer["multiValueHeaders"]["seam-request-id"] == [REQUEST_ID]
-    for line in lines(log):
-        assert (line["request_id"], line["function_request_id"], line["route"]) == (REQUEST_ID, "f", "/things")
+    (line,) = lines(log)
+    assert (line["request_id"], line["function_request_id"], line["route"]) == (REQUEST_ID, "f", "/things")
 
 
 def test_what_stood_in_the_way_is_logged_and_not_told(log: io.StringIO) -> None:

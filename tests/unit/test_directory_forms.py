@@ -339,7 +339,8 @@ def test_nothing_in_an_export_is_run() -> None:
         stream, Format.CSV, [(USER, ANN | {"full_name": text, "email_address": "=a@b"}) for text in TEXTS], [USER]
     )
 
-    written = csv.reader(io.StringIO(stream.getvalue().decode(), newline=""))
+    written = list(csv.reader(io.StringIO(stream.getvalue().decode(), newline="")))
+    assert len(written) == 1 + len(TEXTS)
     assert not [cell for row in written for cell in row if cell.strip().startswith(("=", "+", "-", "@"))]
 
 
