@@ -106,7 +106,7 @@ reliability: .venv/dev.stamp .venv-mutation/stamp ## all experiments of docs/rel
 	$(MAKE) --no-print-directory test-mutation || failed=1; \
 	$(BIN)/python -m experiments.figures --write; exit $$failed
 
-figures: .venv/dev.stamp ## what the experiments' last runs have left, into their documents in docs/
+figures: .venv/dev.stamp ## what the experiments' last runs have left, into docs/; and which figures are older than the code
 	@$(BIN)/python -m experiments.figures --write
 
 test-faults: .venv/dev.stamp ## every fault at every request to DynamoDB; needs a DynamoDB server, like test-races
@@ -136,6 +136,7 @@ check: .venv/dev.stamp .venv-sam/stamp ## format, lint, strict types, docstrings
 	$(BIN)/mypy
 	$(foreach app,$(filter-out functions/authorizer/%,$(wildcard functions/*/app.py)),$(BIN)/mypy $(app) &&) true
 	$(BIN)/enrollments openapi --check
+	$(BIN)/python -m experiments.figures --check
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory gates audit
 

@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 from experiments.bench import parts, report
-from experiments.bench.contestants import EVENTS, FOLDER, PROJECT, lay_out
+from experiments.bench.contestants import EVENTS, FOLDER, lay_out
 from experiments.bench.measurements import count_instructions, database, look_inside, take_turns
-from experiments.figures import record
+from experiments.figures import Checkout, checkout, record
 
 
 def main() -> None:
@@ -23,21 +22,21 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args()
 
-    commit = _commit()
+    at = checkout()
     runtime, contestants = lay_out(options.before)
-    with database(options.latency) as at:
-        findings = take_turns(runtime, contestants, at, options.rounds, options.requests)
-        look_inside(runtime, at, findings)
+    with database(options.latency) as address:
+        findings = take_turns(runtime, contestants, address, options.rounds, options.requests)
+        look_inside(runtime, address, findings)
         if options.instructions:
-            count_instructions(runtime, at, findings)
+            count_instructions(runtime, address, findings)
         charts = {
-            f"{contestant.event}, {contestant.name}": parts.parts_of_start(contestant, runtime, at)
+            f"{contestant.event}, {contestant.name}": parts.parts_of_start(contestant, runtime, address)
             for contestant in contestants
             if contestant.name in {"shipped", "bare"}
         }
     records = report.figures(findings)
-    _keep(records, charts, commit, f"medians of {options.rounds} starts, each with {options.requests} warm requests")
-    found = f"{json.dumps(report.to_json(records, charts), indent=1)}\n"
+    _keep(records, charts, at, f"medians of {options.rounds} starts, each with {options.requests} warm requests")
+    found = f"{json.dumps(report.to_json(records, charts, at), indent=1)}\n"
     (FOLDER / "bench.json").write_text(found)
     picture = parts.write_svg(charts)
     if options.json:
@@ -50,19 +49,12 @@ def main() -> None:
     sys.stdout.write("\n".join([*lines, "", f"The bars are in {picture}", ""]))
 
 
-def _keep(records: list[report.Record], charts: dict[str, parts.Parts], commit: str, measured: str) -> None:
+def _keep(records: list[report.Record], charts: dict[str, parts.Parts], at: Checkout, measured: str) -> None:
     """Leave the tables of docs/speed.md, where they are asked for."""
-    record("goals", f"Goals, at {commit}", report.goals_as_rows(records))
+    record("goals", "Goals", report.goals_as_rows(records), at=at)
     for event in EVENTS:
-        record(event, f"{event.capitalize()}, at {commit}: {measured}", report.as_rows(records, event))
-    record("parts", f"Parts of a start, at {commit}", parts.as_rows(charts))
-
-
-def _commit() -> str:
-    """Return which commit is measured, for a reader who wants to know how old the figures are."""
-    command = ["git", "describe", "--always", "--exclude", "*", "--dirty= with changes"]
-    described = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)  # noqa: S603
-    return f"commit {described.stdout.strip() or 'unknown'}"
+        record(event, f"{event.capitalize()}: {measured}", report.as_rows(records, event), at=at)
+    record("parts", "Parts of a start", parts.as_rows(charts), at=at)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from experiments.bench.measurements import Findings, Found
+from experiments.figures import Checkout, today
 
 # Row → its unit, and a contestant's values: as many for each, which belong together.
 _ROWS: dict[str, tuple[str, Callable[[Found], list[float]]]] = {
@@ -158,6 +159,7 @@ def contestants_explained() -> str:
     )
 
 
-def to_json(records: list[Record], charts: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Return everything that was found."""
-    return {"figures": records, "goals": goals(records), "parts_of_start": charts}
+def to_json(records: list[Record], charts: Mapping[str, Mapping[str, float]], at: Checkout) -> dict[str, Any]:
+    """Return everything that was found, and of what and when."""
+    measured = {"commit": at.commit, "is_clean": at.is_clean, "date": today()}
+    return {**measured, "figures": records, "goals": goals(records), "parts_of_start": charts}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
-from experiments.figures import rows_as_markdown
+from experiments.figures import has_changed, measured_at, rows_as_markdown, with_ages
 from experiments.scale.bill import (
     BURST,
     DURATIONS,
@@ -69,7 +69,7 @@ def document(bill: Bill) -> str:
         starts_in_bursts=f"{in_bursts.starts:.1%}",
         transaction_ms=f"{TRANSACTION_MS:g}",
         read_ms=f"{READ_MS:g}",
-        durations=bill.durations["source"],
+        measured=measured_at(bill.durations["commit"], bill.durations["date"], is_clean=bill.durations["is_clean"]),
         launch_ms=f"{launch['warm_ms']:g}",
         launch_start_ms=f"{launch['start_ms']:g}",
         authorizer_ms=f"{authorizer['warm_ms']:g}",
@@ -143,10 +143,11 @@ def measured_durations(measured: Mapping[str, Any]) -> dict[str, Any]:
     """Return the durations that ``make bench`` has found.
 
     Args:
-        measured: Its JSON: ``figures`` has an one for each ``function`` and ``row``, with the contestants' ``medians``.
+        measured: Its JSON: ``figures`` has one for each ``function`` and ``row``, with the contestants' ``medians``;
+            ``commit``, ``date`` and ``is_clean`` say what was measured, and when.
     """
     found = {(figure["function"], figure["row"]): figure["medians"]["shipped"] for figure in measured["figures"]}
-    return {"source": "what `make bench` has measured"} | {
+    return {name: measured[name] for name in ("commit", "date", "is_clean")} | {
         function: {
             "start_ms": round(found[function, "start"], 1),
             "warm_ms": round(found[function, "CPU of a warm request"], 2),
@@ -160,7 +161,7 @@ def main() -> None:
     if _MEASURED.is_file():
         durations = measured_durations(json.loads(_MEASURED.read_text()))
         DURATIONS.write_text(json.dumps(durations, indent=1) + "\n")
-    DOCUMENT.write_text(document(Bill()))
+    DOCUMENT.write_text(with_ages("cost", document(Bill()), has_changed))
 
 
 if __name__ == "__main__":
