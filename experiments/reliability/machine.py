@@ -56,7 +56,7 @@ _client = httpx.Client(trust_env=False)
 
 
 @dataclass
-class Tally:
+class Counts:
     """What has been done so far."""
 
     operations: Counter[str] = field(default_factory=Counter)
@@ -177,10 +177,10 @@ class OpenList:
 class Machine(RuleBasedStateMachine):
     """Two workspaces, with some ACS systems and pools, which no route creates."""
 
-    def __init__(self, service: Service, tally: Tally) -> None:
+    def __init__(self, service: Service, counts: Counts) -> None:
         super().__init__()
         self.service = service
-        self.tally = tally
+        self.counts = counts
         self.model = Model()
         self.workspaces = [str(uuid4()), str(uuid4())]
         self.open_lists: list[OpenList] = []
@@ -189,8 +189,8 @@ class Machine(RuleBasedStateMachine):
             self._issue(TokenKind.API_KEY, [workspace])
             self._put_directory(workspace)
         self.person = self._issue(TokenKind.PERSONAL_ACCESS_TOKEN, self.workspaces)
-        tally.examples += 1
-        tally.steps -= 1  # the table is looked at before the first step, too
+        counts.examples += 1
+        counts.steps -= 1  # the table is looked at before the first step, too
 
     @override
     def teardown(self) -> None:
@@ -580,7 +580,7 @@ class Machine(RuleBasedStateMachine):
         (result,) = import_rows(self.service.table, self.workspaces[workspace], rows, now)
         note(f"  import {row} into {self.workspaces[workspace]}: {result}")
         assert result.outcome == expected, f"{result} instead of {expected}"
-        self.tally.operations["import a row"] += 1
+        self.counts.operations["import a row"] += 1
         if "created_at" in row:  # it has another place in lists, so it may come again or not at all
             for opened in self.open_lists:
                 opened.there_at_first.discard(row["acs_user_id"])
@@ -687,7 +687,7 @@ class Machine(RuleBasedStateMachine):
             self._issue(TokenKind.API_KEY, [here])
         else:
             self._issue(TokenKind.PERSONAL_ACCESS_TOKEN, self.workspaces if kind == "people" else [here])
-        self.tally.operations["issue a client session" if kind == "session" else "issue a token"] += 1
+        self.counts.operations["issue a client session" if kind == "session" else "issue a token"] += 1
 
     @precondition(lambda self: any(one.is_good for one in self._issued()))
     @rule(which=st.integers(0, 5), expires=st.booleans())
@@ -702,13 +702,13 @@ class Machine(RuleBasedStateMachine):
             assert revoke_token(self.service.table, short, now)
         token.is_good = False
         self.service.outlast_decisions()
-        self.tally.operations["a token expires" if expires else "revoke a token"] += 1
+        self.counts.operations["a token expires" if expires else "revoke a token"] += 1
 
     # After each step
 
     @invariant()
     def table_is_sound_and_the_models(self) -> None:
-        self.tally.steps += 1
+        self.counts.steps += 1
         items = self.service.items()
         wrong = violations(items)
         assert not wrong, wrong[0]
@@ -836,8 +836,8 @@ class Machine(RuleBasedStateMachine):
 
     def _count(self, call: Call, status: int, body: Json) -> None:
         is_route = call.path in ROUTES and call.method in ROUTES[call.path].methods
-        self.tally.operations[f"{call.method} {call.path}" if is_route else "no route"] += 1
-        self.tally.outcomes["result" if status == 200 else body["error"]["type"]] += 1
+        self.counts.operations[f"{call.method} {call.path}" if is_route else "no route"] += 1
+        self.counts.outcomes["result" if status == 200 else body["error"]["type"]] += 1
 
     # Drawn names
 

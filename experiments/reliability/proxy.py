@@ -74,7 +74,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Tally:
+class Counts:
     """What the proxy has seen since it was armed.
 
     Attributes:
@@ -143,13 +143,13 @@ class Proxy:
             if plan is not None and plan.fault is Fault.REFUSED and plan.at == 1:
                 self._refuse()
 
-    def disarm(self) -> Tally:
+    def disarm(self) -> Counts:
         """Let everything through again, when what is on its way is done, and return what was seen."""
         with self._guard:
             self._plan = None
             self._listen()
             self._guard.wait_for(lambda: not self._being_done, _LONGEST_FORWARD_SECONDS)
-            return Tally(tuple(self._requests), self._met)
+            return Counts(tuple(self._requests), self._met)
 
     def is_silent_next(self) -> bool:
         """Return whether the next request will get no answer, so that waiting long for it is of no use."""

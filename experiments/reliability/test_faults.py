@@ -278,13 +278,13 @@ def _usual(experiment: Experiment, operation: Operation) -> Usual:
     before = experiment.items()
     experiment.proxy.arm()
     first = operation.ask(experiment.site)
-    tally = experiment.proxy.disarm()
+    counts = experiment.proxy.disarm()
     after_first = experiment.items()
     second = operation.ask(experiment.site)
     after_second = experiment.items()
     assert violations(after_first) + violations(after_second) == []
     return Usual(
-        tally.requests,
+        counts.requests,
         experiment.table(before),
         experiment.answer(first),
         experiment.table(after_first),
@@ -298,7 +298,7 @@ def _try(experiment: Experiment, operation: Operation, usual: Usual, plan: Plan)
     experiment.prepare(operation)
     experiment.proxy.arm(plan)
     answer = operation.ask(experiment.site)
-    tally = experiment.proxy.disarm()
+    counts = experiment.proxy.disarm()
     items = experiment.items()
     repeated = operation.ask(experiment.site)
     items_at_last = experiment.items()
@@ -309,7 +309,7 @@ def _try(experiment: Experiment, operation: Operation, usual: Usual, plan: Plan)
     is_half_done = table not in {usual.before, usual.after_first}
     problems = [f"after the fault: {wrong}" for wrong in violations(items)]
     problems += [f"after the repeat: {wrong}" for wrong in violations(items_at_last)]
-    if not tally.met:
+    if not counts.met:
         problems.append("no request met it")
     if is_half_done and not operation.is_in_steps:
         problems.append(f"half done: {_difference(usual.after_first, table)}")

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from enrollments.local.stack import open_stack
 from experiments import figures
-from experiments.reliability.machine import Machine, Service, Tally, from_server
+from experiments.reliability.machine import Counts, Machine, Service, from_server
 from tests.items import in_moto
 
 STEPS = float(os.environ.get("ENROLLMENTS_SOAK_STEPS", "inf"))
@@ -69,7 +69,7 @@ def failing_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(300)  # a failure, too, is to be told on a busy machine
 def test_every_answer_is_the_contracts_and_the_table_what_it_says(project: Path) -> None:
     with on_moto(project) as service:
-        run(service, Tally(), BOUNDED)
+        run(service, Counts(), BOUNDED)
 
 
 @pytest.fixture(scope="module")
@@ -88,48 +88,48 @@ def test_every_answer_is_the_contracts_for_long(
 ) -> None:
     is_moto = database == "moto"
     running = on_moto(project) if is_moto else on_server(project, request.getfixturevalue("dynamodb_local"))
-    tally, violations = Tally(), 1
+    counts, violations = Counts(), 1
     with running as service:
         begun, said = time.monotonic(), 0.0
         try:
-            while (seconds := time.monotonic() - begun) < SECONDS and tally.steps < STEPS:
+            while (seconds := time.monotonic() - begun) < SECONDS and counts.steps < STEPS:
                 if seconds - said >= _SECONDS_BETWEEN_LINES or not said:
                     said = seconds
-                    say(f"{database}: {tally.steps:,} steps in {seconds:.0f} s")
-                run(service, tally, _ROUND, seeded=seed(secrets.randbits(64)))
+                    say(f"{database}: {counts.steps:,} steps in {seconds:.0f} s")
+                run(service, counts, _ROUND, seeded=seed(secrets.randbits(64)))
             violations = 0
         finally:
             seconds = time.monotonic() - begun
-            rows.append(row(database, tally, seconds, violations))
-            say(f"{database}: {tally.steps:,} steps in {seconds:.0f} s, {tally.steps / seconds:.0f} a second")
-            for counts in (tally.operations, tally.outcomes):
-                say("".join(f"{count:9,} {name}\n" for name, count in counts.most_common()))
+            rows.append(row(database, counts, seconds, violations))
+            say(f"{database}: {counts.steps:,} steps in {seconds:.0f} s, {counts.steps / seconds:.0f} a second")
+            for one in (counts.operations, counts.outcomes):
+                say("".join(f"{count:9,} {name}\n" for name, count in one.most_common()))
 
 
 def run(
     service: Service,
-    tally: Tally,
+    counts: Counts,
     bounded: settings,
     seeded: Callable[[Callable[[], Machine]], Callable[[], Machine]] = lambda make: make,
 ) -> None:
     """Have Hypothesis make up sequences; a failure has the shortest that it has found, with its requests."""
 
     def make() -> Machine:
-        return Machine(service, tally)
+        return Machine(service, counts)
 
     run_state_machine_as_test(cast("type[RuleBasedStateMachine]", seeded(make)), settings=bounded)
 
 
-def row(database: str, tally: Tally, seconds: float, violations: int) -> dict[str, str | int]:
-    answers = tally.outcomes.total()
+def row(database: str, counts: Counts, seconds: float, violations: int) -> dict[str, str | int]:
+    answers = counts.outcomes.total()
     return {
         "database": database,
-        "steps": tally.steps,
-        "sequences": tally.examples,
+        "steps": counts.steps,
+        "sequences": counts.examples,
         "seconds": round(seconds),
-        "operations": len(tally.operations),
-        "answers 2xx": tally.outcomes["result"],
-        "answers 4xx": answers - tally.outcomes["result"],
+        "operations": len(counts.operations),
+        "answers 2xx": counts.outcomes["result"],
+        "answers 4xx": answers - counts.outcomes["result"],
         "violations": violations,
     }
 

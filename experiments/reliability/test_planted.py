@@ -15,7 +15,7 @@ from hypothesis import Phase, settings
 from enrollment.store.actions import Action
 from enrollment.use_cases import automations, user_identities
 from experiments import figures
-from experiments.reliability.machine import Tally
+from experiments.reliability.machine import Counts
 from experiments.reliability.removed_conditions import CONDITIONS, VARIABLE
 from experiments.reliability.test_model import BOUNDED, on_moto, run
 
@@ -85,15 +85,15 @@ def test_a_planted_defect_is_found(
     (module, function), plant = PLANTS[name]
     original = getattr(module, function)
     monkeypatch.setattr(module, function, lambda *arguments: plant(original(*arguments)))
-    tally, begun = Tally(), time.monotonic()
+    counts, begun = Counts(), time.monotonic()
 
     with on_moto(project) as service, pytest.raises(AssertionError) as failure:
-        run(service, tally, settings(BOUNDED, phases=[Phase.generate], max_examples=400))
+        run(service, counts, settings(BOUNDED, phases=[Phase.generate], max_examples=400))
 
     rows.append(
         {
             "planted": name,
-            "steps": tally.steps,
+            "steps": counts.steps,
             "seconds": round(time.monotonic() - begun),
             "found by": _told(failure.value),
         }
