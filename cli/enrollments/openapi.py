@@ -85,6 +85,9 @@ _FAMILIES = {
     ),
 }
 _PREPOSITIONS = {"add": "to", "list": "for", "remove": "from"}
+# A reader makes something, looks at it, changes it and deletes it.
+_VERBS_BEFORE_OTHERS = ("launch", "create", "get", "list", "update", "add")
+_VERBS_AFTER_OTHERS = ("remove", "delete")
 
 
 @click.command()
@@ -143,7 +146,7 @@ def api_document(project: Path) -> Json:
             method.lower(): _operation(route, method, schemas, requests[route.path], answers[route.path])
             for method in route.methods
         }
-        for route in routes
+        for route in sorted(routes, key=reading_order)
     }
     return {
         "openapi": "3.1.0",
@@ -194,6 +197,33 @@ def all_routes(project: Path) -> list[Route]:
     """
     apis = _apis(project / "functions")
     return sorted((route for api in apis for route in api.routes.values()), key=lambda route: route.path)
+
+
+def reading_order(route: Route) -> tuple[int, int, str]:
+    """Return what to sort routes by, so that a reader meets them in the order in which one uses them.
+
+    Families keep the order of their descriptions.  In a family creations come first and deletions last; an action with
+    a verb of its own stands between reads and deletions.
+
+    Raises:
+        click.ClickException: The route is in a family that has no description.
+    """
+    root, action = _family_and_action(route)
+    verb = action.partition("_")[0]
+    if verb in _VERBS_AFTER_OTHERS:
+        rank = len(_VERBS_BEFORE_OTHERS) + 1 + _VERBS_AFTER_OTHERS.index(verb)
+    elif verb in _VERBS_BEFORE_OTHERS:
+        rank = _VERBS_BEFORE_OTHERS.index(verb)
+    else:
+        rank = len(_VERBS_BEFORE_OTHERS)
+    return list(_FAMILIES).index(root), rank, action
+
+
+def _family_and_action(route: Route) -> tuple[str, str]:
+    root, _, action = route.path.rpartition("/")
+    if root not in _FAMILIES:
+        raise click.ClickException(f"{route.path} is in a family that _FAMILIES does not describe")
+    return root, action
 
 
 def _apis(functions: Path) -> Iterable[Api]:
@@ -248,9 +278,7 @@ def _bearer(description: str) -> Json:
 
 
 def _operation(route: Route, method: str, schemas: Mapping[str, Json], request: Json, answer: Json) -> Json:
-    root, _, action = route.path.rpartition("/")
-    if root not in _FAMILIES:
-        raise click.ClickException(f"{route.path} is in a family that _FAMILIES does not describe")
+    root, action = _family_and_action(route)
     summary, _, description = (route.handler.__doc__ or "").partition("\n\n")
     name = _name(action, _FAMILIES[root])
     operation: Json = {

@@ -41,10 +41,20 @@ def test_the_document_is_what_the_code_says() -> None:
     made = api_document(PROJECT)
 
     # Path by path, so that what differs can be read.
-    assert made["paths"].keys() == DOCUMENT["paths"].keys()
+    assert list(made["paths"]) == list(DOCUMENT["paths"])
     for path, operations in made["paths"].items():
         assert json.dumps(operations, indent=1) == json.dumps(DOCUMENT["paths"][path], indent=1)
     assert made == DOCUMENT
+
+
+def test_the_document_starts_with_the_launch() -> None:
+    assert next(iter(DOCUMENT["paths"])) == "/user_identities/enrollment_automations/launch"
+
+
+def test_the_tags_are_in_the_order_of_the_paths() -> None:
+    tags = dict.fromkeys(operation["tags"][0] for operation in OPERATIONS.values())
+
+    assert [tag["name"] for tag in DOCUMENT["tags"]] == list(tags)
 
 
 def resolved(part: Json) -> Json:

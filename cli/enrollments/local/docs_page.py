@@ -38,7 +38,9 @@ _HTML = f"""\
 <body>
 <div class="swagger-ui"><div class="wrapper"><div class="info">
 <p><strong>Enrollment automations on this machine.</strong> “Execute” sends a request to the demo workspace of the local
-run, authorized with its API key.</p>
+run.</p>
+<p><span id="token" role="status"></span> “Authorize” takes another token.
+<button id="use-demo-key" class="btn" hidden>Use the API key of the demo workspace</button></p>
 </div></div></div>
 <div id="swagger-ui"></div>
 <script src="{PATH}/swagger-ui-bundle.min.js"></script>
@@ -47,29 +49,17 @@ run, authorized with its API key.</p>
 </html>
 """
 
-# The document's server is "/", which is this page's origin. Without `validatorUrl: null` a badge comes from swagger.io.
-_INIT = """\
-"use strict";
-const ui = SwaggerUIBundle({
-  dom_id: "#swagger-ui",
-  url: %(url)s,
-  deepLinking: true,
-  displayRequestDuration: true,
-  tryItOutEnabled: true,
-  validatorUrl: null,
-  onComplete: () => ui.preauthorizeApiKey("api_key", %(api_key)s),
-});
-"""
-
 
 def docs_page(document: Path, api_key: str) -> Page:
     """Return the page that a server has at ``PATH``.
 
     Args:
         document: The API document; it is read for each request, so a renewed one needs no restart.
-        api_key: What the page's requests are authorized with.
+        api_key: The demo workspace's API key. The page uses it until a person enters another token.
     """
-    init = _INIT % {"url": json.dumps(f"{PATH}/openapi.json"), "api_key": json.dumps(api_key)}
+    constants = json.dumps({"url": f"{PATH}/openapi.json", "apiKey": api_key})
+    settings = f'"use strict";\nconst SETTINGS = {constants};'
+    script = files("enrollments.local") / "docs_page.js"
 
     def page(request: Request) -> Response:
         status, kind = 200, "text/plain; charset=utf-8"
@@ -82,7 +72,7 @@ def docs_page(document: Path, api_key: str) -> Page:
             case "/":
                 content, kind = _HTML, "text/html; charset=utf-8"
             case "/init.js":
-                content, kind = init, _JAVASCRIPT
+                content, kind = f"{settings}\n{script.read_text('utf-8')}", _JAVASCRIPT
             case "/openapi.json":
                 content, kind = document.read_bytes(), "application/json"
             case path if path in _SWAGGER_UI:
