@@ -23,7 +23,7 @@ from enrollment.timestamps import timestamp
 from local_aws.functions import environment
 from local_aws.quick_transactions import quick_transactions
 from tests.invariants import violations
-from tests.items import by_key
+from tests.items import by_key, in_moto
 
 PROJECT = Path(__file__).parent.parent
 TABLE_NAME = "table"
@@ -79,11 +79,16 @@ def refuse_stale_reads(request: Any, **_: Any) -> None:
 
 @dataclass(frozen=True)
 class Store:
-    """A table with its client, for looking at what is really there."""
+    """A table with its client, for looking at what is really there.
+
+    Attributes:
+        is_in_moto: Whether the table is in moto in this process, where it can be read without a request.
+    """
 
     table: Table
     client: Any
     table_name: str = TABLE_NAME
+    is_in_moto: bool = False
     watched: list[tuple[str, Callable[..., Any]]] = field(default_factory=list)
 
     def watch(self, event: str, handler: Callable[..., Any], *, last: bool = False) -> None:
@@ -94,6 +99,8 @@ class Store:
 
     def items(self) -> dict[Key, Item]:
         """Return the whole table."""
+        if self.is_in_moto:
+            return by_key(in_moto(self.table_name))
         pages = self.client.get_paginator("scan").paginate(TableName=self.table_name, ConsistentRead=True)
         return by_key(item for page in pages for item in page["Items"])
 
@@ -146,7 +153,7 @@ def create_table(client: Any, name: str) -> Table:
 @pytest.fixture
 def store(dynamodb: Any) -> Iterator[Store]:
     table = create_table(dynamodb, TABLE_NAME)
-    store = Store(table, dynamodb)
+    store = Store(table, dynamodb, is_in_moto=True)
     store.watch("before-send.dynamodb", refuse_stale_reads)
     yield store
     for event, handler in store.watched:

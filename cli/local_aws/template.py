@@ -5,10 +5,12 @@ Only what is listed here is interpreted.  Anything else (a resource type, an int
 """
 
 import contextlib
+import copy
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +192,7 @@ def expand_template(path: Path) -> dict[str, Any]:
     """
     with interpreting(path.name):
         expanded, _ = _read_expanded(path, {})
-        return expanded
+        return copy.deepcopy(expanded)
 
 
 def code_path(location: Mapping[str, Any]) -> Path:
@@ -208,22 +210,34 @@ def code_path(location: Mapping[str, Any]) -> Path:
 
 
 def _read_expanded(path: Path, parameters: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the expanded template, and the values of its parameters."""
-    source = _read(path)
+    """Return the expanded template, which must not be changed, and the values of its parameters."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise TemplateError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise TemplateError(f"{path}: not text: {error}") from error
+    expanded, values = _expanded(text, path, frozenset(parameters.items()))
+    return expanded, copy.deepcopy(values)
+
+
+# The translator takes a quarter of a second, and the tests start many stacks with the same template.
+@lru_cache(maxsize=8)
+def _expanded(text: str, path: Path, parameters: frozenset[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    given = dict(parameters)
+    source = _parse(text, path)
     values = {
-        name: _parameter_value(name, declaration, parameters.get(name))
+        name: _parameter_value(name, declaration, given.get(name))
         for name, declaration in source.get("Parameters", {}).items()
     }
-    if unknown := parameters.keys() - values.keys():
+    if unknown := given.keys() - values.keys():
         raise TemplateError(f"no such parameter: {', '.join(sorted(unknown))}")
     return _expand(source, values, path.name), values
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
-        source = yaml_parse(path.read_text())
-    except OSError as error:
-        raise TemplateError(f"{path}: {error.strerror}") from error
+        source = yaml_parse(text)
     except (YAMLError, ValueError) as error:
         raise TemplateError(f"{path}: not YAML: {error}") from error
     if not isinstance(source, dict) or not isinstance(source.get("Resources"), dict):

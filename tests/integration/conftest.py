@@ -224,5 +224,5 @@ def client(started: Stack) -> Any:  # noqa: ARG001 - the stack's environment lea
 @pytest.fixture
 def stack(started: Stack, client: Any) -> Stack:
     """The stack as it is after its start: with the demo workspaces and nothing launched."""
-    Store(started.table, client, "enrollments-Table").restore(started.demo.items)
+    Store(started.table, client, started.table_name, is_in_moto=True).restore(started.demo.items)
     return started

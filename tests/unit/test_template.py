@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ type Edit = Callable[[str, str], Path]
 
 EVENT = "enrollment_automations/launch, Method: POST}}\n"
 LAUNCH = EVENT.removesuffix("}}\n")
+# Every route but those that launch or create: the translator's time grows with the square of their number.
+OTHER_ROUTE = re.compile(r" +\w+: {Type: Api, Properties: {RestApiId: !Ref Api, Path: /(?!\S+/(launch|create),).*\n")
 PERMISSION = """\
   Everybody:
     Type: AWS::Lambda::Permission
@@ -27,10 +30,10 @@ PERMISSION = """\
 
 @pytest.fixture
 def edited(project: Path, tmp_path: Path) -> Edit:
-    """Return a function that writes the template with one part replaced."""
+    """Return a function that writes the template with one part replaced, and with few of its routes."""
 
     def edit(old: str, new: str) -> Path:
-        source = (project / "template.yaml").read_text()
+        source = OTHER_ROUTE.sub("", (project / "template.yaml").read_text())
         assert source.count(old) >= 1
         path = tmp_path / "template.yaml"
         path.write_text(source.replace(old, new, 1))
@@ -48,6 +51,10 @@ def start(template: Path, **parameters: str) -> None:
 
 def test_the_template_is_interpreted(project: Path) -> None:
     start(project / "template.yaml")
+
+
+def test_a_template_with_few_routes_is_interpreted(edited: Edit) -> None:
+    start(edited("Resources:\n", "Resources:\n"))
 
 
 def test_parameters_reach_the_resources(project: Path) -> None:
