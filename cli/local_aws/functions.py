@@ -306,7 +306,8 @@ def environment(variables: Mapping[str, str], without: tuple[str, ...] = ()) -> 
 
 
 def _forget_modules(folders: Sequence[Path]) -> None:
+    beginnings = tuple(f"{folder}{os.sep}" for folder in folders)  # a thousand paths take 50 ms to compare
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and any(Path(file).is_relative_to(folder) for folder in folders):
+        if file and file.startswith(beginnings):
             del sys.modules[name]

@@ -25,10 +25,14 @@ from enrollments.local.containers import Containers, open_containers
 from enrollments.local.demo import demo
 from enrollments.local.stack import open_stack
 from local_aws.server import Server, listen
+from tests.acceptance.sdk import end_drivers
 from tests.fixtures import Workspace
 
 # Whether the service is the local stack, in this process.
 IN_PROCESS = {"ENROLLMENTS_BASE_URL", "ENROLLMENTS_SAM"}.isdisjoint(os.environ)
+
+# To read them takes longer than most requests.
+CERTIFICATES = httpx.create_ssl_context()
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,14 @@ class Service:
     def __getitem__(self, name: str) -> str:
         return self.variables[name]
 
+    def request(self, method: str, target: str, **more: Any) -> httpx.Response:
+        """Send a request on a connection of its own."""
+        return httpx.request(method, self.base_url + target, timeout=30, verify=CERTIFICATES, **more)
+
     def post(self, route: str, body: object = None, *, token: str | None = None, **more: Any) -> httpx.Response:
         """POST to a route with the demo workspace's key or another token."""
-        authorization = {"Authorization": f"Bearer {token or self['SEAM_API_KEY']}"}
-        return httpx.post(
-            f"{self.base_url}{route}",
-            headers=authorization | more.pop("headers", {}),
-            **({"json": body} | more if body is not None else more),
-            timeout=30,
-        )
+        headers = {"Authorization": f"Bearer {token or self['SEAM_API_KEY']}"} | more.pop("headers", {})
+        return self.request("POST", route, headers=headers, **({"json": body} | more if body is not None else more))
 
     def launch(self, body: object = None, *, token: str | None = None, **more: Any) -> httpx.Response:
         """POST a launch with the demo workspace's key."""
@@ -70,6 +73,12 @@ class Service:
             "user_identity_id": self.workspace.user_identity(),
             "credential_manager_acs_system_id": self["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
         }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sdks() -> Iterator[None]:
+    yield
+    end_drivers()
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,20 @@
-"""The published SDKs, driven in processes of their own."""
+"""The published SDKs, each driven in a process of its own that is kept for all calls of a test run."""
 
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from tests.acceptance.conftest import Service
 from tests.fixtures import PROJECT
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import Service
 
 CLIENTS = Path(__file__).parent
 AUTOMATIONS = "/user_identities/enrollment_automations"
@@ -23,6 +26,53 @@ _VERBS = {"add": "PUT", "delete": "DELETE", "get": "GET", "list": "GET", "remove
 # A route and its parameters; ``None`` is a call without arguments.
 type Call = tuple[str, Mapping[str, Any] | None]
 type Outcome = dict[str, Any]
+type Command = tuple[Path | str, ...]
+
+
+class Driver:
+    """A process of an SDK, which does a task for each line of its standard input; to start one takes half a second."""
+
+    def __init__(self, command: Command) -> None:
+        # The SDKs take what the options leave out from variables that a person who tried `make run` has set.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SEAM_")}
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(  # noqa: S603 - our own
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
+        )
+
+    def outcomes_of(self, task: Mapping[str, Any]) -> list[Outcome]:
+        """Have a task done, or end the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            print(json.dumps(task), file=self._process.stdin, flush=True)
+            line = self._process.stdout.readline()
+            assert line.endswith("\n"), self._what_was_wrong()
+        except BaseException:
+            self.end()
+            raise
+        outcomes: list[Outcome] = json.loads(line)
+        return outcomes
+
+    def end(self) -> None:
+        """End the process."""
+        with self._errors, self._process:
+            self._process.kill()
+
+    def _what_was_wrong(self) -> str:
+        self._process.wait()
+        self._errors.seek(0)
+        return self._errors.read()
+
+
+# Those that have nothing to do.
+_drivers: dict[Command, Driver] = {}
+
+
+def end_drivers() -> None:
+    """End the processes of all SDKs."""
+    while _drivers:
+        _drivers.popitem()[1].end()
 
 
 @dataclass(frozen=True)
@@ -38,14 +88,14 @@ class Sdk:
         tells_null: Whether its methods can send null.
     """
 
-    command: list[Path | str]
+    command: Command
     way: Literal["methods", "post", "verbs"] = "methods"
     drops: frozenset[str] = frozenset()
     tells_fields: bool = True
     tells_null: bool = True
 
-    def call(self, service: Service, *calls: Call, fields: Sequence[str] = (), **options: str) -> list[Outcome]:
-        """Make the calls in one process of the SDK, with the demo workspace's key unless the options say otherwise.
+    def call(self, service: "Service", *calls: Call, fields: Sequence[str] = (), **options: str) -> list[Outcome]:
+        """Make the calls with one client of the SDK, with the demo workspace's key unless the options say otherwise.
 
         Args:
             service: Where they go.
@@ -56,7 +106,7 @@ class Sdk:
         tasks = [{"route": route, "parameters": parameters, "verb": self._verb(route)} for route, parameters in calls]
         return self._run(service, tasks, fields, options)
 
-    def all_pages(self, service: Service, route: str, parameters: Mapping[str, Any], **options: str) -> list[Any]:
+    def all_pages(self, service: "Service", route: str, parameters: Mapping[str, Any], **options: str) -> list[Any]:
         """Return all records of a list, by the SDK's own paginator."""
         (outcome,) = self._run(service, [{"route": route, "parameters": parameters, "pages": True}], (), options)
         records: list[Any] = outcome["result"]
@@ -67,30 +117,26 @@ class Sdk:
         return {"methods": None, "post": "POST", "verbs": _VERBS.get(action, "POST")}[self.way]
 
     def _run(
-        self, service: Service, calls: Sequence[Any], fields: Sequence[str], options: Mapping[str, str]
+        self, service: "Service", calls: Sequence[Any], fields: Sequence[str], options: Mapping[str, str]
     ) -> list[Outcome]:
         task = {
             "options": {"endpoint": service.base_url} | (dict(options) or {"api_key": service["SEAM_API_KEY"]}),
             "calls": calls,
             "fields": fields,
         }
-        # The SDKs take what the options leave out from variables that a person who tried `make run` has set.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SEAM_")}
-        done = subprocess.run(  # noqa: S603 - our own
-            self.command, input=json.dumps(task), capture_output=True, text=True, check=False, env=environment
-        )
-        assert done.returncode == 0, done.stderr
-        outcomes: list[Outcome] = json.loads(done.stdout)
+        driver = _drivers.pop(self.command, None) or Driver(self.command)
+        outcomes = driver.outcomes_of(task)
+        _drivers[self.command] = driver
         assert len(outcomes) == len(calls)
         return outcomes
 
 
-def python(major: int) -> list[Path | str]:
-    return [PROJECT / f".venv-seam-{major}/bin/python", CLIENTS / "sdk_client.py"]
+def python(major: int) -> Command:
+    return PROJECT / f".venv-seam-{major}/bin/python", CLIENTS / "sdk_client.py"
 
 
-def javascript(major: int) -> list[Path | str]:
-    return ["node", CLIENTS / f"javascript/http-{major}/client.mjs"]
+def javascript(major: int) -> Command:
+    return "node", CLIENTS / f"javascript/http-{major}/client.mjs"
 
 
 DROPPED_BY_SEAM_1 = frozenset({"acs_credential_provisioning_automation_id", "is_running"})

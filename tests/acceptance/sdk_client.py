@@ -1,14 +1,14 @@
 """Drives either major of the Python SDK, each in an environment of its own.
 
-Reads one JSON document from standard input::
+Reads a JSON document from each line of standard input::
 
     {"options": {…}, "calls": [{"route": …, "parameters": {…} | null, "verb"?: …, "pages"?: true}, …], "fields": […]}
 
 the options those of ``Seam``, the fields those whose messages an invalid input error is asked for.  A call is made by
 the SDK's method for the route; where it has none, or where a verb is given, by its HTTP client.  Without parameters
 (``null``), it has no arguments beside the path.  With ``pages``, the SDK's paginator makes it, for all pages.  Writes a
-list with ``{"result": …}`` for each call, or ``{"error": …}`` with the exception's class and what it carries.  Anything
-but an error of the API ends the process.
+line for each: a list with ``{"result": …}`` for each call, or ``{"error": …}`` with the exception's class and what it
+carries.  Anything but an error of the API ends the process.
 """
 
 import inspect
@@ -77,9 +77,8 @@ def describe(error, fields):
     return described
 
 
-def main():
-    """Do the task of standard input."""
-    task = json.load(sys.stdin)
+def outcomes_of(task):
+    """Make the calls of a task."""
     seam = Seam(**task["options"])
     outcomes = []
     for call in task["calls"]:
@@ -87,7 +86,10 @@ def main():
             outcomes.append({"result": make(seam, call)})
         except SeamHttpApiError as error:
             outcomes.append({"error": describe(error, task["fields"])})
-    json.dump(outcomes, sys.stdout, default=vars)  # results are of the SDK's classes
+    return outcomes
 
 
-main()
+for line in sys.stdin:
+    json.dump(outcomes_of(json.loads(line)), sys.stdout, default=vars)  # results are of the SDK's classes
+    sys.stdout.write("\n")
+    sys.stdout.flush()

@@ -25,7 +25,7 @@ def call(
     """Call a route by a verb, and hold the answer against the API document."""
     authorization = {"Authorization": f"Bearer {token or service['SEAM_API_KEY']}"}
     how: dict[str, Any] = {"json": parameters} if method == "POST" else {"params": parameters}
-    response = httpx.request(method, f"{service.base_url}{ROOT}/{name}", headers=authorization | headers, **how)
+    response = service.request(method, f"{ROOT}/{name}", headers=authorization | headers, **how)
     assert_conforms(response, method, name)
     return response
 

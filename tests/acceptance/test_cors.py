@@ -25,7 +25,7 @@ def preflight(service: Service, path: str, origin: str = ORIGIN) -> httpx.Respon
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type",
     }
-    return httpx.options(service.base_url + path, headers=headers)
+    return service.request("OPTIONS", path, headers=headers)
 
 
 @pytest.mark.parametrize("path", [*ROUTES, "/nowhere"])
@@ -69,7 +69,7 @@ def test_errors_can_be_read_by_the_page_too(
 ) -> None:
     headers = {"Authorization": f"Bearer {open_service.variables.get(token, token)}", "Origin": origin}
 
-    response = httpx.post(open_service.base_url + path, headers=headers, json={})
+    response = open_service.request("POST", path, headers=headers, json={})
 
     assert response.status_code == status
     assert_readable(response, origin)
@@ -78,7 +78,7 @@ def test_errors_can_be_read_by_the_page_too(
 @pytest.mark.parametrize("path", [ROUTES[0], "/nowhere"])
 def test_the_gateways_own_errors_name_the_origin_if_there_is_one(project: Path, path: str) -> None:
     with serve_stack(project, {"CorsOrigins": ORIGIN}) as service:
-        response = httpx.post(service.base_url + path, headers={"Origin": "https://evil.example.com"})
+        response = service.request("POST", path, headers={"Origin": "https://evil.example.com"})
 
     assert response.headers["access-control-allow-origin"] == ORIGIN
 
@@ -88,7 +88,7 @@ def test_any_origin_may_be_allowed_without_credentials(project: Path, path: str)
     with serve_stack(project, {"CorsOrigins": "*"}) as service:
         answers = [
             preflight(service, path),
-            httpx.post(service.base_url + path, headers={"Origin": ORIGIN}),
+            service.request("POST", path, headers={"Origin": ORIGIN}),
             service.post(path, {}, headers={"Origin": ORIGIN}),
         ]
 
@@ -108,7 +108,7 @@ def test_an_answer_can_be_read_by_the_page(open_service: Service) -> None:
 def test_without_origins_there_is_no_cors_at_all(service: Service, path: str) -> None:
     answers = [
         preflight(service, path),
-        httpx.post(service.base_url + path, headers={"Origin": ORIGIN}),
+        service.request("POST", path, headers={"Origin": ORIGIN}),
         service.launch(service.pair(), headers={"Origin": ORIGIN}),
     ]
 

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.acceptance.conftest import IN_PROCESS, Service
@@ -21,7 +20,7 @@ TYPES = {
 
 @pytest.mark.parametrize("path", TYPES)
 def test_the_page_and_its_files_have_their_types_and_are_not_kept(service: Service, path: str) -> None:
-    response = httpx.get(service.base_url + path)
+    response = service.request("GET", path)
 
     assert (response.status_code, response.headers["content-type"]) == (200, TYPES[path])
     assert response.content
@@ -31,7 +30,7 @@ def test_the_page_and_its_files_have_their_types_and_are_not_kept(service: Servi
 
 @pytest.mark.parametrize("path", TYPES)
 def test_the_browser_may_load_from_this_server_only(service: Service, path: str) -> None:
-    policy = httpx.get(service.base_url + path).headers["content-security-policy"]
+    policy = service.request("GET", path).headers["content-security-policy"]
 
     directives = dict(directive.split(" ", 1) for directive in policy.split("; "))
     assert directives.pop("default-src") == "'none'"
@@ -41,7 +40,7 @@ def test_the_browser_may_load_from_this_server_only(service: Service, path: str)
 
 @pytest.mark.parametrize("path", TYPES)
 def test_head_answers_with_the_headers_of_get(service: Service, path: str) -> None:
-    head, get = httpx.head(service.base_url + path), httpx.get(service.base_url + path)
+    head, get = service.request("HEAD", path), service.request("GET", path)
 
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(get.content))
@@ -49,7 +48,7 @@ def test_head_answers_with_the_headers_of_get(service: Service, path: str) -> No
 
 
 def test_the_page_loads_what_is_served_and_names_no_other_host(service: Service) -> None:
-    page, script = (httpx.get(service.base_url + path).text for path in ("/docs", "/docs/init.js"))
+    page, script = (service.request("GET", path).text for path in ("/docs", "/docs/init.js"))
 
     loaded = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert set(loaded) == {*TYPES, "data:,"} - {"/docs", "/docs/openapi.json"}
@@ -60,23 +59,23 @@ def test_the_page_loads_what_is_served_and_names_no_other_host(service: Service)
 
 
 def test_the_document_is_the_file_beside_the_template(service: Service, project: Path) -> None:
-    response = httpx.get(f"{service.base_url}/docs/openapi.json")
+    response = service.request("GET", "/docs/openapi.json")
 
     assert response.content == (project / "openapi.json").read_bytes()
 
 
 def test_the_page_is_authorized_with_the_demo_workspaces_key(service: Service) -> None:
-    assert f'"{service["SEAM_API_KEY"]}"' in httpx.get(f"{service.base_url}/docs/init.js").text
+    assert f'"{service["SEAM_API_KEY"]}"' in service.request("GET", "/docs/init.js").text
 
 
 def test_below_the_page_nothing_reaches_the_api(service: Service) -> None:
-    response = httpx.get(f"{service.base_url}/docs/user_identities")
+    response = service.request("GET", "/docs/user_identities")
 
     assert (response.status_code, response.text) == (404, "This is no page of the local server\n")
     assert "seam-request-id" not in response.headers
 
 
 def test_beside_the_page_everything_is_the_apis(service: Service) -> None:
-    response = httpx.get(f"{service.base_url}/docs_of_something")
+    response = service.request("GET", "/docs_of_something")
 
     assert (response.status_code, response.json()["error"]["type"]) == (404, "route_not_found")

@@ -229,7 +229,7 @@ def test_a_token_that_is_not_good_is_refused(service: Service, token: str, messa
 
 @pytest.mark.gateway
 def test_a_request_without_a_token_is_refused(service: Service) -> None:
-    response = httpx.post(service.base_url + LAUNCH, json={})
+    response = service.request("POST", LAUNCH, json={})
 
     assert_answer(response, 401, error("unauthorized", "No Authorization header, or no valid token in it"))
 
@@ -239,7 +239,7 @@ def test_a_request_without_a_token_is_refused(service: Service) -> None:
 def test_an_unknown_route_is_said_so(service: Service, method: str, path: str) -> None:
     headers = {"Authorization": f"Bearer {service['SEAM_API_KEY']}"}
 
-    response = httpx.request(method, service.base_url + path, headers=headers)
+    response = service.request(method, path, headers=headers)
 
     assert_answer(response, 404, error("route_not_found", "Route not found"))
 

@@ -155,7 +155,7 @@ def test_pages_of_one_list_can_differ_in_length_and_verb(service: Service) -> No
     first = service.post(IDENTITIES, {"search": "PERSON 1", "limit": 7}).json()
     query = {"search": "PERSON 1", "page_cursor": first["pagination"]["next_page_cursor"], "_strict": "true"}
 
-    rest = httpx.get(f"{service.base_url}{IDENTITIES}", params=query | {"limit": "500"}, headers=key, timeout=30).json()
+    rest = service.request("GET", IDENTITIES, params=query | {"limit": "500"}, headers=key).json()
 
     assert first["user_identities"] + rest["user_identities"] == whole
 

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
@@ -55,7 +54,7 @@ def call(service: Service, method: str, path: str, parameters: Json) -> Json:
     """Return what a route answers with when all is well."""
     how: Json = {"params": parameters} if method in {"GET", "DELETE"} else {"json": parameters}
     authorization = {"Authorization": f"Bearer {service['SEAM_API_KEY']}"}
-    response = httpx.request(method, service.base_url + path, headers=authorization, timeout=30, **how)
+    response = service.request(method, path, headers=authorization, **how)
     assert response.status_code == 200, response.text
     answer: Json = response.json()
     return answer

@@ -17,7 +17,7 @@ WITH_BODY = sorted(
 
 def ask(service: Service, verb: str, target: str, **headers: str) -> httpx.Response:
     authorization = {"Authorization": f"Bearer {service['SEAM_API_KEY']}"}
-    return httpx.request(verb, service.base_url + target, headers=authorization | headers, timeout=30)
+    return service.request(verb, target, headers=authorization | headers)
 
 
 def error(response: httpx.Response) -> tuple[int, str, str]:
@@ -38,8 +38,8 @@ def test_no_body_is_answered_as_no_parameters_are(
     headers = {} if content_type is None else {"Content-Type": content_type}
 
     without_body = ask(service, verb, path, **headers)
-    without_parameters = httpx.request(
-        verb, service.base_url + path, headers={"Authorization": f"Bearer {service['SEAM_API_KEY']}"}, json={}
+    without_parameters = service.request(
+        verb, path, headers={"Authorization": f"Bearer {service['SEAM_API_KEY']}"}, json={}
     )
 
     assert without_body.status_code == without_parameters.status_code
@@ -50,7 +50,7 @@ def test_no_body_is_answered_as_no_parameters_are(
 def test_a_body_needs_its_content_type(service: Service, verb: str, path: str) -> None:
     headers = {"Authorization": f"Bearer {service['SEAM_API_KEY']}", "Content-Type": "text/plain"}
 
-    response = httpx.request(verb, service.base_url + path, headers=headers, content=b"{}")
+    response = service.request(verb, path, headers=headers, content=b"{}")
 
     message = f'{verb} requests must have Content-Type header with "application/json"'
     assert error(response) == (400, "invalid_content_type", message)

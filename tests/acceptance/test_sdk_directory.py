@@ -42,7 +42,7 @@ def sdk(request: pytest.FixtureRequest) -> Sdk:
 
 @pytest.fixture(params=[way for way in WAYS if not way.id.endswith("post")])
 def major(request: pytest.FixtureRequest) -> Sdk:
-    """An SDK by its own methods, for tests of what the ways share: starting a process takes a second."""
+    """An SDK by its own methods, for tests of what the ways share."""
     return installed(request.param)
 
 

@@ -1,10 +1,11 @@
-// Drives a JavaScript SDK in a process of its own: a task on standard input, its outcomes on standard output.
+// Drives a JavaScript SDK in a process of its own: a task on each line of standard input, its outcomes on standard output.
 
-import { text } from 'node:stream/consumers'
+import { createInterface } from 'node:readline/promises'
 
 import { makeCalls } from './calls.mjs'
 
 export const drive = async (sdk) => {
-  const task = JSON.parse(await text(process.stdin))
-  process.stdout.write(JSON.stringify(await makeCalls(task, sdk)))
+  for await (const line of createInterface({ input: process.stdin })) {
+    process.stdout.write(`${JSON.stringify(await makeCalls(JSON.parse(line), sdk))}\n`)
+  }
 }
