@@ -8,21 +8,22 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import override
 
 import httpx
 import pytest
 from click.testing import CliRunner
 
-from enrollments.local.commands import invoke
+from enrollments.local.commands import invoke, run
 from local_aws.dynamodb_server import serve_dynamodb
 from tests.acceptance.conftest import IN_PROCESS
+from tests.serving import serving
 
 pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="the command is not the service that is tested")
 
@@ -77,26 +78,41 @@ class Run:
         return time.monotonic() - began
 
 
-type Start = Callable[..., Run]
+class NoDynamoDb(BaseHTTPRequestHandler):
+    """Answers 501 with a page."""
+
+    @override
+    def log_message(self, *_: object) -> None:
+        pass
 
 
-@pytest.fixture
-def start(project: Path, tmp_path: Path) -> Iterator[Start]:
-    runs: list[Run] = []
+class Start:
+    """Starts the command, each time in a copy of the project in a folder of its own.
 
-    def start_(
+    Args:
+        project: What is copied.
+        folder: Where the copies go.
+    """
+
+    def __init__(self, project: Path, folder: Path) -> None:
+        self._project = project
+        self._folder = folder
+        self._runs: list[Run] = []
+
+    def __call__(
+        self,
         *arguments: str,
         port: int = 0,
         wait: bool = True,
         files: Mapping[str, str] | None = None,
         through: tuple[str, ...] = (),
     ) -> Run:
-        folder = tmp_path / str(len(runs))
+        folder = self._folder / str(len(self._runs))
         folder.mkdir()
         for name in ("functions", "layers"):
-            shutil.copytree(project / name, folder / name)
+            shutil.copytree(self._project / name, folder / name)
         for name in ("template.yaml", "openapi.json"):
-            shutil.copy(project / name, folder)
+            shutil.copy(self._project / name, folder)
         for name, content in (files or {}).items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(content)
@@ -112,7 +128,7 @@ def start(project: Path, tmp_path: Path) -> Iterator[Start]:
                 env={**os.environ, "PYTHONPATH": str(folder / "layers/enrollment")},
             )
         run = Run(process, folder)
-        runs.append(run)
+        self._runs.append(run)
         deadline = time.monotonic() + 30
         while wait and "Listening" not in run.output:
             assert process.poll() is None, run.output
@@ -120,16 +136,51 @@ def start(project: Path, tmp_path: Path) -> Iterator[Start]:
             time.sleep(0.05)
         return run
 
-    yield start_
-    for run in runs:
-        run.process.kill()
-        run.process.wait()
+    def end(self) -> None:
+        """End what runs yet."""
+        for one in self._runs:
+            one.process.kill()
+            one.process.wait()
 
 
-def test_what_is_printed_works_when_pasted(start: Start, project: Path) -> None:
-    run = start()
-    (curl,) = re.findall(r"^curl .*$", run.output, re.MULTILINE)
-    (script,) = re.findall(r"^from seam import Seam\n(?:.+\n){4}", run.output, re.MULTILINE)
+@pytest.fixture
+def start(project: Path, tmp_path: Path) -> Iterator[Start]:
+    start = Start(project, tmp_path)
+    yield start
+    start.end()
+
+
+@pytest.fixture(scope="module")
+def served(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A command that serves, for tests that neither edit its files nor end it: a process takes a second to start."""
+    start = Start(project, tmp_path_factory.mktemp("served"))
+    yield start()
+    start.end()
+
+
+type Refuse = Callable[..., str]
+
+
+@pytest.fixture
+def refuse(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Refuse]:
+    """Return a function that runs the command in this process, which refuses to serve, and returns its output."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.chdir(tmp_path)
+
+    def refuse_(*arguments: str, template: Path = project / "template.yaml") -> str:
+        command = ["--port", "0", "--template", str(template), *arguments]
+        result = CliRunner().invoke(run, command, catch_exceptions=False)
+        assert result.exit_code == 1
+        return result.output
+
+    yield refuse_
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_what_is_printed_works_when_pasted(served: Run, project: Path) -> None:
+    (curl,) = re.findall(r"^curl .*$", served.output, re.MULTILINE)
+    (script,) = re.findall(r"^from seam import Seam\n(?:.+\n){4}", served.output, re.MULTILINE)
 
     by_curl = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)  # noqa: S603, S607
     by_sdk = subprocess.run(  # noqa: S603
@@ -140,15 +191,13 @@ def test_what_is_printed_works_when_pasted(start: Start, project: Path) -> None:
     assert by_sdk.stdout.startswith("EnrollmentAutomation(")
 
 
-def test_the_page_of_the_routes_is_where_it_is_printed(start: Start) -> None:
-    (address,) = re.findall(r"^Try them in a browser: (.*)$", start().output, re.MULTILINE)
+def test_the_page_of_the_routes_is_where_it_is_printed(served: Run) -> None:
+    (address,) = re.findall(r"^Try them in a browser: (.*)$", served.output, re.MULTILINE)
 
     assert httpx.get(address).headers["content-type"] == "text/html; charset=utf-8"
 
 
-def test_the_variables_are_printed_and_written(start: Start) -> None:
-    run = start()
-
+def test_the_variables_are_printed_and_written(served: Run) -> None:
     expected = {
         "SEAM_ENDPOINT",
         "SEAM_API_KEY",
@@ -162,9 +211,9 @@ def test_the_variables_are_printed_and_written(start: Start) -> None:
         "OTHER_ACS_CREDENTIAL_POOL_ID",
         "CREDENTIAL_MANAGER_ACS_USER_ID",
     }
-    assert expected <= run.variables.keys()
-    for name, value in run.variables.items():
-        assert f"{name}={value}\n" in run.output
+    assert expected <= served.variables.keys()
+    for name, value in served.variables.items():
+        assert f"{name}={value}\n" in served.output
 
 
 @pytest.mark.parametrize(
@@ -245,44 +294,35 @@ def test_a_defect_in_a_route_shows_its_traceback(start: Start) -> None:
     assert "ZeroDivisionError" in run.output
 
 
-def test_a_template_that_cannot_be_interpreted_is_one_clear_line(start: Start) -> None:
-    edited = start("--template", "missing.yaml", wait=False).folder / "template.yaml"
-    edited.write_text(
-        edited.read_text().replace("/launch, Method: POST}}", "/launch, Method: POST, Auth: {Authorizer: NONE}}}", 1)
-    )
+def test_a_template_that_cannot_be_interpreted_is_one_clear_line(refuse: Refuse, project: Path, tmp_path: Path) -> None:
+    source = (project / "template.yaml").read_text()
+    edited = tmp_path / "template.yaml"
+    edited.write_text(source.replace("/launch, Method: POST}}", "/launch, Method: POST, Auth: {Authorizer: NONE}}}", 1))
+    for folder in ("functions", "layers"):
+        (tmp_path / folder).symlink_to(project / folder)
 
-    run = start("--template", str(edited), wait=False)
+    (line,) = refuse(template=edited).splitlines()
 
-    assert run.process.wait(timeout=30) == 1
-    (line,) = run.output.splitlines()
     assert line.startswith(f"Error: POST {LAUNCH}: a route needs one authorizer")
 
 
-def test_a_database_out_of_reach_at_the_start_is_one_clear_line(start: Start) -> None:
-    run = start("--dynamodb-endpoint", "http://127.0.0.1:9", wait=False)
+def test_a_database_out_of_reach_at_the_start_is_one_clear_line(refuse: Refuse) -> None:
+    (line,) = refuse("--dynamodb-endpoint", "http://127.0.0.1:9").splitlines()
 
-    assert run.process.wait(timeout=30) == 1
-    (line,) = run.output.splitlines()
     assert line.startswith("Error: DynamoDB at http://127.0.0.1:9: ")
 
 
-def test_a_server_that_is_no_dynamodb_is_one_clear_line(start: Start) -> None:
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # answers 501 with a page
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        run = start("--dynamodb-endpoint", address, wait=False)
+def test_a_server_that_is_no_dynamodb_is_one_clear_line(refuse: Refuse) -> None:
+    with serving(HTTPServer(("127.0.0.1", 0), NoDynamoDb)) as address:
+        (line,) = refuse("--dynamodb-endpoint", address).splitlines()
 
-        assert run.process.wait(timeout=60) == 1
-        server.shutdown()
-
-    (line,) = run.output.splitlines()
     assert line.startswith(f"Error: DynamoDB at {address}: ")
     assert len(line) < 400
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", '{"TableDescription": 5}'])
-def test_a_server_with_other_json_is_one_clear_line(start: Start, body: str) -> None:
-    class OtherJson(BaseHTTPRequestHandler):
+def test_a_server_with_other_json_is_one_clear_line(refuse: Refuse, body: str) -> None:
+    class OtherJson(NoDynamoDb):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
@@ -290,16 +330,10 @@ def test_a_server_with_other_json_is_one_clear_line(start: Start, body: str) -> 
             self.end_headers()
             self.wfile.write(body.encode())
 
-    with HTTPServer(("127.0.0.1", 0), OtherJson) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        run = start("--dynamodb-endpoint", address, wait=False)
+    with serving(HTTPServer(("127.0.0.1", 0), OtherJson)) as address:
+        (line,) = refuse("--dynamodb-endpoint", address).splitlines()
 
-        assert run.process.wait(timeout=60) == 1
-        server.shutdown()
-
-    assert run.output.splitlines()[-1].startswith(f"Error: DynamoDB at {address}: what answers there is not DynamoDB")
-    assert "Traceback" not in run.output
+    assert line.startswith(f"Error: DynamoDB at {address}: what answers there is not DynamoDB")
 
 
 def test_a_database_that_goes_while_it_runs_is_a_line_for_each_request(start: Start) -> None:
@@ -316,11 +350,10 @@ def test_a_database_that_goes_while_it_runs_is_a_line_for_each_request(start: St
     assert len(shown.strip().splitlines()) <= 4  # two requests, and what was wrong
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_line(start: Start) -> None:
-    run = start(wait=False, files={".local": "a file"})
+def test_a_folder_that_cannot_be_written_is_one_clear_line(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / ".local").write_text("a file")
 
-    assert run.process.wait(timeout=30) == 1
-    assert run.output == "Error: .local: File exists; this command writes its files into .local/\n"
+    assert refuse() == "Error: .local: File exists; this command writes its files into .local/\n"
 
 
 @pytest.mark.parametrize(
@@ -366,9 +399,9 @@ def test_an_event_with_a_byte_order_mark_is_read(
     assert json.loads(result.stdout)["statusCode"] == 200
 
 
-def test_a_template_that_is_not_yaml_is_one_clear_line(start: Start) -> None:
-    run = start(wait=False, files={"template.yaml": "Resources: [\nTransform: x\n"})
+def test_a_template_that_is_not_yaml_is_one_clear_line(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text("Resources: [\nTransform: x\n")
 
-    assert run.process.wait(timeout=30) == 1
-    (line,) = run.output.splitlines()
+    (line,) = refuse(template=Path("template.yaml")).splitlines()
+
     assert line.startswith("Error: template.yaml: not YAML: ")

@@ -7,6 +7,7 @@ The tokens are public for that reason: they are written to local tables only.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 
 from enrollment.callers import TokenKind
 from enrollment.resources.automations import EnrollmentAutomation, LaunchRequest
@@ -25,6 +26,7 @@ from enrollment.timestamps import timestamp
 from enrollment.use_cases.automations import automation_item
 from enrollment.use_cases.tokens import NewToken
 
+_MOST_ACTIONS = 100  # of a transaction, a limit of DynamoDB
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
 _CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in events and examples stay good
@@ -138,8 +140,10 @@ def demo() -> Demo:
 def seed(table: Table) -> Demo:
     """Put the demo workspaces into a table; what is there already stays as it is."""
     seeded = demo()
-    for key, item in seeded.items.items():
-        table.transact({"item": put_new(key, item)})
+    for some in batched(seeded.items.items(), _MOST_ACTIONS, strict=False):
+        missing = {str(key): put_new(key, item) for key, item in some}
+        while missing and (present := table.transact(missing)):
+            missing = {name: action for name, action in missing.items() if name not in present}
     return seeded
 
 
