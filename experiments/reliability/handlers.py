@@ -151,7 +151,9 @@ def running_service() -> Iterator[Service]:
             definition.folder.name: functions.handler(name) for name, definition in functions.definitions.items()
         }
         routes = {name: handler.__globals__["api"].routes for name, handler in handlers.items() if name != AUTHORIZER}
-        service = Service(stack, Store(stack.table, create_client(), stack.table_name), log, handlers, routes)
+        service = Service(
+            stack, Store(stack.table, create_client(), stack.table_name, is_in_moto=True), log, handlers, routes
+        )
         service.restore()
         yield service
 

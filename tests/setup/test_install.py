@@ -64,6 +64,7 @@ def install(checkout: Path, tmp_path: Path) -> Install:
     return install_
 
 
+@pytest.mark.setup
 def test_the_first_python_3_13_on_the_path_is_used(checkout: Path, command: Command, install: Install) -> None:
     command("python3.13", OTHER_PYTHON)
     command("python3", f'exec "{PYTHON}" "$@"')
@@ -74,6 +75,7 @@ def test_the_first_python_3_13_on_the_path_is_used(checkout: Path, command: Comm
     assert (checkout / ".venv/bin/pip").is_file()
 
 
+@pytest.mark.setup
 def test_an_environment_that_was_half_made_is_made_anew(checkout: Path, command: Command, install: Install) -> None:
     command("python3.13", f'exec "{PYTHON}" "$@"')
     subprocess.run([PYTHON, "-m", "venv", "--without-pip", checkout / ".venv"], check=True)  # noqa: S603
@@ -84,6 +86,7 @@ def test_an_environment_that_was_half_made_is_made_anew(checkout: Path, command:
     assert (checkout / ".venv/bin/pip").is_file()
 
 
+@pytest.mark.setup
 def test_without_python_3_13_uv_makes_one_and_a_line_says_so(
     checkout: Path, command: Command, install: Install
 ) -> None:
@@ -97,6 +100,7 @@ def test_without_python_3_13_uv_makes_one_and_a_line_says_so(
     assert (checkout / ".venv/bin/pip").is_file()
 
 
+@pytest.mark.setup
 def test_what_uv_has_made_is_used_again(checkout: Path, command: Command, install: Install) -> None:
     command("uv", UV)
     install()

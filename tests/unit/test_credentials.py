@@ -59,6 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """An endpoint that is asked again at once when it fails."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
     server = Endpoint()
     with serving(server) as address:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{address}/credentials")
