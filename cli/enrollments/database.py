@@ -1,4 +1,4 @@
-"""Why AWS, or the DynamoDB server that was named, does not do what a command asks: one line, with what to do."""
+"""Explains in one line why AWS, or another DynamoDB server, refuses a command, and what the operator can do."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionError,  # noqa: A004 - botocore's
+    ConnectionError,  # noqa: A004 - botocore's own
     CredentialRetrievalError,
     HTTPClientError,
     InvalidRegionError,
@@ -29,7 +29,7 @@ from enrollment.errors import ServiceUnavailable
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# How a command finds out that AWS does not do what it asks.
+# Errors of a command's calls to AWS.
 AWS_ERRORS = (ServiceUnavailable, BotoCoreError, ClientError, ResponseParserError)
 
 _AWS = re.compile(r"amazonaws\.|\.aws\.?$")
@@ -37,13 +37,13 @@ _KEYS = {"pk": "HASH", "sk": "RANGE"}
 _LONGEST_REASON = 300
 
 _NO_TABLE = (
-    "there is no such table there; check the table's or stack's name, the region (--region) and the account (--profile)"
+    "there is no such table; check the table's or stack's name, the region (--region) and the account (--profile)"
 )
 _OTHER_KEYS = (
     "this is not a table of this service: its partition key must be pk and its sort key sk, both strings; "
     "check the table's name"
 )
-_NOT_DYNAMODB = "what answers there is not DynamoDB; check the address"
+_NOT_DYNAMODB = "the server is not DynamoDB; check the address"
 _EXPIRED = "your AWS credentials have expired; log in again"
 _NOT_ACCEPTED = (
     "AWS does not accept your credentials; check --profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
@@ -68,9 +68,9 @@ _BY_CODE = {
     "SignatureDoesNotMatch": _NOT_ACCEPTED,
     "UnrecognizedClientException": _NOT_ACCEPTED,
 }
-# What DynamoDB says of a key that a table has not.
-_OF_OTHER_KEYS = ("key schema element", "does not match the schema", "Query key condition not supported")
-# The first that fits; "{}" is botocore's own text.
+# Parts of DynamoDB's messages about a key that the table does not have.
+_KEY_MESSAGES = ("key schema element", "does not match the schema", "Query key condition not supported")
+# The first entry that fits is used.  "{}" stands for botocore's own text.
 _BY_TYPE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((NoRegionError,), "no AWS region is set; add --region, or set AWS_DEFAULT_REGION"),
     ((InvalidRegionError,), "{}; check --region, or AWS_DEFAULT_REGION"),
@@ -78,21 +78,21 @@ _BY_TYPE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((NoCredentialsError,), _NO_CREDENTIALS),
     ((PartialCredentialsError, CredentialRetrievalError), "{}; check your AWS credentials"),
     ((SSOError, TokenRetrievalError, LoginError), "{}; log in again"),
-    ((SSLError,), "{}; check the address, which may be one of http://, and AWS_CA_BUNDLE"),
-    ((ConnectionError, HTTPClientError), "{}; check the address or region, that the server runs, and the network"),
+    ((SSLError,), "{}; check the address, which may need http://, and AWS_CA_BUNDLE"),
+    ((ConnectionError, HTTPClientError), "{}; check the address or region, whether the server runs, and the network"),
     ((ResponseParserError,), _NOT_DYNAMODB),
 )
 
 
 class WrongTable(Exception):
-    """What answers is not DynamoDB, or the table is not one of this service; the message says so."""
+    """The server is not DynamoDB, or the table is not one of this service.  The message says which."""
 
 
 def reason_of(error: BaseException) -> str:
-    """Return in one line what is wrong and, where that is known, what to do about it.
+    """Return in one line what is wrong.  If a remedy is known, the line names it too.
 
     Args:
-        error: One of ``AWS_ERRORS``, or any other.
+        error: One of ``AWS_ERRORS``, or any other exception.
     """
     if isinstance(error, ServiceUnavailable) and error.__cause__ is not None:
         return reason_of(error.__cause__)
@@ -105,14 +105,14 @@ def reason_of(error: BaseException) -> str:
 
 
 def check_table(client: "DynamoDBClient", name: str) -> None:
-    """Look whether a table can be one of this service, and a server that is not AWS's is DynamoDB.
+    """Check that a table can be one of this service, and that the server is DynamoDB.
 
     Args:
-        client: Asks the server.
-        name: The table.
+        client: A client of the server.
+        name: The table's name.
 
     Raises:
-        WrongTable: It is not.
+        WrongTable: The table has other keys, or the server is not DynamoDB.
         ClientError: There is no such table, or the server is not DynamoDB.
     """
     with _reading_answers():
@@ -123,16 +123,16 @@ def check_table(client: "DynamoDBClient", name: str) -> None:
 
 
 def create_table(client: "DynamoDBClient", name: str, properties: Mapping[str, Any]) -> None:
-    """Create a table, and wait until it is there.  One that is there already stays as it is, and is checked.
+    """Create a table and wait until it is active.  A table that exists already is checked, and stays unchanged.
 
     Args:
-        client: Asks the server.
-        name: The table.
+        client: A client of the server.
+        name: The table's name.
         properties: The other parameters of ``CreateTable``.
 
     Raises:
-        WrongTable: The table that is there cannot be one of this service, or the server is not DynamoDB.
-        ClientError: The server is not DynamoDB, or refuses.
+        WrongTable: The existing table has other keys, or the server is not DynamoDB.
+        ClientError: The server is not DynamoDB, or refuses the call.
     """
     with _reading_answers(), suppress(client.exceptions.ResourceInUseException):
         client.create_table(TableName=name, **properties)
@@ -142,7 +142,7 @@ def create_table(client: "DynamoDBClient", name: str, properties: Mapping[str, A
 
 @contextmanager
 def _reading_answers() -> Iterator[None]:
-    """Refuse JSON of another server, at which botocore's parser fails in one of these ways, or the caller does."""
+    """Refuse the JSON of another server.  botocore's parser, or the caller, raises one of these errors for it."""
     try:
         yield
     except (AttributeError, KeyError, TypeError) as error:
@@ -156,21 +156,21 @@ def host_of(endpoint: str) -> str:
         endpoint: For example ``http://127.0.0.1:8000``.
 
     Raises:
-        ValueError: It is not an address of that form; the message says so.
+        ValueError: It is not an address of that form.  The message names it.
     """
     try:
         address = urlsplit(endpoint)
-        port = address.port  # reading it is what checks it
+        port = address.port  # reading the port checks it
     except ValueError as error:
-        raise ValueError(f"{endpoint} is no address: {error}") from error
+        raise ValueError(f"{endpoint} is not an address: {error}") from error
     is_printable = all("\x21" <= character <= "\x7e" for character in endpoint)
     if address.scheme not in {"http", "https"} or not address.hostname or port == 0 or not is_printable:
-        raise ValueError(f"{endpoint} is no address; write it like http://127.0.0.1:8000")
+        raise ValueError(f"{endpoint} is not an address; write it like http://127.0.0.1:8000")
     return address.hostname
 
 
 def is_aws(host: str) -> bool:
-    """Return whether a host is one of AWS's."""
+    """Return whether a host belongs to AWS."""
     return _AWS.search(host) is not None
 
 
@@ -179,9 +179,9 @@ def _reason_of_answer(response: dict[str, Any], text: str) -> str:
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     if code in _BY_CODE:
         return _BY_CODE[code]
-    if code == "ValidationException" and any(part in message for part in _OF_OTHER_KEYS):
+    if code == "ValidationException" and any(part in message for part in _KEY_MESSAGES):
         return _OTHER_KEYS
-    # An error of AWS has a name; botocore takes the status for the name where there is none.
+    # Errors of AWS have a code.  Without one, botocore uses the HTTP status as the code.
     if not code or code.isdigit():
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", code)
         return f"{_NOT_DYNAMODB} (it answered with HTTP status {status})"

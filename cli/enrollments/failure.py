@@ -1,8 +1,14 @@
-"""How a command ends that cannot do what it was asked."""
+"""The error that ends a command."""
 
 import click
 
 
-def failed(why: object) -> click.ClickException:
-    """Return what ends a command with one line, however many the reason has."""
-    return click.ClickException(" ".join(str(why).split()))
+class CommandFailed(click.ClickException):
+    """A command cannot do its work.  click prints the reason and exits with status 1.
+
+    Args:
+        reason: A text or an exception.  Its white space collapses, so that the message is one line.
+    """
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(" ".join(str(reason).split()))

@@ -10,7 +10,7 @@ import click
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a command is, and its line in the help, which must not import it."""
+    """Where a command is, and its line in the help.  The help must not import the command."""
 
     module: str
     name: str
@@ -18,9 +18,9 @@ class _Place:
 
 
 class _LazyGroup(click.Group):
-    """A group that imports a command when it is called: moto and boto3 take a second.
+    """A group that imports a command only when it is called, because moto and boto3 take a second to import.
 
-    So the help is there at once, and Ctrl-C during the imports is click's to answer.
+    The help appears at once, and click handles Ctrl-C during the imports.
     """
 
     def __init__(self, *arguments: Any, places: Mapping[str, _Place], **more: Any) -> None:

@@ -33,7 +33,7 @@ from enrollment.errors import (
 from enrollment.http.api import Api
 from enrollment.http.routes import Route
 from enrollments.examples import ExampleError, Json, answer_examples, error_example, request_examples
-from enrollments.failure import failed
+from enrollments.failure import CommandFailed
 from enrollments.local.stack import lambda_environment
 from local_aws.functions import environment
 
@@ -112,14 +112,14 @@ def openapi(write: bool, check: bool) -> None:  # noqa: FBT001 - click passes op
         if write:
             path.write_text(content)
         elif not path.is_file() or path.read_text() != content:
-            raise failed(f"{path} is not what the code says; renew it: make openapi")
+            raise CommandFailed(f"{path} is not what the code says; renew it: make openapi")
 
 
 def _document(project: Path) -> str:
     try:
         return _text(api_document(project))
     except ExampleError as error:
-        raise failed(error) from error
+        raise CommandFailed(error) from error
 
 
 def _client_session_routes(project: Path) -> str:

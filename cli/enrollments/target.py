@@ -1,4 +1,4 @@
-"""Which table a command works on: a deployed stack's, or any other."""
+"""The options that name a command's table: the table of a deployed stack, or any other table."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from enrollment.store.client import CLIENT_CONFIG
 from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, is_aws, reason_of
-from enrollments.failure import failed
+from enrollments.failure import CommandFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,17 +25,17 @@ _TOKEN = "seam_"  # noqa: S105 - how tokens begin
 
 
 class Uuid(click.ParamType[str]):
-    """A UUID, written as ids are stored."""
+    """A UUID, in lower case, as ids are stored."""
 
     name = "uuid"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return it in lower case."""
+        """Return the UUID in lower case."""
         try:
             return str(UUID(str(value)))
         except ValueError:
-            # A token that was put here by mistake is a secret.
-            self.fail(f"{'a token' if _TOKEN in str(value) else value} is no UUID", param, ctx)
+            # Somebody may have put a token here by mistake.  It is a secret, so the message does not repeat it.
+            self.fail(f"{'a token' if _TOKEN in str(value) else value} is not a UUID", param, ctx)
 
 
 class _Endpoint(click.ParamType[str]):
@@ -50,17 +50,20 @@ class _Endpoint(click.ParamType[str]):
 
 
 def in_table(command: Command) -> Command:
-    """Give a command the options that name a table, and the table; an AWS error becomes a clear line."""
+    """Add the options that name a table to a command, and pass it the table.
 
-    @click.option("--stack-name", help="The deployed stack; its table is read from its outputs.")
+    Errors of AWS become one clear line.
+    """
+
+    @click.option("--stack-name", help="The deployed stack. Its outputs name the table.")
     @click.option("--table-name", help="The table, instead of a stack.")
     @click.option(
         "--endpoint-url",
         type=_Endpoint(),
-        help="A DynamoDB server other than AWS, with --table-name; its region and credentials are those of `make run`.",
+        help="A DynamoDB server other than AWS, with --table-name. It gets the region and credentials of `make run`.",
     )
-    @click.option("--region", help="The AWS region; your AWS configuration's by default.")
-    @click.option("--profile", help="The AWS profile; your AWS configuration's by default.")
+    @click.option("--region", help="The AWS region. The default is in your AWS configuration.")
+    @click.option("--profile", help="The AWS profile. The default is in your AWS configuration.")
     @wraps(command)
     def with_table(
         *,
@@ -77,7 +80,7 @@ def in_table(command: Command) -> Command:
             raise click.UsageError("--endpoint-url goes with --table-name: a stack's table is on AWS")
         is_local = bool(endpoint_url) and not region and not profile
         if is_local and is_aws(host_of(str(endpoint_url))):
-            raise click.UsageError("--endpoint-url is AWS's own; name --region or --profile with it, or leave it out")
+            raise click.UsageError("--endpoint-url names AWS; add --region or --profile, or leave --endpoint-url out")
         try:
             if is_local:
                 client = _local_client(str(endpoint_url))
@@ -91,19 +94,22 @@ def in_table(command: Command) -> Command:
             command(table=table, **options)
         except (*AWS_ERRORS, WrongTable, ValueError) as error:
             where = f"{endpoint_url}: " if endpoint_url else ""
-            raise failed(f"{where}{reason_of(error)}") from error
+            raise CommandFailed(f"{where}{reason_of(error)}") from error
 
     return with_table
 
 
 def _local_client(endpoint_url: str) -> "DynamoDBClient":
-    """Return a client of DynamoDB Local and its like as `make run` is: they keep a database for each access key."""
+    """Return a client with the credentials of `make run`.
+
+    DynamoDB Local and similar servers keep a separate database for each access key.
+    """
     return boto3.client(
         "dynamodb",
         endpoint_url=endpoint_url,
         region_name="us-east-1",
         aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - a word, no secret
+        aws_secret_access_key="local",  # noqa: S106 - not a secret
         config=CLIENT_CONFIG,
     )
 

@@ -27,13 +27,13 @@ class _Duration(click.ParamType[timedelta]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         match = _DURATION.fullmatch(str(value))
         if match is None:
-            self.fail(f"{value} is no duration; write 90m, 12h or 30d", param, ctx)
+            self.fail(f"{value} is not a duration; write 90m, 12h or 30d", param, ctx)
         return int(match["count"]) * _UNITS[match["unit"]]
 
 
 @click.group()
 def tokens() -> None:
-    """Issue, list and revoke the bearer tokens that clients call the API with.
+    """Issue, list and revoke the bearer tokens of the API's clients.
 
     For example:
 
@@ -51,7 +51,7 @@ def tokens() -> None:
     type=click.Choice(list(_KINDS)),
     required=True,
     help="api-key: for a server, in one workspace. personal-access-token: for a person, in one or several workspaces. "
-    "client-session: for an app; sees a few user identities, and only reads.",
+    "client-session: for an app. It sees only the named user identities, and cannot change anything.",
 )
 @click.option(
     "--workspace-id",
@@ -59,18 +59,23 @@ def tokens() -> None:
     type=Uuid(),
     required=True,
     multiple=True,
-    help="The workspace; repeat it for a personal access token of several.",
+    help="The workspace. A personal access token can have several: repeat the option.",
 )
 @click.option(
     "--user-identity-id",
     "user_identity_ids",
     type=Uuid(),
     multiple=True,
-    help="A user identity that a client session sees; can be repeated.",
+    help="A user identity that a client session sees. Can be repeated.",
 )
-@click.option("--name", default="", help="A reminder of what the token is for.")
-@click.option("--expires-in", type=_Duration(), metavar="DURATION", help="90m, 12h or 30d; never by default.")
-@click.option("--sandbox", is_flag=True, help="An API key that says of itself that it is one of a sandbox.")
+@click.option("--name", default="", help="A note about the purpose of the token.")
+@click.option(
+    "--expires-in",
+    type=_Duration(),
+    metavar="DURATION",
+    help="For example 90m, 12h or 30d. By default the token never expires.",
+)
+@click.option("--sandbox", is_flag=True, help="Issue a sandbox API key. Its ID starts with test.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @in_table
 def create(  # noqa: PLR0913, PLR0917 - options
@@ -84,7 +89,7 @@ def create(  # noqa: PLR0913, PLR0917 - options
     sandbox: bool,
     as_json: bool,
 ) -> None:
-    """Issue a token and print it, this once: only its hash is stored."""
+    """Issue a token and print it.  It cannot be printed again, because only its hash is stored."""
     expires_at = None if expires_in is None else datetime.now(UTC) + expires_in
     try:
         new = NewToken(
@@ -112,7 +117,7 @@ def create(  # noqa: PLR0913, PLR0917 - options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @in_table
 def list_(table: Table, workspace_id: str | None, *, as_json: bool) -> None:
-    """List tokens, oldest first; their secrets are not known."""
+    """List tokens, oldest first, without their secrets."""
     found = [token for token in list_tokens(table) if workspace_id is None or workspace_id in token.workspace_ids]
     if as_json:
         click.echo(json.dumps([token._asdict() | {"state": _state(token)} for token in found]))
@@ -143,21 +148,22 @@ def list_(table: Table, workspace_id: str | None, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @in_table
 def revoke(table: Table, token_ids: Sequence[str], *, as_json: bool) -> None:
-    """Revoke the token TOKEN_ID, the ID of `tokens list`.
+    """Revoke the token TOKEN_ID.  `tokens list` shows the IDs.
 
-    It stops working when API Gateway's kept decision about it ends: after AuthorizerCacheSeconds (60 by default) at
-    most.
+    API Gateway caches its decision about a token. So the token can work for another AuthorizerCacheSeconds (60 by
+    default).
     """
-    # click would repeat an argument too many, which may be a token: a secret.  Only tokens have underscores.
+    # With one argument only, click's message would repeat the others, and one may be a secret token.  IDs have no
+    # underscores, tokens do.
     if any("_" in token_id for token_id in token_ids):
         raise click.UsageError(
-            "this is a whole token, a secret; name only its ID, which is between its two underscores"
+            "this is a whole token, which is secret; name only its ID, the part between the two underscores"
         )
     if len(token_ids) > 1:
         raise click.UsageError("name one TOKEN_ID only")
     (token_id,) = token_ids
     if not _TOKEN_ID.fullmatch(token_id) or not revoke_token(table, token_id, datetime.now(UTC)):
-        raise click.ClickException("there is no such token; TOKEN_ID is the ID of: enrollments tokens list")
+        raise click.ClickException("there is no such token; the IDs are listed by: enrollments tokens list")
     if as_json:
         click.echo(json.dumps({"token_id": token_id, "state": "revoked"}))
     else:

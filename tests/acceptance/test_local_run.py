@@ -333,7 +333,7 @@ def test_a_server_with_other_json_is_one_clear_line(refuse: Refuse, body: str) -
     with serving(HTTPServer(("127.0.0.1", 0), OtherJson)) as address:
         (line,) = refuse("--dynamodb-endpoint", address).splitlines()
 
-    assert line.startswith(f"Error: DynamoDB at {address}: what answers there is not DynamoDB")
+    assert line.startswith(f"Error: DynamoDB at {address}: the server is not DynamoDB")
 
 
 def test_a_database_that_goes_while_it_runs_is_a_line_for_each_request(start: Start) -> None:
@@ -345,7 +345,7 @@ def test_a_database_that_goes_while_it_runs_is_a_line_for_each_request(start: St
 
     assert (response.status_code, response.json()["error"]["type"]) == (503, "service_unavailable")
     shown = run.output.partition("Requests:\n")[2]
-    assert "the database cannot be had: " in shown
+    assert "the database is unavailable: " in shown
     assert "Traceback" not in shown
     assert len(shown.strip().splitlines()) <= 4  # two requests, and what was wrong
 
@@ -370,7 +370,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(refuse: Refuse, tmp_p
             b'{"methodArn": "arn"}',
             "this is not API Gateway's event for an authorizer of type TOKEN: authorizationToken",
         ),
-        (NO_SUCH_ROUTE, "no route of the template is GET /x; the event's httpMethod and resource name it"),
+        (NO_SUCH_ROUTE, "the template has no route GET /x, which the event's httpMethod and resource name"),
     ],
 )
 def test_what_is_no_event_is_one_clear_line(

@@ -119,7 +119,7 @@ def test_a_revoked_token_stops_working_within_the_cache_time(service: Service, r
     [
         (["create", "--kind", "api-key"], "Missing option '--workspace-id'"),
         (["create", "--kind", "key", "--workspace-id", "x"], "'key' is not one of"),
-        (["create", "--kind", "api-key", "--workspace-id", "x"], "x is no UUID"),
+        (["create", "--kind", "api-key", "--workspace-id", "x"], "x is not a UUID"),
         (["create", "--kind", "client-session", "--workspace-id", "{workspace}"], "needs user identities"),
         (
             ["create", "--kind", "api-key", "--workspace-id", "{workspace}", "--workspace-id", "{other}"],
@@ -127,7 +127,7 @@ def test_a_revoked_token_stops_working_within_the_cache_time(service: Service, r
         ),
         (
             ["create", "--kind", "api-key", "--workspace-id", "{workspace}", "--expires-in", "soon"],
-            "soon is no duration; write 90m, 12h or 30d",
+            "soon is not a duration; write 90m, 12h or 30d",
         ),
         (["revoke", "nobody"], "there is no such token"),
         (["revoke", "testNone"], "there is no such token"),
@@ -159,7 +159,7 @@ def test_a_whole_token_in_place_of_its_id_is_a_clear_line_that_does_not_repeat_i
     result = run(*arguments)
 
     assert result.exit_code == 2
-    assert "name only its ID, which is between its two underscores" in " ".join(result.output.split())
+    assert "name only its ID, the part between the two underscores" in " ".join(result.output.split())
     assert "PubLicDemoKeyForLocaLUse" not in result.output
 
 
@@ -167,7 +167,7 @@ def test_a_token_in_place_of_a_workspace_is_not_repeated(run: Run) -> None:
     result = run("list", "--workspace-id", TOKEN)
 
     assert result.exit_code == 2
-    assert "a token is no UUID" in result.output
+    assert "a token is not a UUID" in result.output
     assert "PubLicDemoKeyForLocaLUse" not in result.output
 
 
@@ -192,10 +192,10 @@ def test_a_name_is_a_line_of_printable_text(service: Service, run: Run, name: st
         (["--table-name", ""], "name the table"),
         (["--stack-name", "s", "--endpoint-url", "http://127.0.0.1:9"], "a stack's table is on AWS"),
         (["--stack-name", "a", "--table-name", "b"], "name the table"),
-        (["--table-name", "nowhere"], "Error: there is no such table there; check the table's or stack's name"),
+        (["--table-name", "nowhere"], "Error: there is no such table; check the table's or stack's name"),
         (["--table-name", "t", "--endpoint-url", "http://127.0.0.1:9"], "Error: http://127.0.0.1:9: Could not connect"),
         (["--table-name", "t", "--endpoint-url", "127.0.0.1:9"], "write it like http://127.0.0.1:8000"),
-        (["--table-name", "t", "--endpoint-url", "https://dynamodb.us-east-1.amazonaws.com"], "name --region or"),
+        (["--table-name", "t", "--endpoint-url", "https://dynamodb.us-east-1.amazonaws.com"], "add --region or"),
         (["--table-name", "t", "--endpoint-url", "ftp://127.0.0.1"], "write it like http://127.0.0.1:8000"),
         (["--table-name", "t", "--profile", "nobody"], "(nobody) could not be found; check --profile"),
     ],
@@ -248,7 +248,7 @@ def test_a_server_that_is_not_dynamodb_is_a_clear_line(serve: Serve, status: int
     result = CliRunner().invoke(tokens, ["list", "--table-name", "t", "--endpoint-url", address])
 
     assert result.exit_code == 1
-    assert result.output.startswith(f"Error: {address}: what answers there is not DynamoDB; check the address")
+    assert result.output.startswith(f"Error: {address}: the server is not DynamoDB; check the address")
     assert len(result.output.splitlines()) == 1
 
 

@@ -25,7 +25,7 @@ def refusal(code: str, message: str = "m", status: int = 400) -> ClientError:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (refusal("ResourceNotFoundException"), "there is no such table there; check"),
+        (refusal("ResourceNotFoundException"), "there is no such table; check"),
         (refusal("ExpiredTokenException"), "your AWS credentials have expired; log in again"),
         (refusal("UnrecognizedClientException"), "AWS does not accept your credentials; check --profile"),
         (refusal("InvalidClientTokenId"), "AWS does not accept your credentials; check --profile"),
@@ -34,10 +34,10 @@ def refusal(code: str, message: str = "m", status: int = 400) -> ClientError:
             "this is not a table of this",
         ),
         (refusal("ValidationException", "The provided key element does not match the schema"), "this is not a table"),
-        (refusal("404", "Not Found", 404), "what answers there is not DynamoDB; check the address (it answered with"),
+        (refusal("404", "Not Found", 404), "the server is not DynamoDB; check the address (it answered with"),
         (
             refusal("", "", 302),
-            "what answers there is not DynamoDB; check the address (it answered with HTTP status 302)",
+            "the server is not DynamoDB; check the address (it answered with HTTP status 302)",
         ),
         (NoRegionError(), "no AWS region is set; add --region"),
         (NoCredentialsError(), "there are no AWS credentials; name a profile"),
@@ -93,5 +93,5 @@ def test_the_host_of_an_address() -> None:
     ],
 )
 def test_what_is_no_address_is_refused(endpoint: str) -> None:
-    with pytest.raises(ValueError, match="is no address"):
+    with pytest.raises(ValueError, match="is not an address"):
         host_of(endpoint)

@@ -198,4 +198,4 @@ def test_an_outage_that_a_function_logs_is_a_line_on_the_terminal(
 ) -> None:
     FunctionLog(log, terminal).write(json.dumps({"service": "acs", **entry}) + "\n")
 
-    assert terminal.getvalue() == f"acs: the database cannot be had: {line}\n"
+    assert terminal.getvalue() == f"acs: the database is unavailable: {line}\n"

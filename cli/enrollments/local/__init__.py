@@ -1,7 +1,8 @@
-"""The deployed system on this machine, from ``template.yaml`` and nothing beside it.
+"""The deployed system on this machine, made from ``template.yaml`` alone.
 
-``template`` expands and evaluates the template; ``rest_api`` reads its API and ``gateway`` answers for it as API
-Gateway would, ``functions`` stands in for Lambda, moto or any DynamoDB endpoint for the table; ``stack`` puts them
-together, ``demo`` seeds a workspace, ``server`` speaks HTTP, ``commands`` is the command line.
-What the template says and this package cannot interpret is an error at the start, never an open door.
+``stack`` connects the parts of ``local_aws``: the template, the API, the functions and the table.  ``demo`` seeds two
+workspaces.  ``containers`` runs the built functions with ``sam local``.  ``docs_page`` shows the API document in a
+browser.  ``commands`` is the command line.
+
+If the template has a part that cannot be interpreted here, the start fails.  Ignoring it could leave a door open.
 """

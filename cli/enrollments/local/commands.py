@@ -5,11 +5,11 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from enrollments.failure import failed
+from enrollments.failure import CommandFailed
 from enrollments.local import docs_page
 from enrollments.local.containers import open_containers
 from enrollments.local.stack import open_stack
@@ -33,13 +33,13 @@ _parameters = click.option(
     "parameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A template parameter other than its default; can be repeated.",
+    help="A value for a template parameter, in place of its default. Can be repeated.",
 )
 _dynamodb_endpoint = click.option(
     "--dynamodb-endpoint",
     envvar="DYNAMODB_ENDPOINT",
     metavar="URL",
-    help="A DynamoDB server to use instead of moto; what it holds is kept.",
+    help="A DynamoDB server to use instead of moto. It keeps its data.",
 )
 
 
@@ -66,11 +66,11 @@ def local() -> None:
 @_parameters
 @_dynamodb_endpoint
 def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoint: str | None) -> None:
-    """Serve the template's API over HTTP, with a demo workspace to launch in."""
+    """Serve the template's API over HTTP, with demo workspaces."""
     _end_when_interrupted()
     log_path = _LOCAL_FOLDER / "functions.log"
     try:
-        with listen(port) as listener:  # before the log is opened: it may be the log of who has the port
+        with listen(port) as listener:  # first, because a running server on this port may own the log
             _LOCAL_FOLDER.mkdir(exist_ok=True)
             with (
                 log_path.open("w") as log,
@@ -88,12 +88,12 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                 variables = {"SEAM_ENDPOINT": f"http://{HOST}:{server.server_address[1]}", **stack.demo.variables}
                 _write_variables(variables)
                 click.echo(_introduction(variables, stack.gateway.routes, log_path, page=docs_page.PATH))
-                click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C ends it. Requests:\n")
+                click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C stops it. Requests:\n")
                 serve(server)
     except (TemplateError, StackError) as error:
-        raise failed(error) from error
+        raise CommandFailed(error) from error
     except OSError as error:
-        raise _not_written(error) from error
+        _fail_to_write(error)
     except KeyboardInterrupt:
         click.echo(err=True)
 
@@ -104,9 +104,9 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
 @_parameters
 @_dynamodb_endpoint
 def invoke(event: Path, template: Path, parameters: tuple[str, ...], dynamodb_endpoint: str | None) -> None:
-    """Run one EVENT (a JSON file) in process and print the function's response.
+    """Run one EVENT (a JSON file) in this process and print the function's response.
 
-    What the function logs goes to standard error.
+    The function logs to standard error.
     """
     content = _read_event(event)
     try:
@@ -119,18 +119,18 @@ def invoke(event: Path, template: Path, parameters: tuple[str, ...], dynamodb_en
         ) as stack:
             response = stack.invoke(content)
     except (TemplateError, StackError, FunctionError) as error:
-        raise failed(error) from error
+        raise CommandFailed(error) from error
     click.echo(json.dumps(response, indent=2))
 
 
 @local.command()
 @_template
 def expand(template: Path) -> None:
-    """Print the template without SAM, as CloudFormation is given it, in JSON."""
+    """Print the template as CloudFormation gets it: in JSON, after the SAM transform."""
     try:
         click.echo(json.dumps(expand_template(template), indent=2))
     except TemplateError as error:
-        raise failed(error) from error
+        raise CommandFailed(error) from error
 
 
 @local.command("sam")
@@ -139,7 +139,7 @@ def expand(template: Path) -> None:
 @_sam
 @_dynamodb_endpoint
 def run_in_containers(port: int, template: Path, sam: Path, dynamodb_endpoint: str | None) -> None:
-    """Serve what is built with ``sam local start-api``: in Lambda's containers, with the same demo workspace."""
+    """Serve the built functions in Lambda's containers, with the same demo workspaces (``sam local start-api``)."""
     _end_when_interrupted()
     log_path = _LOCAL_FOLDER / "sam-local.log"
     try:
@@ -153,13 +153,13 @@ def run_in_containers(port: int, template: Path, sam: Path, dynamodb_endpoint: s
             variables = {"SEAM_ENDPOINT": f"http://{HOST}:{port}", **stack.demo.variables}
             _write_variables(variables)
             click.echo(_introduction(variables, stack.gateway.routes, log_path))
-            click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C ends it.")
+            click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C stops it.")
             process.wait()
-            raise failed(f"sam local ended by itself; see {log_path}")
+            raise CommandFailed(f"sam local ended by itself; see {log_path}")
     except (TemplateError, StackError) as error:
-        raise failed(error) from error
+        raise CommandFailed(error) from error
     except OSError as error:
-        raise _not_written(error) from error
+        _fail_to_write(error)
     except KeyboardInterrupt:
         click.echo(err=True)
 
@@ -170,27 +170,34 @@ def run_in_containers(port: int, template: Path, sam: Path, dynamodb_endpoint: s
 @_sam
 @_dynamodb_endpoint
 def invoke_in_container(event: Path, template: Path, sam: Path, dynamodb_endpoint: str | None) -> None:
-    """Run one EVENT (a JSON file) with ``sam local invoke``: in Lambda's container, on what is built."""
+    """Run one EVENT (a JSON file) on a built function in Lambda's container (``sam local invoke``)."""
     content = _read_event(event)
     try:
         with open_containers(template, sam, dynamodb_endpoint=dynamodb_endpoint or None) as containers:
             status = containers.invoke(event, containers.function_for(content))
     except (TemplateError, StackError) as error:
-        raise failed(error) from error
+        raise CommandFailed(error) from error
     sys.exit(status)
 
 
 def _end_when_interrupted() -> None:
-    # SIGTERM (make, a supervisor) ends it as Ctrl-C does; and what a script starts with & inherits a deaf SIGINT.
+    # make and supervisors send SIGTERM.  A script's background process ignores SIGINT unless it sets a handler.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
 
 
-def _not_written(error: OSError) -> click.ClickException:
-    """Return what ends a command whose files cannot be written; without a file, it is not for a person to mend."""
+def _fail_to_write(error: OSError) -> NoReturn:
+    """End a command that cannot write its files.
+
+    Raises:
+        CommandFailed: The error names a file.
+        OSError: It names none, so it is a defect.
+    """
     if error.filename is None:
         raise error
-    return failed(f"{error.filename}: {error.strerror}; this command writes its files into {_LOCAL_FOLDER}/")
+    raise CommandFailed(
+        f"{error.filename}: {error.strerror}; this command writes its files into {_LOCAL_FOLDER}/"
+    ) from error
 
 
 def _read_event(path: Path) -> dict[str, Any]:
@@ -198,11 +205,11 @@ def _read_event(path: Path) -> dict[str, Any]:
         # PowerShell writes a byte order mark.
         content = json.loads(path.read_text("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise failed(f"{path}: not JSON in UTF-8: {error}; {_EXAMPLES}") from error
+        raise CommandFailed(f"{path}: not JSON in UTF-8: {error}; {_EXAMPLES}") from error
     except OSError as error:
-        raise failed(f"{path}: {error.strerror}") from error
+        raise CommandFailed(f"{path}: {error.strerror}") from error
     if not isinstance(content, dict):
-        raise failed(f"{path}: an event is a JSON object; {_EXAMPLES}")
+        raise CommandFailed(f"{path}: an event is a JSON object; {_EXAMPLES}")
     return content
 
 
@@ -218,7 +225,7 @@ def _read_parameters(given: tuple[str, ...]) -> dict[str, str]:
 
 def _write_variables(variables: Mapping[str, str]) -> None:
     lines = "".join(f"{name}={value}\n" for name, value in variables.items())
-    # Written aside and renamed, so that who waits for the file never reads half of it.
+    # Write another file and rename it, so that a script that waits for demo.env never reads half of it.
     unfinished = _LOCAL_FOLDER / "demo.env.new"
     unfinished.write_text(lines)
     unfinished.replace(_LOCAL_FOLDER / "demo.env")
@@ -229,14 +236,14 @@ def _introduction(variables: Mapping[str, str], routes: list[tuple[str, str]], l
     listed = "\n".join(f"{name}={value}" for name, value in values.items())
     methods: dict[str, list[str]] = {}
     for method, path in routes:
-        if method != "OPTIONS":  # preflight requests are browsers' business
+        if method != "OPTIONS":  # only browsers send preflight requests
             methods.setdefault(path, []).append(method)
     served = "\n".join(f"  {path}  {', '.join(verbs)}" for path, verbs in sorted(methods.items()))
     in_browser = f"Try them in a browser: {values['SEAM_ENDPOINT']}{page}\n\n" if page else ""
     return f"""\
 {listed}
 
-The variables above are in .local/demo.env; what the functions log is in {log_path}.
+The variables above are in .local/demo.env. The functions log to {log_path}.
 
 Routes:
 {served}

@@ -1,4 +1,4 @@
-"""The built functions in Lambda's containers, by ``sam local``, with the local stack's table and demo workspaces."""
+"""Runs the built functions in Lambda's containers with ``sam local``, on the local stack's table."""
 
 import ipaddress
 import json
@@ -28,7 +28,7 @@ from local_aws.dynamodb_server import serve_dynamodb
 from local_aws.errors import StackError
 from local_aws.template import STACK_NAME
 
-# How a container calls this machine.
+# This machine's name in a container.
 _HOST_NAME = "host.docker.internal"
 _LOOPBACK = "127.0.0.1"
 _START_SECONDS = 300  # the image may have to be pulled
@@ -37,7 +37,7 @@ _END_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """What ``sam local`` runs with.
+    """Runs ``sam local`` with the options that the functions need.
 
     Attributes:
         stack: The local stack, whose table the functions in containers share.
@@ -48,11 +48,11 @@ class Containers:
     _options: tuple[str, ...]
 
     def command(self, name: str, *arguments: str) -> list[str]:
-        """Return a command of ``sam local`` with what the functions need."""
+        """Return the arguments of a ``sam local`` command, with the options that the functions need."""
         return [str(self._sam), "local", name, *arguments, *self._options]
 
     def function_for(self, event: Mapping[str, Any]) -> str:
-        """Return the name in the template of the function that an event is for.
+        """Return the logical ID of the function that an event is for.
 
         Raises:
             StackError: No function takes such an event.
@@ -67,16 +67,16 @@ class Containers:
 
     @contextmanager
     def serve(self, name: str, port: int, log: TextIO, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run ``start-api`` or ``start-lambda``, which listens already, until the context ends.
+        """Run ``start-api`` or ``start-lambda`` until the context ends.  The context begins when the port is open.
 
         Raises:
-            StackError: It ended by itself.
+            StackError: The port is taken, or the command ended or did not listen in time.
         """
         with socket.socket() as client:
             if client.connect_ex((_LOOPBACK, port)) == 0:
                 raise StackError(f"port {port} is taken; choose another: make sam-local PORT={port + 1}")
         command = self.command(name, "--port", str(port), "--warm-containers", "EAGER", "--no-watch", *arguments)
-        # In a session of its own: Ctrl-C is ours, and reaches SAM once.
+        # In its own session, SAM does not get the terminal's Ctrl-C as well as the signal below.
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
         try:
             _wait_until_it_listens(process, port, log.name)
@@ -94,17 +94,17 @@ class Containers:
 def open_containers(
     template: Path, sam: Path, *, dynamodb_endpoint: str | None = None, log: TextIO | None = None
 ) -> Iterator[Containers]:
-    """Prepare table and demo workspaces for functions in containers, until the context ends.
+    """Provide a table with demo workspaces for functions in containers, until the context ends.
 
     Args:
-        template: The template; what is built of it is beside it, in ``.aws-sam``.
+        template: The template.  Its build is in the folder ``.aws-sam`` beside it.
         sam: The SAM CLI.
-        dynamodb_endpoint: A DynamoDB server to use instead of moto; what it holds is kept.
-        log: Where what functions print goes that run in this process.
+        dynamodb_endpoint: A DynamoDB server to use instead of moto.  It keeps its data.
+        log: Gets the output of functions that run in this process; standard error by default.
 
     Raises:
         TemplateError: The template has a part that cannot be interpreted here.
-        StackError: There is no Docker engine, nothing is built, or the DynamoDB server does not answer.
+        StackError: There is no Docker engine, there is no build, or the DynamoDB server does not answer.
     """
     bridge = _bridge_address()
     built = template.parent / ".aws-sam/build/template.yaml"
@@ -130,7 +130,7 @@ def open_containers(
 
 def _docker(*arguments: str) -> str:
     if shutil.which("docker") is None:
-        raise StackError("Docker is needed, and there is no command docker on this machine")
+        raise StackError("Docker is needed, but this machine has no docker command")
     finished = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if finished.returncode:
         raise StackError(f"Docker is needed: {finished.stderr or finished.stdout}")
@@ -138,15 +138,16 @@ def _docker(*arguments: str) -> str:
 
 
 def _bridge_address() -> str:
-    """Return the address by which containers call a Linux host; elsewhere it is nobody's."""
+    """Return the address at which containers reach a Linux host.  On other systems the host does not have it."""
     (network,) = json.loads(_docker("network", "inspect", "bridge"))[0]["IPAM"]["Config"]
     return str(network.get("Gateway") or next(ipaddress.ip_network(network["Subnet"]).hosts()))
 
 
 def for_sam_local(template: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return a built template without preflights: ``sam local`` takes routes of one path for one route.
+    """Return a built template without its preflight routes.
 
-    Which of their authorizers it asks changes from start to start: none at all if that of the preflight comes last.
+    ``sam local`` keeps one authorizer for all routes of a path, and its choice changes from start to start.  If it
+    chooses the preflight's, which is none, it checks no token.
     """
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
@@ -172,9 +173,9 @@ def _options(template: Path, variables: Path) -> tuple[str, ...]:
 
 
 def _remove_containers(log: Path) -> None:
-    """Remove what SAM has started: it forgets the containers that it starts for requests that come at once."""
+    """Remove the containers that SAM started.  It forgets those that it started for simultaneous requests."""
     if started := re.findall(r"^SAM_CONTAINER_ID: (\w+)", log.read_text(errors="replace"), re.MULTILINE):
-        with suppress(StackError):  # most of them are gone
+        with suppress(StackError):  # SAM has removed most of them
             _docker("rm", "--force", *started)
 
 
@@ -192,10 +193,10 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: str
 
 @contextmanager
 def _reachable(endpoint: str, bridge: str) -> Iterator[str]:
-    """Yield what a server's address is in a container.
+    """Yield the address at which a container reaches a server.
 
-    What listens on Linux's loopback only is not reachable from a container, so that something has to stand in between.
-    Where Docker runs in a virtual machine, this machine's loopback is what the container calls.
+    On Linux, containers cannot reach this machine's loopback.  A relay on the bridge's address passes their
+    connections on.  If Docker runs in a virtual machine, containers do reach the loopback.
     """
     address = urlsplit(endpoint)
     if address.hostname not in {_LOOPBACK, "localhost"}:
@@ -213,7 +214,7 @@ def _reachable(endpoint: str, bridge: str) -> Iterator[str]:
 
 
 def _relay(listener: socket.socket, target: tuple[str, int]) -> None:
-    with suppress(OSError):  # closed: the end
+    with suppress(OSError):  # the listener is closed
         while True:
             client, _ = listener.accept()
             threading.Thread(target=_connect, args=(client, target), daemon=True).start()

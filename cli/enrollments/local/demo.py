@@ -1,7 +1,7 @@
-"""A demo workspace to launch in, and a second one whose ids the first must not know.
+"""A demo workspace, and a second one that clients of the first must not see.
 
-Ids and tokens are constants, so that the files in ``events/`` and the examples in the documents work as they stand.
-The tokens are public for that reason: they are written to local tables only.
+Ids and tokens are constants, so that the files in ``events/`` and the examples in the documents work unchanged.
+This makes the tokens public, so they are written to local tables only.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from enrollment.use_cases.tokens import NewToken
 _MOST_ACTIONS = 100  # of a transaction, a limit of DynamoDB
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
-_CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in events and examples stay good
+_CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in events and examples stay valid
 
 
 def _id(number: int) -> str:
@@ -38,12 +38,12 @@ def _id(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What is seeded.
+    """The demo workspaces.
 
     Attributes:
-        variables: Ids and tokens, by the names that ``make run`` prints.
-        automation: The automation that is there already.
-        items: Everything, by key.
+        variables: Ids and tokens, by their names in the output of ``make run``.
+        automation: The automation that the demo has already launched.
+        items: All items of the table, by key.
     """
 
     variables: Mapping[str, str]
@@ -138,7 +138,7 @@ def demo() -> Demo:
 
 
 def seed(table: Table) -> Demo:
-    """Put the demo workspaces into a table; what is there already stays as it is."""
+    """Put the demo workspaces into a table.  Existing items stay unchanged."""
     seeded = demo()
     for some in batched(seeded.items.items(), _MOST_ACTIONS, strict=False):
         missing = {str(key): put_new(key, item) for key, item in some}

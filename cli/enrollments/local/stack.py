@@ -1,4 +1,4 @@
-"""Puts the template, the table, the functions and the gateway together."""
+"""Connects the template, the table, the functions and the gateway."""
 
 import io
 import json
@@ -33,7 +33,7 @@ from local_aws.template import (
     plain_text,
 )
 
-# By their names, because an edited file makes new classes.
+# Names of classes, because an edited file is imported again and defines new classes.
 _UNAVAILABLE = {"NoAccessToDatabase", ServiceUnavailable.__name__}
 _AUTHORIZER_KEYS = {"authorizationToken", "methodArn"}
 _OWN_LAYER_MARK = "enrollment/__init__.py"
@@ -52,11 +52,11 @@ class Stack:
     """The deployed system on this machine.
 
     Attributes:
-        gateway: Takes HTTP requests.
-        functions: Takes events.
-        table: The table, for seeding and looking.
+        gateway: Answers HTTP requests.
+        functions: Answers events.
+        table: The table.
         table_name: Its name.
-        demo: What was seeded.
+        demo: The demo workspaces in the table.
     """
 
     gateway: Gateway
@@ -66,7 +66,7 @@ class Stack:
     demo: Demo
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """Invoke the function that an authorizer's or a proxy event is for.
+        """Invoke the function that an event is for.  The event is an authorizer's or a proxy event.
 
         Raises:
             StackError: No function takes such an event.
@@ -92,7 +92,7 @@ class Stack:
         function = self.gateway.function_of(method, path)
         if function is None:
             raise StackError(
-                f"no route of the template is {method} {path}; the event's httpMethod and resource name it"
+                f"the template has no route {method} {path}, which the event's httpMethod and resource name"
             )
         return function
 
@@ -106,14 +106,14 @@ def open_stack(
     log: TextIO,
     terminal: TextIO,
 ) -> Iterator[Stack]:
-    """Start what the template describes, with demo workspaces, until the context ends.
+    """Start the template's functions, API and table, with demo workspaces, until the context ends.
 
     Args:
-        template: The template; code is found beside it.
-        parameters: Values of its parameters other than the defaults.
-        dynamodb_endpoint: A DynamoDB server to use instead of moto; what it holds is kept.
-        log: Where what the functions print goes.
-        terminal: Where tracebacks go.
+        template: The template.  Its paths of code are relative to its folder.
+        parameters: Values of its parameters.  The others have their defaults.
+        dynamodb_endpoint: A DynamoDB server to use instead of moto.  It keeps its data.
+        log: Gets the functions' output.
+        terminal: Gets tracebacks.
 
     Raises:
         TemplateError: The template has a part that cannot be interpreted here.
@@ -121,7 +121,7 @@ def open_stack(
     """
     variables = lambda_environment(dynamodb_endpoint)
     with ExitStack() as exit_stack:
-        # Nothing of the person's AWS configuration may reach a function, or a function AWS.
+        # Functions must neither see the person's AWS configuration nor reach AWS.
         exit_stack.enter_context(environment(variables, without=("AWS_", "POWERTOOLS_")))
         if dynamodb_endpoint is None:
             exit_stack.enter_context(mock_aws())
@@ -166,13 +166,13 @@ def _functions(resources: Mapping[str, Resource], root: Path, log: TextIO, termi
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether a function could not reach its database, which it has logged in a line."""
-    # By its type's name, because an edited file makes new classes.
+    """Return whether an error says that the database was out of reach.  The function has logged a line about it."""
+    # By the error's type, because an edited file is imported again and defines new classes.
     return getattr(error, "type", None) == ServiceUnavailable.type
 
 
 def function_names(resources: Mapping[str, Resource]) -> dict[str, str]:
-    """Return the names of functions by their ARNs and by those of their aliases."""
+    """Return the names of functions, by the functions' ARNs and by their aliases' ARNs."""
     names = {
         f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function.reference}": function.reference
         for function in _of_type(resources, "AWS::Lambda::Function")
@@ -182,17 +182,17 @@ def function_names(resources: Mapping[str, Resource]) -> dict[str, str]:
 
 
 class FunctionLog(io.TextIOBase):
-    """Where functions print: every line goes to the log, what a person has to see to the terminal as well.
+    """The functions' standard output.  Every line goes to the log.  Errors go to the terminal, too.
 
     Args:
-        log: Takes everything.
-        terminal: Takes tracebacks, and a line for each time that the database cannot be had.
+        log: Gets everything.
+        terminal: Gets tracebacks, and a line each time that the database is unavailable.
     """
 
     def __init__(self, log: TextIO, terminal: TextIO) -> None:
         self._log = log
         self._terminal = terminal
-        self._begun = ""
+        self._unfinished_line = ""
 
     @override
     def writable(self) -> bool:
@@ -202,7 +202,7 @@ class FunctionLog(io.TextIOBase):
     def write(self, text: str, /) -> int:
         self._log.write(text)
         self._log.flush()
-        *lines, self._begun = (self._begun + text).split("\n")
+        *lines, self._unfinished_line = (self._unfinished_line + text).split("\n")
         for line in lines:
             self._show(line)
         return len(text)
@@ -216,25 +216,25 @@ class FunctionLog(io.TextIOBase):
             return
         if entry.get("type") == ServiceUnavailable.type or entry.get("exception_name") in _UNAVAILABLE:
             why = entry.get("database_error") or entry.get("cause") or "no answer"
-            self._terminal.write(f"{entry.get('service')}: the database cannot be had: {why}\n")
+            self._terminal.write(f"{entry.get('service')}: the database is unavailable: {why}\n")
         elif "exception" in entry:
             self._terminal.write(f"{entry['exception']}\n")
         self._terminal.flush()
 
 
 def lambda_environment(dynamodb_endpoint: str | None = None) -> dict[str, str]:
-    """Return the variables under which nothing reaches AWS, or looks for who may.
+    """Return environment variables that keep boto3 away from AWS, and from the person's AWS configuration.
 
     Args:
         dynamodb_endpoint: A DynamoDB server.
 
     Raises:
-        StackError: It is AWS's, or no address.
+        StackError: It is AWS's, or it is not an address.
     """
     variables = {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        # Made up, whatever the person's own are: nothing here may reach AWS.
+        # Made up, so that no call reaches the person's AWS account.
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_CONFIG_FILE": os.devnull,
@@ -247,7 +247,9 @@ def lambda_environment(dynamodb_endpoint: str | None = None) -> dict[str, str]:
         except ValueError as error:
             raise StackError(f"DYNAMODB_ENDPOINT: {error}") from error
         if is_aws(host):
-            raise StackError("DYNAMODB_ENDPOINT is AWS itself; the demo's public tokens do not belong there")
+            raise StackError(
+                "DYNAMODB_ENDPOINT is an address of AWS; the demo's public tokens must not be stored there"
+            )
         variables["AWS_ENDPOINT_URL_DYNAMODB"] = dynamodb_endpoint
     return variables
 
@@ -267,5 +269,5 @@ def _of_type(resources: Mapping[str, Resource], kind: str) -> list[Resource]:
 def _only_one(resources: Mapping[str, Resource], kind: str) -> Resource:
     found = _of_type(resources, kind)
     if len(found) != 1:
-        raise TemplateError(f"the template has {len(found)} resources of type {kind}; one can be interpreted here")
+        raise TemplateError(f"the template has {len(found)} resources of type {kind}; it must have exactly one")
     return found[0]
