@@ -352,7 +352,7 @@ def test_an_export_is_not_what_its_name_promises_otherwise(run: Run, tmp_path: P
     result = run("export", "-o", tmp_path / name)
 
     assert result.exit_code == 2
-    assert "an export is JSON Lines or CSV; name it .jsonl or .csv" in " ".join(result.output.split())
+    assert "an export is JSON Lines or CSV; its name must end in .jsonl or .csv" in " ".join(result.output.split())
 
 
 def test_an_export_has_parents_first_and_links_are_not_in_it(run: Run, workspace: Workspace) -> None:
@@ -437,8 +437,8 @@ def test_an_import_that_is_cut_short_says_how_far_it_got_and_goes_on_when_it_is_
     assert (told["is_complete"], told["bad"]) == (False, 0)
     assert 0 < told["created"] < 53
     assert result.stderr == (
-        f"Error: {why}; until then {told['created']} rows: {told['created']} created, 0 updated, 0 unchanged, 0 bad; "
-        "import it again to go on\n"
+        f"Error: {why}; before that, {told['created']} rows: {told['created']} created, 0 updated, 0 unchanged, 0 bad; "
+        "to resume, import the file again\n"
     )
     assert run("import", path).output == (
         f"53 rows: {53 - told['created']} created, 0 updated, {told['created']} unchanged, 0 bad.\n"
@@ -541,7 +541,7 @@ def test_ctrl_c_in_a_terminal_shows_how_far_it_got_and_no_traceback(
 
     assert process.returncode == 1
     assert "Traceback" not in shown
-    assert "Error: interrupted; until then " in shown
+    assert "Error: interrupted; before that, " in shown
     assert f"\r\x1b[K{path}:1: row: Invalid JSON\r\n" in shown
     assert "Importing  [" in shown
 

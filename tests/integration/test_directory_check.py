@@ -196,7 +196,7 @@ def test_a_finding_names_ids_and_no_address(world: World, run: Run) -> None:
 
     result = run()
 
-    assert result.stderr == f"ACS user {world.anns}: its entry that finds it by an address is missing\n"
+    assert result.stderr == f"ACS user {world.anns}: its entry for finding it by an address is missing\n"
 
 
 def test_an_acs_user_that_its_identity_does_not_list_is_listed(world: World, run: Run) -> None:
@@ -244,12 +244,13 @@ def test_two_acs_users_of_one_identity_need_a_person(world: World, run: Run) -> 
 
 def test_a_unique_value_of_two_identities_needs_a_person(world: World, run: Run) -> None:
     bob = user_identity_key(world.id, Workspace(world.store.table, world.id).user_identity())
+    bobs_id = bob.pk.rpartition("#")[2]
     world.change(bob, user_identity_key="ann")
 
     result = run("--mend")
 
     assert result.exit_code == 1
-    assert f"user identity {bob.pk.rpartition('#')[2]}: its item that keeps a value unique is another" in result.stderr
+    assert f"user identity {bobs_id}: its entry that keeps a value unique belongs to another" in result.stderr
 
 
 def test_a_system_that_was_demoted_is_named_once(world: World, run: Run) -> None:
@@ -260,7 +261,7 @@ def test_a_system_that_was_demoted_is_named_once(world: World, run: Run) -> None
     result = run("--mend")
 
     assert result.exit_code == 1
-    assert result.stderr.count(f"ACS system {world.manager}: has pools or enrolled people") == 1
+    assert result.stderr.count(f"ACS system {world.manager}: has credential pools or enrolled user identities") == 1
 
 
 def test_what_somebody_is_changing_at_this_moment_is_no_finding(world: World) -> None:

@@ -466,7 +466,7 @@ def test_a_record_is_in_the_file_once(import_: Import, item: Callable[[Row], Ite
 
     results = import_(manager, same_id, manager | {"name": "Annex"})
 
-    assert problem(results, 3) == ("acs_system_id", "Is in line 1 already")
+    assert problem(results, 3) == ("acs_system_id", "Already in line 1")
     assert outcomes(results) == {"created": 2, "bad": 1}
     assert item(manager)["name"] == "Main Tower"
 
@@ -621,7 +621,7 @@ def test_a_record_that_never_keeps_still_is_a_bad_row(store: Store, import_: Imp
 
     results = import_(manager | {"name": "Annex"})
 
-    assert problem(results) == (None, "Is being changed by somebody else; import it again")
+    assert problem(results) == (None, "Another client keeps changing it; import it again")
 
 
 # ---------------------------------------------------------------------------------------------------------- Killed

@@ -21,12 +21,16 @@ SYSTEM_ROW: dict[str, Any] = {
 USER_ROW: dict[str, Any] = {"acs_user_id": ID, "acs_system_id": OTHER_ID}
 
 
-def read(content: str | bytes, file_format: Format = Format.JSONL) -> list[tuple[int, Mapping[str, Any] | str]]:
+def read(content: str | bytes, file_format: Format = Format.JSONL) -> list[tuple[int, Any]]:
+    """Return each row's line, with its properties or the reason why it cannot be read."""
     stream = io.BytesIO(content if isinstance(content, bytes) else content.encode())
-    return [(row.line, row.properties) for row in read_rows(stream, file_format)]
+    return [
+        (row.line, row.properties if isinstance(row, RawRow) else str(row.problems[0][1]))
+        for row in read_rows(stream, file_format)
+    ]
 
 
-def read_csv(content: str | bytes) -> list[tuple[int, Mapping[str, Any] | str]]:
+def read_csv(content: str | bytes) -> list[tuple[int, Any]]:
     return read(content, Format.CSV)
 
 
@@ -40,7 +44,7 @@ def problems(properties: Mapping[str, Any]) -> list[tuple[str | None, str]]:
     return list(row.problems)
 
 
-def attributes(properties: Mapping[str, Any] | str) -> dict[str, Any]:
+def attributes(properties: Mapping[str, Any]) -> dict[str, Any]:
     row = read_row(RawRow(1, 1, properties))
     assert isinstance(row, Row)
     return dict(row.attributes)
@@ -169,7 +173,7 @@ def test_a_quote_that_is_never_closed_tells_what_it_has_swallowed_and_not_all_th
     [
         (b"", 1, "is empty: the first line must name the columns"),
         (b"\n ,,\n", 1, "is empty: the first line must name the columns"),
-        (b"name,created_at\n", 1, "acs_system_id, acs_credential_pool_id or acs_user_id among them"),
+        (b"name,created_at\n", 1, "one must be acs_system_id, acs_credential_pool_id or acs_user_id"),
         (b"\n;;\nname;created_at\n", 3, "must name the columns"),
         (b"acs_system_id,name,name\n", 1, "names the column name more than once: name, name"),
         (b"acs_user_id,email,EMail-Address\n", 1, "the column email_address more than once: email, EMail-Address"),
@@ -392,7 +396,7 @@ def test_what_a_row_is_about_is_told_by_its_type_else_by_its_own_id(properties: 
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
-        ({}, [("acs_system_id", "Required, or else acs_credential_pool_id or acs_user_id")]),
+        ({}, [("acs_system_id", "Required, unless the row has acs_credential_pool_id or acs_user_id")]),
         ({"type": "x"}, [("type", "Invalid enum value. Expected 'acs_system' or 'acs_credential_pool' or 'acs_user'")]),
         ({"type": []}, [("type", "Invalid enum value. Expected 'acs_system' or 'acs_credential_pool' or 'acs_user'")]),
         (

@@ -235,10 +235,10 @@ def test_a_form_of_json_lines_is_read_right(content: str | bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "reason"),
     [
-        pytest.param(f"[{AS_JSON},\n{AS_JSON}]", 1, "is a JSON array; write each row as an object", id="an array"),
+        pytest.param(f"[{AS_JSON},\n{AS_JSON}]", 1, "is a JSON array; write one object on each line", id="an array"),
         pytest.param(f"\n [\n{AS_JSON}\n]\n", 2, "is a JSON array", id="an array over several lines"),
         pytest.param(
-            '{\n  "acs_user_id": "x"\n}\n', 1, "is JSON over several lines", id="an object over several lines"
+            '{\n  "acs_user_id": "x"\n}\n', 1, "has a JSON object on several lines", id="an object over several lines"
         ),
         pytest.param(GOOD, 1, "import it with --format csv", id="CSV"),
         pytest.param(GOOD.replace(",", ";"), 1, "import it with --format csv", id="CSV with semicolons"),

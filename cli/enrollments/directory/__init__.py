@@ -1,1 +1,1 @@
-"""The directory from and to files: ACS systems, their credential pools and their users."""
+"""Imports and exports a workspace's directory: ACS systems, their credential pools and their users."""

@@ -1,8 +1,8 @@
-"""Cells of CSV: properties as texts that a spreadsheet neither runs nor changes, and back.
+"""Cells of CSV: writes properties as texts that a spreadsheet neither runs nor changes, and reads them back.
 
-A spreadsheet runs a cell that begins like a formula, and makes a number, a date or a boolean of one that looks like it.
-Such a text is written with an apostrophe before it.  LibreOffice keeps that apostrophe in the cell; other programs take
-it for their mark of a text and drop it.  Both read back as the text that was there.
+A spreadsheet runs a cell that begins like a formula.  It changes a cell that looks like a number, a date or a boolean.
+An apostrophe before the text prevents both.  LibreOffice keeps the apostrophe in the cell.  Other programs treat it as
+their own mark of a text, and drop it.  The import reads both as the original text.
 """
 
 import re
@@ -13,8 +13,8 @@ from enrollments.directory.names import trim
 from enrollments.directory.rows import NAMES, TEXTS
 
 _MARK = "'"
-# What begins a formula, also in full width: https://owasp.org/www-community/attacks/CSV_Injection.  The apostrophe is
-# among them so that a text that begins with one gets a second, and can be told from a text with a mark.
+# The beginnings of a formula, also in full width: https://owasp.org/www-community/attacks/CSV_Injection.  A text that
+# begins with an apostrophe gets a second one, so that the import does not take the first one away.
 _FORMULA = re.compile(r"[\t\r\n]|[\s\u200b\ufeff]*+['=+\-@\uff1d\uff0b\uff0d\uff20]")
 _NUMBER_OR_TIME = re.compile(
     r"(?=\D*\d)[\s$€£¥(+-]*+[\d.,:/\s-]++(?:e[+-]?\d++)?\s*+[%$€£¥)]*+\s*+(?:[ap]\.?m\.?)?\s*+", re.IGNORECASE
@@ -29,20 +29,20 @@ _BOOLEAN = re.compile(r"\s*+(?:true|false)\s*+", re.IGNORECASE)
 
 
 def cell_of_text(text: str) -> str:
-    """Return the cell that stands for a text."""
+    """Return the cell for a text."""
     return _MARK + text if _needs_mark(text) else text
 
 
 def text_of_cell(cell: str) -> str:
-    """Return the text that a cell stands for, with its mark or without."""
+    """Return the text of a cell, without its mark if it has one."""
     return cell[1:] if cell.startswith(_MARK) and _needs_mark(cell[1:]) else cell
 
 
 def properties_of_cells(cells: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a row of CSV says, as JSON; an empty cell is null.
+    """Return a row's properties as JSON.  An empty cell is null.
 
     Args:
-        cells: By property.
+        cells: The cells by property.
     """
     return {name: _value(name, cell) for name, cell in cells.items()}
 
@@ -51,8 +51,8 @@ def cell_of(resource: Mapping[str, Any], column: str) -> str:
     """Return a property of a resource as a cell of CSV.
 
     Args:
-        resource: As JSON.
-        column: The property; one within another has a dot between.
+        resource: The resource as JSON.
+        column: The property.  A dot separates an outer property and an inner one.
     """
     value: Any = resource
     for name in column.split("."):

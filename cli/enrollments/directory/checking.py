@@ -1,8 +1,8 @@
-"""Find entries of a workspace that stand for nothing or are missing, links that are not whole, and put them right.
+"""Finds and mends needless and missing entries of a workspace, and incomplete links.
 
-An entry is right if the item that it leads to has it among the items that are stored of it (``enrollment.items``).  The
-workspace is in use meanwhile, so what looks wrong is looked at again before it counts, and whatever is put right is a
-transaction that checks what was read.
+Every entry is derived from a record.  An entry is right if ``enrollment.store.items`` derives it from its record.  The
+workspace may be in use meanwhile.  So an item that looks wrong is read again before it becomes a finding, and each
+mending transaction checks that the items are as they were read.
 """
 
 import re
@@ -32,18 +32,18 @@ from enrollment.store.keys import (
 )
 from enrollment.store.table import MOST_KEYS, Table
 
-# What somebody else is changing at this moment is right again at the next look.
-_LOOKS = 3
+# Another client may be changing an item.  Then it is right again at the next read.
+_READS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong.
+    """A fault in the workspace.
 
     Attributes:
-        about: What it is about: a kind of record and an id, never a name or an address.
-        problem: What is wrong.
-        is_mended: It has been put right.
+        about: The record with the fault: its kind and id, never a name or an address.
+        problem: The fault.
+        is_mended: Whether the fault has been mended.
     """
 
     about: str
@@ -56,13 +56,13 @@ class _Problem:
     about: str
     text: str
     mend: Mapping[str, Action] = field(default_factory=dict)
-    # Many items show it.
-    is_told_once: bool = False
+    # Many items can show the same problem.
+    is_reported_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A kind of item that others are derived from."""
+    """A kind of record: an item from which entries are derived."""
 
     name: str
     key: re.Pattern[str]
@@ -78,7 +78,7 @@ def _stored_with_link(acs_user: Item) -> dict[Key, Item]:
     return stored
 
 
-# By partition key and sort key, with a line feed between, behind the workspace.
+# The patterns match the partition key without the workspace, a line feed, and the sort key.
 _RECORDS = (
     _Record(
         "user identity", re.compile(r"USER_IDENTITY#[^#]+\nUSER_IDENTITY"), "user_identity_id", stored_user_identity
@@ -102,7 +102,14 @@ _RECORDS = (
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A kind of entry: what it is, and how to find the item that it stands for."""
+    """A kind of entry.
+
+    Attributes:
+        name: Its name in findings.
+        record: The kind of record that it is derived from.
+        key: Matches its key.
+        source: Returns the key of its record.
+    """
 
     name: str
     record: str
@@ -118,13 +125,13 @@ _ENTRIES = (
         lambda workspace_id, key, _item, _match: user_identity_key(workspace_id, listed_id(key.sk)),
     ),
     _Entry(
-        "item that keeps a value unique",
+        "entry that keeps a value unique",
         "user identity",
         re.compile(r"UNIQUE_[A-Z_]+#.*\nUNIQUE_[A-Z_]+", re.DOTALL),
         lambda workspace_id, _key, item, _match: user_identity_key(workspace_id, str(item["user_identity_id"])),
     ),
     _Entry(
-        "item that finds it by its id",
+        "entry for finding it by its id",
         "automation",
         re.compile(r"ENROLLMENT_AUTOMATION#.+\nENROLLMENT_AUTOMATION"),
         lambda workspace_id, _key, item, _match: automation_key(
@@ -144,7 +151,7 @@ _ENTRIES = (
         lambda workspace_id, key, _item, _match: acs_user_key(workspace_id, listed_id(key.sk)),
     ),
     _Entry(
-        "entry that finds it by an address",
+        "entry for finding it by an address",
         "ACS user",
         re.compile(r"ACS_SYSTEM#[^#]+#ACS_USERS_BY_[A-Z_]+#.*\n.+", re.DOTALL),
         lambda workspace_id, key, _item, _match: acs_user_key(workspace_id, key.sk),
@@ -171,24 +178,24 @@ _ENTRIES = (
 
 
 def check(table: Table, workspace_id: str, *, mend: bool = False) -> Iterator[Finding]:
-    """Yield what is wrong with a workspace, having put it right if that is asked for and possible.
+    """Yield the faults of a workspace, and mend them if that is wanted and possible.
 
-    It reads the whole table once, and holds no more than 100 items with what they refer to.
+    This reads the whole table once.  It holds 100 items at most, with the items that these refer to.
 
     Args:
         table: The table.
         workspace_id: The workspace.
-        mend: Put right what can be put right without a person's decision.
+        mend: Mend the faults that need no decision of a person.
 
     Raises:
-        ServiceUnavailable: The database stays out of reach.  What was yielded is done.
+        ServiceUnavailable: The database stays out of reach.  The mended findings so far stay mended.
     """
     checker = _Checker(table, workspace_id)
     for items in batched(table.scan(workspace_prefix(workspace_id)), MOST_KEYS, strict=False):
         found = table.get_all(key for item in items for key in checker.related(_key_of(item), item))
         for item in items:
             if checker.problems(_key_of(item), item, found):
-                yield from checker.look_again(_key_of(item), mend=mend)
+                yield from checker.check_again(_key_of(item), mend=mend)
 
 
 class _Checker:
@@ -196,32 +203,32 @@ class _Checker:
         self._table = table
         self._workspace_id = workspace_id
         self._prefix = workspace_prefix(workspace_id)
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
-    def look_again(self, key: Key, *, mend: bool) -> Iterator[Finding]:
+    def check_again(self, key: Key, *, mend: bool) -> Iterator[Finding]:
         problems: list[_Problem] = []
-        for _ in range(_LOOKS):
+        for _ in range(_READS):
             item = self._table.get(key)
             if item is None:
                 return
             problems = self.problems(key, item, self._table.get_all(self.related(key, item)))
             if mend:
-                mended = [problem for problem in problems if self._is_mended(problem)]
+                mended = [problem for problem in problems if self._try_to_mend(problem)]
                 yield from (Finding(problem.about, problem.text, is_mended=True) for problem in mended)
                 problems = [problem for problem in problems if problem not in mended]
             if not problems:
                 return
         for problem in problems:
-            if problem.about not in self._told:
+            if problem.about not in self._reported:
                 yield Finding(problem.about, problem.text)
-            if problem.is_told_once:
-                self._told.add(problem.about)
+            if problem.is_reported_once:
+                self._reported.add(problem.about)
 
-    def _is_mended(self, problem: _Problem) -> bool:
+    def _try_to_mend(self, problem: _Problem) -> bool:
         return bool(problem.mend) and not self._table.transact(problem.mend)
 
     def related(self, key: Key, item: Item) -> list[Key]:
-        """Return the keys of what an item's rightness depends on."""
+        """Return the keys of the other items that decide whether an item is right."""
         if record := self._record(key):
             others = [other for other in record.stored(_unkeyed(item)) if other != key]
             others += [acs_user_key(self._workspace_id, one) for one in elements(item.get("acs_user_ids"))]
@@ -234,12 +241,12 @@ class _Checker:
         return [] if source is None else [source[1]]
 
     def problems(self, key: Key, item: Item, found: Mapping[Key, Item]) -> list[_Problem]:
-        """Return what is wrong with an item.
+        """Return the problems of an item.
 
         Args:
             key: Its key.
             item: The item.
-            found: Those of ``related`` that are there.
+            found: The existing items of ``related``.
         """
         record = self._record(key)
         if record is None:
@@ -254,10 +261,10 @@ class _Checker:
             itself, *others = stored_automation(_unkeyed(item))
             mend = {
                 "user_identity": require_absent(_identity_key(item)),
-                "record": delete(itself, _as_it_is(item)),
+                "record": delete(itself, _as_read(item)),
                 **{str(number): delete(other) for number, other in enumerate(others)},
             }
-            return [_Problem(about, "its user identity is not there", mend)]
+            return [_Problem(about, "its user identity does not exist", mend)]
         problems += self._problems_of_system(about, record, item, found)
         return problems
 
@@ -269,10 +276,10 @@ class _Checker:
                 continue
             name = self._entry_name(entry_key, entry)
             if entry_key not in found:
-                mend = {"record": require(key, _as_it_is(item)), "entry": put_new(entry_key, entry)}
+                mend = {"record": require(key, _as_read(item)), "entry": put_new(entry_key, entry)}
                 yield _Problem(about, f"its {name} is missing", mend)
             elif _unkeyed(found[entry_key]) != entry:
-                yield _Problem(about, f"its {name} is another record's; change one of the two")
+                yield _Problem(about, f"its {name} belongs to another record; change one of the two")
 
     def _problems_of_entry(self, key: Key, item: Item, found: Mapping[Key, Item]) -> list[_Problem]:
         source = self._source(key, item)
@@ -284,21 +291,21 @@ class _Checker:
         about = f"{entry.record} {self._id_of(source_key, entry, key, item)}"
         if record_item is None or record is None:
             mend = {"record": require_absent(source_key), "entry": delete(key)}
-            return [_Problem(about, f"is not there, but its {entry.name} is", mend)]
+            return [_Problem(about, f"does not exist, but its {entry.name} does", mend)]
         if record.stored(_unkeyed(record_item)).get(key) == _unkeyed(item):
             return []
-        mend = {"record": require(source_key, _as_it_is(record_item)), "entry": delete(key)}
+        mend = {"record": require(source_key, _as_read(record_item)), "entry": delete(key)}
         return [_Problem(about, f"has a needless {entry.name}", mend)]
 
     def _problems_of_link(self, about: str, key: Key, item: Item, found: Mapping[Key, Item]) -> Iterator[_Problem]:
         identity_key, link_key = _identity_key(item), _link_key(item)
         identity, link = found.get(identity_key), found.get(link_key)
         if identity is None:
-            unlink = change(key, remove=["user_identity_id"], where=_as_it_is(item))
+            unlink = change(key, remove=["user_identity_id"], where=_as_read(item))
             mend = {"record": unlink, "user_identity": require_absent(identity_key)}
-            yield _Problem(about, "is linked to a user identity that is not there", mend)
+            yield _Problem(about, "is linked to a user identity that does not exist", mend)
             return
-        itself = {"record": require(key, _as_it_is(item))}
+        itself = {"record": require(key, _as_read(item))}
         if link is None:
             mend = {**itself, "link": put_new(link_key, {"acs_user_id": item["acs_user_id"]})}
             yield _Problem(about, "its link to its user identity is missing", mend)
@@ -317,9 +324,9 @@ class _Checker:
             acs_user = found.get(acs_user_at)
             if acs_user is not None and acs_user.get("user_identity_id") == item["user_identity_id"]:
                 continue
-            is_so = require_absent(acs_user_at) if acs_user is None else require(acs_user_at, _as_it_is(acs_user))
+            as_seen = require_absent(acs_user_at) if acs_user is None else require(acs_user_at, _as_read(acs_user))
             mend = {
-                "acs_user": is_so,
+                "acs_user": as_seen,
                 "user_identity": change(key, discard={"acs_user_ids": frozenset({acs_user_id})}),
             }
             yield _Problem(about, f"lists ACS user {acs_user_id}, which is not linked to it", mend)
@@ -332,12 +339,15 @@ class _Checker:
             return
         system = found.get(key)
         if system is None:
-            yield _Problem(about, "its ACS system is not there; import the system")
+            yield _Problem(about, "its ACS system does not exist; import the system")
         elif record.name != "ACS user" and not system["is_credential_manager"]:
-            told = f"ACS system {system['acs_system_id']}"
-            if told not in self._told:
-                text = "has pools or enrolled people, but is no credential manager; import it as one"
-                yield _Problem(told, text, is_told_once=True)
+            about_system = f"ACS system {system['acs_system_id']}"
+            if about_system not in self._reported:
+                text = (
+                    "has credential pools or enrolled user identities, but is not a credential manager; "
+                    "import it as one"
+                )
+                yield _Problem(about_system, text, is_reported_once=True)
 
     def _system_of(self, record: _Record, item: Item) -> Key | None:
         names = {
@@ -353,7 +363,7 @@ class _Checker:
         return next((record for record in _RECORDS if record.key.fullmatch(text)), None)
 
     def _source(self, key: Key, item: Item) -> tuple[_Entry, Key] | None:
-        """Return what kind of entry an item is, and the key of the item that it stands for."""
+        """Return an entry's kind and the key of its record; ``None`` if the item is not of a known kind."""
         text = self._text(key)
         for entry in _ENTRIES:
             if match := entry.key.fullmatch(text):
@@ -367,7 +377,7 @@ class _Checker:
     def _id_of(self, source_key: Key, entry: _Entry, key: Key, item: Item) -> str:
         if entry.record != "automation":
             return listed_id(source_key.pk)
-        if "user_identity_id" in item:  # found by its id, which is in the key
+        if "user_identity_id" in item:  # this entry has the automation's id in its key
             return listed_id(key.pk)
         return f"of user identity {listed_id(source_key.pk)} with ACS system {listed_id(source_key.sk)}"
 
@@ -383,8 +393,8 @@ def _unkeyed(item: Item) -> Item:
     return {name: value for name, value in item.items() if name not in {"pk", "sk"}}
 
 
-def _as_it_is(item: Item) -> Item:
-    """Return a condition: the item is as it was read, but for its sets, from which nothing is derived."""
+def _as_read(item: Item) -> Item:
+    """Return the condition that an item is as it was read.  Sets are left out, because no entry comes from them."""
     return {name: value for name, value in _unkeyed(item).items() if not isinstance(value, frozenset)}
 
 

@@ -1,4 +1,4 @@
-"""``enrollments directory``: ACS systems, credential pools and ACS users from and to files."""
+"""``enrollments directory``: import, export and check ACS systems, credential pools and ACS users."""
 
 import errno
 import json
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import click
 
@@ -21,13 +21,13 @@ from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.directory.checking import check
-from enrollments.directory.decoding import BadFile, refuse_no_text
+from enrollments.directory.decoding import BadFile, refuse_other_formats
 from enrollments.directory.exporting import export_resources
 from enrollments.directory.files import Format, format_of, read_rows, write_rows
 from enrollments.directory.importing import Outcome, Result, import_rows
 from enrollments.directory.rows import KINDS, read_row
 from enrollments.directory.unused import UnusedNames
-from enrollments.failure import failed
+from enrollments.failure import CommandFailed
 from enrollments.target import Uuid, in_table
 
 _STANDARD_STREAM = "-"
@@ -35,7 +35,7 @@ _FORMATS = click.Choice([file_format.value for file_format in Format])
 _MOST_PASSES = 3
 _ERASE_LINE = "\r\x1b[K"
 _HEAD_BYTES = 128
-# What a name can promise that an export does not write.
+# Names with these ends promise formats that an export cannot write.
 _OTHER_SUFFIXES = frozenset({".gz", ".ods", ".xls", ".xlsx", ".zip"})
 
 
@@ -55,10 +55,10 @@ def directory() -> None:
 
 @directory.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--workspace-id", type=Uuid(), required=True, help="The workspace, whatever the rows say.")
-@click.option("--format", "format_name", type=_FORMATS, help="JSON Lines or CSV; by default what FILE's name says.")
+@click.option("--workspace-id", type=Uuid(), required=True, help="The workspace. A workspace_id in a row is ignored.")
+@click.option("--format", "format_name", type=_FORMATS, help="JSON Lines or CSV. The default depends on FILE's name.")
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
-@click.option("--strict", is_flag=True, help="Refuse a file or a row that names a property that is not used.")
+@click.option("--strict", is_flag=True, help="Refuse a file or a row with an unused property.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, for scripts.")
 @in_table
 def import_directory(  # noqa: PLR0913 - options
@@ -71,11 +71,12 @@ def import_directory(  # noqa: PLR0913 - options
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Import FILE, JSON Lines or CSV, `-` for standard input: rows as the API writes these resources.
+    """Import FILE: JSON Lines or CSV, with the properties of the API's resources.  `-` is standard input.
 
-    Systems come before what is in them.  A property that a row does not name stays as it is; null or an empty cell
-    removes it.  A bad row is a line on standard error (FILE:LINE: FIELD: REASON), the good ones go in; the exit status
-    is then 1.  Importing a file again changes nothing.  To resume an interrupted import, run it again.
+    A system must come before its pools and ACS users.  A property that a row does not name keeps its value; null or an
+    empty cell removes the value.  Good rows are imported.  Each bad row gets a line on standard error (FILE:LINE:
+    FIELD: REASON), and the exit status is then 1.  Importing a file again changes nothing.  To resume an interrupted
+    import, run it again.
     """
     file_format = _format_of_import(format_name, file)
     summary = _Summary(is_dry_run=dry_run)
@@ -88,12 +89,14 @@ def import_directory(  # noqa: PLR0913 - options
                 summary.add(result)
                 messages.show(result)
         except BadFile as error:
-            raise _not_imported(file, error) from error
+            _refuse_file(file, error)
         except (*AWS_ERRORS, OSError, sqlite3.Error, KeyboardInterrupt) as error:
             why = "interrupted" if isinstance(error, KeyboardInterrupt) else reason_of(error)
             if as_json:
                 click.echo(summary.as_json(is_complete=False))
-            raise failed(f"{str(why).rstrip('.')}; until then {summary}; import it again to go on") from error
+            raise CommandFailed(
+                f"{str(why).rstrip('.')}; before that, {summary}; to resume, import the file again"
+            ) from error
     if as_json:
         click.echo(summary.as_json(is_complete=True))
     else:
@@ -104,17 +107,17 @@ def import_directory(  # noqa: PLR0913 - options
 
 @directory.command("check")
 @click.option("--workspace-id", type=Uuid(), required=True, help="The workspace.")
-@click.option("--mend", is_flag=True, help="Put right what needs no person's decision.")
+@click.option("--mend", is_flag=True, help="Mend the findings that need no decision of a person.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, for scripts.")
 @in_table
 def check_directory(table: Table, workspace_id: str, *, mend: bool, as_json: bool) -> None:
-    """Find entries that stand for nothing or are missing, and links that are not whole.
+    """Find needless and missing entries, and incomplete links.
 
-    Each finding is a line; the exit status is 1 if one is left. The workspace may be in use meanwhile. The whole table
-    is read, which costs what a scan costs.
+    Each finding is a line. If findings are left, the exit status is 1. The workspace may be in use meanwhile. The
+    command scans the whole table, and a scan of a large table costs money.
     """
     counts: Counter[str] = Counter(mended=0, left=0)
-    # What was in the way of putting one thing right may be right now.
+    # Mending one finding can make another one mendable.
     for _ in range(_MOST_PASSES if mend else 1):
         counts["left"], before = 0, counts["mended"]
         for finding in check(table, workspace_id, mend=mend):
@@ -139,18 +142,27 @@ def check_directory(table: Table, workspace_id: str, *, mend: bool, as_json: boo
     "-o", "--output", default=_STANDARD_STREAM, type=click.Path(dir_okay=False, allow_dash=True), help="The file."
 )
 @click.option(
-    "--format", "format_name", type=_FORMATS, help="JSON Lines or CSV; by default what the file's name says, or jsonl."
+    "--format",
+    "format_name",
+    type=_FORMATS,
+    help="JSON Lines or CSV. The default depends on the file's name, else it is jsonl.",
 )
 @click.option(
-    "--kind", "kind_names", type=click.Choice(list(KINDS)), multiple=True, help="Only this kind; can be repeated."
+    "--kind",
+    "kind_names",
+    type=click.Choice(list(KINDS)),
+    multiple=True,
+    help="Export only this kind. Can be repeated.",
 )
 @in_table
 def export_directory(
     table: Table, workspace_id: str, output: str, format_name: str | None, kind_names: Sequence[str]
 ) -> None:
-    """Export systems, then pools, then ACS users, so that the file can be imported as it is."""
+    """Export systems, then pools, then ACS users.  The file can be imported unchanged."""
     if not format_name and Path(output).suffix.lower() in _OTHER_SUFFIXES:
-        raise click.UsageError(f"{_printable(output)}: an export is JSON Lines or CSV; name it .jsonl or .csv")
+        raise click.UsageError(
+            f"{_printable(output)}: an export is JSON Lines or CSV; its name must end in .jsonl or .csv"
+        )
     file_format = Format(format_name) if format_name else format_of(output) or Format.JSONL
     kinds = [KINDS[name] for name in KINDS if name in kind_names or not kind_names]
     with _written(output) as stream:
@@ -164,14 +176,14 @@ def _format_of_import(format_name: str | None, file: str) -> Format:
     if Path(file).is_file():
         with Path(file).open("rb") as stream:
             try:
-                refuse_no_text(stream.read(_HEAD_BYTES))
+                refuse_other_formats(stream.read(_HEAD_BYTES))
             except BadFile as error:
-                raise _not_imported(file, error) from error
+                _refuse_file(file, error)
     raise click.UsageError(f"name the format of {_printable(file)}: --format jsonl or csv")
 
 
-def _not_imported(file: str, error: BadFile) -> click.ClickException:
-    return failed(f"{_printable(f'{file}:{error.line}: {error}')}")
+def _refuse_file(file: str, error: BadFile) -> NoReturn:
+    raise CommandFailed(_printable(f"{file}:{error.line}: {error}")) from error
 
 
 @contextmanager
@@ -183,8 +195,8 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _status(stream: BinaryIO) -> os.stat_result | None:
-    """Return what is known of a file; ``None`` of what is no file."""
+def _file_status(stream: BinaryIO) -> os.stat_result | None:
+    """Return the status of a regular file; ``None`` for a pipe or a device."""
     try:
         status = os.fstat(stream.fileno())
     except OSError:
@@ -193,15 +205,18 @@ def _status(stream: BinaryIO) -> os.stat_result | None:
 
 
 def _time_of(stream: BinaryIO) -> str:
-    """Return when a file was changed; of what is no file, the present moment."""
-    status = _status(stream)
+    """Return the time of a file's last change; for a pipe or a device, the present time."""
+    status = _file_status(stream)
     return timestamp(datetime.now(UTC) if status is None else datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 @contextmanager
 def _progress(stream: BinaryIO) -> Iterator[Callable[[int], None] | None]:
-    """Show on a terminal how much of a file has been imported; give what takes how many bytes more that is."""
-    status = _status(stream)
+    """Show an import's progress on a terminal.  Yield a function that takes the number of further bytes.
+
+    Yield ``None`` if there is no terminal, or if the input's size is unknown or zero.
+    """
+    status = _file_status(stream)
     if status is None or not status.st_size or not sys.stderr.isatty():
         yield None
         return
@@ -210,15 +225,15 @@ def _progress(stream: BinaryIO) -> Iterator[Callable[[int], None] | None]:
 
 
 class _Messages:
-    """What an import says on standard error."""
+    """An import's messages on standard error."""
 
     def __init__(self, file: str, advance: Callable[[int], None] | None) -> None:
         self._file = file
         self._advance = advance
         self._end = 0
 
-    def warn(self, line: int, name: str, what: str) -> None:
-        self._print(f"Warning: {self._file}:{line}: {name}: {what}")
+    def warn(self, line: int, name: str, reason: str) -> None:
+        self._print(f"Warning: {self._file}:{line}: {name}: {reason}")
 
     def show(self, result: Result) -> None:
         for field_name, reason in result.problems:
@@ -233,12 +248,12 @@ class _Messages:
 
 @dataclass
 class _Summary:
-    """What has become of the rows so far.
+    """The results of the rows so far.
 
     Attributes:
-        is_dry_run: Whether nothing of it was written.
-        counts: How many rows have had each outcome.
-        removed_values: How many values of records were removed.
+        is_dry_run: Whether nothing was written.
+        counts: The number of rows by outcome.
+        removed_values: The number of values that were removed from records.
     """
 
     is_dry_run: bool
@@ -266,12 +281,12 @@ class _Summary:
         )
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _printable(text: str) -> str:
-    """Return a text that says to a terminal nothing but itself."""
+    """Return a text with its control characters escaped, so that a terminal does not run them."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
@@ -279,14 +294,14 @@ def _printable(text: str) -> str:
 
 @contextmanager
 def _written(output: str) -> Iterator[BinaryIO]:
-    """Open what is to be written; a file is there when it is whole, and else as it was."""
+    """Open the output.  A file is replaced only when its new content is complete."""
     try:
         with _replaced(output) as stream:
             yield stream
     except OSError as error:
-        if error.errno == errno.EPIPE:  # whoever reads has seen enough, which click knows
+        if error.errno == errno.EPIPE:  # the reader has closed the pipe, and click ends quietly
             raise
-        raise failed(f"{_printable(output)}: {error.strerror}") from error
+        raise CommandFailed(f"{_printable(output)}: {error.strerror}") from error
 
 
 @contextmanager
@@ -299,7 +314,7 @@ def _replaced(output: str) -> Iterator[BinaryIO]:
         with path.open("wb") as stream:
             yield stream
         return
-    # Names and addresses of people: it stays its owner's, as a temporary file is.
+    # It has names and addresses of people.  Only the file's owner can read a temporary file.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:

@@ -1,24 +1,24 @@
-"""What a directory file is made of: text in an encoding that is found out, or something that is named as what it is."""
+"""Decodes a directory file.  It detects the encoding of a text, and names the format of any other file."""
 
 import codecs
 import io
 from collections.abc import Buffer
 from typing import BinaryIO, override
 
-# What stands in a text for bytes that its encoding does not have; no encoding has this code point.
+# Replaces bytes that cannot be decoded.  No encoding has this code point.
 UNREADABLE = "\udcff"
 
 _HEAD_BYTES = 128
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16's, which it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16's, because it begins with that one
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SAVE_AS_CSV = "save the sheet as CSV in UTF-8"
 _DECOMPRESS = "decompress it first"
-_NO_TEXTS = (
+_OTHER_FORMATS = (
     (b"PK\x03\x04", f"is a workbook (.xlsx, .ods) or another zip archive; {_SAVE_AS_CSV}"),
     (b"\xd0\xcf\x11\xe0", f"is a workbook (.xls); {_SAVE_AS_CSV}"),
     (b"\x1f\x8b", f"is compressed (gzip); {_DECOMPRESS}"),
@@ -31,10 +31,10 @@ _MARK_UNREADABLE = "enrollments.mark_unreadable"
 
 
 class BadFile(ValueError):
-    """A file that is not one of rows.
+    """The file cannot be read as rows.
 
     Attributes:
-        line: Where that shows, from 1.
+        line: The line with the fault, from 1.
     """
 
     def __init__(self, reason: str, line: int = 1) -> None:
@@ -42,35 +42,35 @@ class BadFile(ValueError):
         self.line = line
 
 
-def refuse_no_text(head: bytes) -> None:
-    """Refuse a file that is no text.
+def refuse_other_formats(head: bytes) -> None:
+    """Refuse a file that is neither CSV nor JSON Lines.
 
     Args:
-        head: What it begins with.
+        head: The file's first bytes.
 
     Raises:
-        BadFile: It is none; the reason names what it is.
+        BadFile: The bytes are typical of another format.  The reason names it.
     """
-    for signature, reason in _NO_TEXTS:
+    for signature, reason in _OTHER_FORMATS:
         if head.startswith(signature):
             raise BadFile(reason)
     if head.lstrip().startswith(b"<"):
         raise BadFile(f"is XML or HTML; {_SAVE_AS_CSV}")
 
 
-def opened_text(stream: BinaryIO) -> io.TextIOWrapper:
-    """Return a file as text: UTF-8, or UTF-16 or UTF-32 as spreadsheets write it.
+def open_text(stream: BinaryIO) -> io.TextIOWrapper:
+    """Return a file as text.  Its encoding is UTF-8, or UTF-16 or UTF-32 as spreadsheets write it.
 
-    Lines end as they do; what cannot be decoded is ``UNREADABLE``.
+    Line ends stay as they are.  ``UNREADABLE`` replaces bytes that cannot be decoded.
 
     Args:
         stream: The file, at its beginning.
 
     Raises:
-        BadFile: It is no text.
+        BadFile: It is not a text.
     """
     head = stream.read(_HEAD_BYTES)
-    refuse_no_text(head)
+    refuse_other_formats(head)
     encoding = _encoding_without_mark(head)
     for mark, marked in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
@@ -83,7 +83,7 @@ def opened_text(stream: BinaryIO) -> io.TextIOWrapper:
 
 
 def _encoding_without_mark(head: bytes) -> str:
-    """Tell UTF-16 by its second or first bytes: a file of rows begins with ASCII."""
+    """Detect UTF-16 without a byte order mark by its zero bytes.  A file of rows begins with ASCII."""
     even, odd = head[:4:2], head[1:4:2]
     if len(odd) == len(even) and any(even) and not any(odd):
         return "utf-16-le"
@@ -93,7 +93,7 @@ def _encoding_without_mark(head: bytes) -> str:
 
 
 class _Continued(io.RawIOBase):
-    """A stream together with what has been read of it already."""
+    """A stream, with the bytes that have been read from it put back."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
         self._head = head
@@ -106,10 +106,10 @@ class _Continued(io.RawIOBase):
     @override
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer)
-        some = self._head[: len(view)] or self._stream.read(len(view))
+        content = self._head[: len(view)] or self._stream.read(len(view))
         self._head = self._head[len(view) :]
-        view[: len(some)] = some
-        return len(some)
+        view[: len(content)] = content
+        return len(content)
 
 
 def _mark_unreadable(error: UnicodeError) -> tuple[str, int]:

@@ -20,21 +20,21 @@ from enrollments.directory.rows import KINDS, POOL, SYSTEM, USER, Kind
 
 type _Resource = dict[str, Any]
 
-# Without a limit a request reads 1 MB of entries, which are 20 MB once they are objects.
+# Without a limit, a request reads 1 MB of entries, which need 20 MB as Python objects.
 _ENTRIES_AT_ONCE = 1000
 
 
 def export_resources(table: Table, workspace_id: str, kinds: Sequence[Kind]) -> Iterator[tuple[Kind, _Resource]]:
-    """Yield a workspace's systems, then their pools, then its ACS users, oldest first, reading on as they are taken.
+    """Yield a workspace's systems, then their pools, then its ACS users, each oldest first.
 
-    They are what the API answers, with three differences.  A system has the properties that only an import knows.  An
-    ACS user does not name the user identity that it is linked to, because an import makes no links.  What a record does
-    not have is null, so that importing it removes what it has got since.
+    The table is read page by page.  The resources are those of the API, with three differences.  A system also has the
+    properties that only an import sets.  An ACS user does not name its user identity, because an import makes no links.
+    A missing property is null, so that importing the file later removes a value that was added meanwhile.
 
     Args:
         table: The table.
         workspace_id: The workspace.
-        kinds: Only these.
+        kinds: The kinds to export.
 
     Raises:
         ServiceUnavailable: The database stays out of reach.
@@ -46,8 +46,8 @@ def export_resources(table: Table, workspace_id: str, kinds: Sequence[Kind]) -> 
     }
     for kind in KINDS.values():
         if kind in kinds:
-            nothing = dict.fromkeys(column.partition(".")[0] for column in kind.columns)
-            yield from ((kind, nothing | resource) for resource in export[kind.name](table, workspace_id))
+            all_null = dict.fromkeys(column.partition(".")[0] for column in kind.columns)
+            yield from ((kind, all_null | resource) for resource in export[kind.name](table, workspace_id))
 
 
 def _systems(table: Table, workspace_id: str) -> Iterator[_Resource]:
@@ -69,9 +69,9 @@ def _pools(table: Table, workspace_id: str) -> Iterator[_Resource]:
 
 def _users(table: Table, workspace_id: str) -> Iterator[_Resource]:
     items = _listed(table, workspace_id, USER, acs_user_listing_key(workspace_id, "", "").pk)
-    for some in batched(items, MOST_KEYS, strict=False):
-        systems = table.get_all(acs_system_key(workspace_id, str(item["acs_system_id"])) for item in some)
-        for item in some:
+    for users in batched(items, MOST_KEYS, strict=False):
+        systems = table.get_all(acs_system_key(workspace_id, str(item["acs_system_id"])) for item in users)
+        for item in users:
             unlinked = {name: value for name, value in item.items() if name != "user_identity_id"}
             yield acs_user_of(unlinked, systems).model_dump(mode="json")
 

@@ -1,4 +1,4 @@
-"""Directory files: JSON Lines and CSV, read and written row by row in bounded memory."""
+"""Reads and writes directory files, JSON Lines and CSV, row by row in bounded memory."""
 
 import csv
 import io
@@ -14,20 +14,20 @@ from pydantic_core import from_json
 
 from enrollment.resources.zod import json_type
 from enrollments.directory.cells import cell_of, properties_of_cells
-from enrollments.directory.decoding import UNREADABLE, BadFile, opened_text
+from enrollments.directory.decoding import UNREADABLE, BadFile, open_text
 from enrollments.directory.names import folded, trim
-from enrollments.directory.rows import ID_NAMES, IGNORED, IMPORTED, Kind, RawRow
+from enrollments.directory.rows import ID_NAMES, IGNORED, IMPORTED, BadRow, Kind, RawRow
 
-# Far more than a row can hold that is right, so that one without an end does not fill the memory.
+# Far more than a valid row can hold.  The limit keeps a row without an end from filling the memory.
 LONGEST_ROW_BYTES = 1_000_000
 
 _TOO_LONG = f"Row must be at most {LONGEST_ROW_BYTES} bytes"
-# What spreadsheets put between cells, by language and format.
+# The separators of cells, which depend on the spreadsheet's language and format.
 _SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r"\"?sep=([^\w\"\r\n])\"?[\r\n]*", re.IGNORECASE)
 _MUST_NAME_COLUMNS = (
-    "the first line must name the columns, with commas, semicolons or tabs between, "
-    f"{', '.join(ID_NAMES[:-1])} or {ID_NAMES[-1]} among them"
+    "the first line must name the columns, separated by commas, semicolons or tabs; "
+    f"one must be {', '.join(ID_NAMES[:-1])} or {ID_NAMES[-1]}"
 )
 
 
@@ -48,29 +48,29 @@ _SUFFIXES = {
 
 
 def format_of(path: str) -> Format | None:
-    """Return the format that a file's name tells; ``None`` if it tells none."""
+    """Return the format that a file's name shows; ``None`` if it shows none."""
     return _SUFFIXES.get(PurePath(path).suffix.lower())
 
 
 def read_rows(
-    stream: BinaryIO, file_format: Format, not_columns: Callable[[int, Sequence[str]], None] = lambda *_: None
-) -> Iterator[RawRow]:
-    """Yield the rows of a file; what cannot be read is a row that says why.
+    stream: BinaryIO, file_format: Format, on_unknown_columns: Callable[[int, Sequence[str]], None] = lambda *_: None
+) -> Iterator[RawRow | BadRow]:
+    """Yield the rows of a file.  A row that cannot be read is a bad row.
 
     Args:
         stream: The file, at its beginning.
         file_format: How it is written.
-        not_columns: Is told the header's line in CSV, and the names there that are no property's, if there are any.
+        on_unknown_columns: Gets the line of a CSV header and its unknown names, if it has any.
 
     Raises:
-        BadFile: It is not one of rows; before the first row.
+        BadFile: It cannot be read as rows.  This comes before the first row.
     """
-    text = opened_text(stream)
+    text = open_text(stream)
     try:
         lines = _Lines(text)
-        yield from _read_csv(lines, not_columns) if file_format is Format.CSV else _read_json_lines(lines)
+        yield from _read_csv(lines, on_unknown_columns) if file_format is Format.CSV else _read_json_lines(lines)
     finally:
-        text.detach()  # the stream is its owner's to close
+        text.detach()  # otherwise the stream would be closed with it
 
 
 def write_rows(
@@ -84,8 +84,8 @@ def write_rows(
     Args:
         stream: The file.
         file_format: How to write it.
-        resources: Each with its kind, as JSON.
-        kinds: Those that there can be; CSV has columns for them.
+        resources: Pairs of a kind and a resource as JSON.
+        kinds: All kinds that can occur.  CSV has columns for them.
     """
     if file_format is Format.JSONL:
         for _, resource in resources:
@@ -97,23 +97,27 @@ def write_rows(
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         for kind, resource in resources:
-            # Kinds share names of columns, not columns: an ACS user has its system's connected_account_id.
+            # A resource can have a property that only another kind imports: an ACS user has connected_account_id, too.
             writer.writerow([cell_of(resource, column) if column in kind.columns else "" for column in columns])
     finally:
         text.detach()
 
 
 class _LineTooLong(Exception):
-    pass
+    """A line makes its row longer than the limit."""
+
+
+class _InvalidRow(Exception):
+    """A row cannot be read.  The message is the reason."""
 
 
 class _Lines:
-    """A file's lines as ``csv`` wants them; several can make a row.
+    """An iterator over a file's lines, as ``csv`` needs it.  A row can have several lines.
 
     Attributes:
-        number: How many lines have been read.
-        end: How many bytes.
-        is_readable: Whether all of the current row is in the file's encoding.
+        number: The number of lines that have been read.
+        end: The number of bytes that have been read.
+        is_readable: Whether the current row could be decoded as a whole.
     """
 
     def __init__(self, text: io.TextIOWrapper) -> None:
@@ -125,14 +129,14 @@ class _Lines:
         self.is_readable = True
 
     @property
-    def not_readable(self) -> str:
-        """What is the matter with a row that is not in the file's encoding."""
+    def wrong_encoding(self) -> str:
+        """The reason why a row that cannot be decoded is refused."""
         if self._encoding == "utf-8":
             return "Invalid UTF-8: save the file as UTF-8 (it can be Latin-1 or Windows-1252)"
         return f"Invalid {self._encoding.upper()}: save the file as UTF-8"
 
     def begin_row(self) -> int:
-        """Return the line that the next row begins with."""
+        """Begin a row and return the number of its first line."""
         self._row_bytes = 0
         self.is_readable = True
         return self.number + 1
@@ -144,7 +148,7 @@ class _Lines:
         """Return the next line.
 
         Raises:
-            _LineTooLong: It makes the row too long; it has been skipped.
+            _LineTooLong: It makes the row too long.  The line has been skipped.
         """
         line = self._text.readline(LONGEST_ROW_BYTES + 1)
         if not line:
@@ -169,7 +173,7 @@ class _Lines:
 # ----------------------------------------------------------------------------------------------------------- JSON Lines
 
 
-def _read_json_lines(lines: _Lines) -> Iterator[RawRow]:
+def _read_json_lines(lines: _Lines) -> Iterator[RawRow | BadRow]:
     is_first = True
     while True:
         number = lines.begin_row()
@@ -179,41 +183,56 @@ def _read_json_lines(lines: _Lines) -> Iterator[RawRow]:
             return
         except _LineTooLong:
             is_first = False
-            yield RawRow(number, lines.end, _TOO_LONG)
+            yield _bad_row(number, lines, _TOO_LONG)
             continue
         if not line:
             continue
         if is_first:
             _refuse_other_than_json_lines(line, number)
             is_first = False
-        yield RawRow(number, lines.end, _json_object(line) if lines.is_readable else lines.not_readable)
+        if not lines.is_readable:
+            yield _bad_row(number, lines, lines.wrong_encoding)
+            continue
+        try:
+            yield RawRow(number, lines.end, _json_object(line))
+        except _InvalidRow as invalid:
+            yield _bad_row(number, lines, str(invalid))
+
+
+def _bad_row(number: int, lines: _Lines, reason: str) -> BadRow:
+    return BadRow(number, lines.end, [(None, reason)])
 
 
 def _refuse_other_than_json_lines(first: str, number: int) -> None:
     if first.startswith("["):
-        raise BadFile(
-            "is a JSON array; write each row as an object on a line of its own, as `jq -c '.[]'` does", number
-        )
+        raise BadFile("is a JSON array; write one object on each line, as `jq -c '.[]'` does", number)
     if first == "{":
-        raise BadFile("is JSON over several lines; write each row on a line of its own, as `jq -c .` does", number)
+        raise BadFile("has a JSON object on several lines; write one object on each line, as `jq -c .` does", number)
     if not first.startswith("{") and _known_columns(first):
         raise BadFile("names columns as CSV does; import it with --format csv", number)
 
 
-def _json_object(line: str) -> Mapping[str, Any] | str:
+def _json_object(line: str) -> Mapping[str, Any]:
+    """Return the object in a line.
+
+    Raises:
+        _InvalidRow: It is not JSON, not an object, or names a property twice.
+    """
     try:
-        # Refuses what UTF-8 cannot say, "\ud800", which DynamoDB would refuse later.
+        # pydantic's parser refuses lone surrogates such as "\ud800".  DynamoDB would refuse them later.
         value = from_json(line, allow_inf_nan=False)
         json.loads(line, object_pairs_hook=_unique)
     except _SameName as error:
-        return f"Names the property {error} twice"
-    except ValueError:
-        return "Invalid JSON"
-    return value if isinstance(value, dict) else f"Expected object, received {json_type(value)}"
+        raise _InvalidRow(f"Names the property {error} twice") from error
+    except ValueError as error:
+        raise _InvalidRow("Invalid JSON") from error
+    if not isinstance(value, dict):
+        raise _InvalidRow(f"Expected object, received {json_type(value)}")
+    return value
 
 
 class _SameName(Exception):
-    pass
+    """An object names a property twice.  The message is the property's name."""
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> None:
@@ -225,8 +244,8 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> None:
 # ------------------------------------------------------------------------------------------------------------------ CSV
 
 
-def _read_csv(lines: _Lines, not_columns: Callable[[int, Sequence[str]], None]) -> Iterator[RawRow]:
-    header, rows = _read_header(lines, not_columns)
+def _read_csv(lines: _Lines, on_unknown_columns: Callable[[int, Sequence[str]], None]) -> Iterator[RawRow | BadRow]:
+    header, rows = _read_header(lines, on_unknown_columns)
     while True:
         number = lines.begin_row()
         try:
@@ -236,22 +255,28 @@ def _read_csv(lines: _Lines, not_columns: Callable[[int, Sequence[str]], None]) 
         except (csv.Error, _LineTooLong) as error:
             reason = _TOO_LONG if isinstance(error, _LineTooLong) else f"Invalid CSV: {error}"
             skipped = f" (lines {number} to {lines.number} are skipped)" if lines.number > number else ""
-            yield RawRow(number, lines.end, reason + skipped)
+            yield _bad_row(number, lines, reason + skipped)
             continue
-        if not any(map(trim, cells)):  # an empty line, or one of commas, as spreadsheets leave them
+        if not any(map(trim, cells)):  # spreadsheets leave empty lines, and lines of commas
             continue
-        yield RawRow(number, lines.end, _properties(header, cells) if lines.is_readable else lines.not_readable)
+        if not lines.is_readable:
+            yield _bad_row(number, lines, lines.wrong_encoding)
+            continue
+        try:
+            yield RawRow(number, lines.end, _properties(header, cells))
+        except _InvalidRow as invalid:
+            yield _bad_row(number, lines, str(invalid))
 
 
 def _read_header(
-    lines: _Lines, not_columns: Callable[[int, Sequence[str]], None]
+    lines: _Lines, on_unknown_columns: Callable[[int, Sequence[str]], None]
 ) -> tuple[Sequence[str], Iterator[list[str]]]:
-    """Return the columns' names, as properties where they are some, and the rows behind."""
+    """Return the columns' names and the rows after them.  Known names are those of their properties."""
     try:
         number, first, separator = _first_line(lines)
         if first.startswith(("{", "[")):
             raise BadFile("is JSON; import it with --format jsonl", number)
-        # Strict, because else a quote that is never closed makes one row of all that follows.
+        # Without strict, a quote that is never closed would make one row of the rest of the file.
         rows = csv.reader(chain([first], lines), delimiter=separator, strict=True)
         names = [trim(name) for name in next(rows)]
     except (csv.Error, _LineTooLong) as error:
@@ -259,7 +284,7 @@ def _read_header(
     except StopIteration as error:
         raise BadFile(f"is empty: {_MUST_NAME_COLUMNS}") from error
     if not lines.is_readable:
-        raise BadFile(f"{_MUST_NAME_COLUMNS}. {lines.not_readable}", number)
+        raise BadFile(f"{_MUST_NAME_COLUMNS}. {lines.wrong_encoding}", number)
     header = [IMPORTED.get(folded(name), name) for name in names]
     if not set(header) & set(ID_NAMES):
         raise BadFile(_MUST_NAME_COLUMNS, number)
@@ -268,22 +293,22 @@ def _read_header(
         if len(written) > 1:
             raise BadFile(f"names the column {column} more than once: {', '.join(written)}", number)
     if others := [name for name in header if name and folded(name) not in IMPORTED.keys() | IGNORED]:
-        not_columns(number, list(dict.fromkeys(others)))
+        on_unknown_columns(number, list(dict.fromkeys(others)))
     return header, rows
 
 
 def _first_line(lines: _Lines) -> tuple[int, str, str]:
-    """Return the number of the line that names the columns, that line, and what is between its cells.
+    """Return the number of the line that names the columns, that line, and its separator.
 
     Raises:
-        StopIteration: There is none.
+        StopIteration: There is no such line.
     """
     separator = None
     while True:
         number = lines.begin_row()
         line = next(lines)
-        if told := _SEPARATOR_LINE.fullmatch(line):  # Excel's
-            separator = told[1]
+        if declared := _SEPARATOR_LINE.fullmatch(line):  # as Excel writes it
+            separator = declared[1]
         elif trim(line.translate(_WITHOUT_SEPARATORS)):
             return number, line, separator or max(_SEPARATORS, key=lambda one: len(_known_columns(line, one)))
 
@@ -292,7 +317,7 @@ _WITHOUT_SEPARATORS = str.maketrans(dict.fromkeys("".join(_SEPARATORS) + '"'))
 
 
 def _known_columns(line: str, separator: str | None = None) -> Sequence[str]:
-    """Return the properties that a line names with a separator between; without one, with any."""
+    """Return the known names in a line.  Without a separator, try all and return the most names."""
     if separator is None:
         return max((_known_columns(line, one) for one in _SEPARATORS), key=len)
     try:
@@ -302,11 +327,15 @@ def _known_columns(line: str, separator: str | None = None) -> Sequence[str]:
     return [name for name in names if folded(name) in IMPORTED]
 
 
-def _properties(header: Sequence[str], cells: Sequence[str]) -> Mapping[str, Any] | str:
-    """Return what a row says; cells that are missing at its end are empty."""
+def _properties(header: Sequence[str], cells: Sequence[str]) -> Mapping[str, Any]:
+    """Return a row's properties.  Cells that are missing at its end count as empty.
+
+    Raises:
+        _InvalidRow: A cell without a column is not empty.
+    """
     for number, cell in enumerate(cells, 1):
         if trim(cell) and not (number <= len(header) and header[number - 1]):
-            return f"Cell {number} is not empty, but the first line names no column for it"
+            raise _InvalidRow(f"Cell {number} is not empty, but the first line names no column for it")
     known = {
         column: cells[index] if index < len(cells) else ""
         for index, column in enumerate(header)

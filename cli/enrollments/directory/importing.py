@@ -1,9 +1,8 @@
-"""Import rows into a table: idempotent, resumable, and with what others do meanwhile left whole.
+"""Imports rows into a table.  An import can be repeated, can be resumed, and keeps other clients' changes.
 
-Each row is one transaction or a part of one, never of two: whenever an import is killed, a record is there with all its
-entries, or not at all.  What is there already as the row says is not written, so a second import goes on where the
-first one ended, and a third writes nothing.  A transaction's conditions are all that its rows were planned with: what
-the record was, and what its system was.
+All writes of a row are in one transaction.  If an import is killed, a record exists with all its entries or not at all.
+A record that already matches its row is not written.  So a second import resumes an interrupted one, and a third one
+writes nothing.  A transaction has a condition for everything that its rows' plans depend on: the record and its system.
 """
 
 import sqlite3
@@ -22,18 +21,18 @@ from enrollment.store.table import MOST_ACTIONS, Table
 from enrollments.directory.names import trim
 from enrollments.directory.rows import KINDS, NAMES, POOL, SYSTEM, BadRow, Problem, Row, problems_of_record
 
-# What a request reads at once is 100 items.
+# The most items that one request reads.
 _ROWS_AT_ONCE = 100
-# A transaction has 4 MB; the largest row that is right has 60 kB, and its change names what was there, too.
+# A transaction has 4 MB at most.  The largest valid row has 60 kB, and its condition repeats the former values.
 _ROWS_TOGETHER = 25
-# Each round but the first answers what somebody else has done to the record in between.
+# Another client can change the record between its read and its transaction.  Each further round follows such a change.
 _ROUNDS = 4
 
 _KIND_NUMBERS = {kind.name: number for number, kind in enumerate(KINDS.values())}
 
 
 class Outcome(StrEnum):
-    """What has become of a row."""
+    """The effect of a row."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -43,14 +42,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What has become of a row.
+    """The result of a row's import.
 
     Attributes:
         line: Its first line, from 1.
-        end: How many bytes of the file it ends after.
-        outcome: What has become of it.
-        problems: Why it is bad, at least one; else none.
-        removed: How many values of the record it has removed.
+        end: The number of bytes from the file's beginning to the row's end.
+        outcome: Its effect.
+        problems: The problems of a bad row, at least one; empty for a good row.
+        removed: The number of values that it removed from the record.
     """
 
     line: int
@@ -63,36 +62,36 @@ class Result:
 def import_rows(
     table: Table, workspace_id: str, rows: Iterable[Row | BadRow], created_at: str, *, dry_run: bool = False
 ) -> Iterator[Result]:
-    """Import rows and yield what becomes of each, in their order, as soon as it is certain.
+    """Import rows and yield their results, in their order, as soon as each is certain.
 
     Args:
         table: The table.
-        workspace_id: The workspace that they go into.
-        rows: Systems before what is in them.
-        created_at: When new records were created whose rows do not say so.
-        dry_run: Do everything but writing.
+        workspace_id: The workspace to import into.
+        rows: The rows.  A system comes before its pools and ACS users.
+        created_at: The creation time of new records whose rows do not name one.
+        dry_run: Check everything, but write nothing.
 
     Raises:
-        ServiceUnavailable: The database stays out of reach.  What was yielded is done; importing the same rows again
-            goes on.
+        ServiceUnavailable: The database stays out of reach.  The rows whose results were yielded are imported.  To
+            resume, import the same rows again.
     """
     with closing(_SeenRows()) as seen:
         importer = _Importer(table, workspace_id, created_at, seen, dry_run=dry_run)
-        for some in batched(rows, _ROWS_AT_ONCE, strict=False):
-            yield from importer.add(some)
+        for batch in batched(rows, _ROWS_AT_ONCE, strict=False):
+            yield from importer.add(batch)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a row needs.
+    """The plan of a row's import.
 
     Attributes:
-        outcome: What becomes of it when that is done.
-        problems: Why it is bad.
-        wanted: The record as it is to be; nothing of a bad row.
-        removed: How many values are removed.
-        actions: What is to be done, if anything is.
-        system_is: What its system must be, where it is another record's.
+        outcome: The row's effect once its actions are done.
+        problems: The problems of a bad row.
+        wanted: The record's item after the import; empty for a bad row.
+        removed: The number of values that are removed.
+        actions: The actions to write; none if nothing changes.
+        system_is: Values that the attributes of the record's system must have; ``None`` if the record is a system.
     """
 
     outcome: Outcome
@@ -108,7 +107,7 @@ class _Plan:
 
 @dataclass(slots=True)
 class _Group:
-    """Rows in their order, whose actions go into one transaction."""
+    """Consecutive rows with one transaction for all of their actions."""
 
     planned: list[tuple[Row | BadRow, _Plan]] = field(default_factory=list)
     _rows: int = 0
@@ -119,7 +118,7 @@ class _Group:
     def takes(self, row: Row | BadRow, plan: _Plan) -> bool:
         if isinstance(row, BadRow) or not plan.actions:
             return True
-        # A transaction has each item once, so a system cannot be both required by one row and written by a later one.
+        # A transaction can name an item only once.  It cannot require a system for one row and write it for another.
         is_required = row.kind is SYSTEM and row.id in self._systems
         count = len(self._actions) + len(self._systems) + len(plan.actions) + (plan.system_is is not None)
         return not is_required and count <= MOST_ACTIONS and self._rows < _ROWS_TOGETHER
@@ -133,7 +132,7 @@ class _Group:
         system_id = str(plan.wanted["acs_system_id"])
         if plan.system_is is None:
             self._written_systems.add(system_id)
-        # What is written in the same transaction is what the plan took for granted.
+        # The plan already assumes a system that the same transaction writes.
         elif system_id not in self._written_systems:
             self._systems[system_id] = {**self._systems.get(system_id, {}), **plan.system_is}
 
@@ -163,10 +162,10 @@ class _Importer:
 
     def _write(self, group: _Group) -> Iterator[Result]:
         actions = {} if self._dry_run else group.actions(self._workspace_id)
-        refused = actions and self._table.transact(actions)
+        is_refused = bool(actions) and bool(self._table.transact(actions))
         for row, plan in group.planned:
-            if refused and plan.actions and isinstance(row, Row):
-                # Somebody else has changed one of them since it was read; which one does not matter.
+            if is_refused and plan.actions and isinstance(row, Row):
+                # Another client changed one of the records after they were read.  Each row is now tried alone.
                 plan = self._do_alone(row)  # noqa: PLW2901
             yield plan.result(row)
 
@@ -177,10 +176,10 @@ class _Importer:
             group.add(row, plan)
             if not plan.actions or not self._table.transact(group.actions(self._workspace_id)):
                 return plan
-        return _Plan(Outcome.BAD, [(None, "Is being changed by somebody else; import it again")])
+        return _Plan(Outcome.BAD, [(None, "Another client keeps changing it; import it again")])
 
     def _read(self, rows: Sequence[Row]) -> dict[Key, Item]:
-        """Return what is there of the rows' records, and of the systems that they are in."""
+        """Return the existing items of the rows' records, and of the systems that these are in."""
         named = [(self._key(row), row.acs_system_id) for row in rows]
         found = self._table.get_all(
             key
@@ -205,7 +204,7 @@ class _Importer:
         return acs_system_key(self._workspace_id, acs_system_id)
 
     def _wanted(self, row: Row, existing: Item | None) -> Item:
-        """Return the record's item as it is to be: what the row says, and else what is there."""
+        """Return the record's item after the import.  The row's values replace the existing ones."""
         had = {} if existing is None else existing
         return {
             "workspace_id": self._workspace_id,
@@ -216,9 +215,12 @@ class _Importer:
         }
 
     def _plan_first(self, row: Row, found: Mapping[Key, Item]) -> _Plan:
-        """Return the plan of a row that may follow rows that are not written yet, in a dry run for good."""
-        if earlier := self._seen.line_of_first(row):
-            return _Plan(Outcome.BAD, [(row.kind.id_name, f"Is in line {earlier} already")])
+        """Return the plan of a row whose system may be in an earlier row.
+
+        The earlier row may not be written yet.  In a dry run it never is.
+        """
+        if earlier := self._seen.note(row):
+            return _Plan(Outcome.BAD, [(row.kind.id_name, f"Already in line {earlier}")])
         plan = self._plan(row, found, self._seen.is_credential_manager)
         if row.kind is SYSTEM and plan.outcome is not Outcome.BAD:
             self._seen.accept_system(plan.wanted)
@@ -227,13 +229,13 @@ class _Importer:
     def _plan(
         self, row: Row, found: Mapping[Key, Item], is_manager_by_file: Callable[[str], bool | None] = lambda _: None
     ) -> _Plan:
-        """Return what a row needs.
+        """Return the plan of a row.
 
         Args:
             row: The row.
-            found: From ``_read``.
-            is_manager_by_file: Tells whether a system is a credential manager, if the file says so; else the table
-                does.
+            found: The result of ``_read``.
+            is_manager_by_file: Returns whether a system is a credential manager according to the file.  It returns
+                ``None`` if the file does not have the system.  Then the table decides.
         """
         key = self._key(row)
         existing = None if key not in found else _unkeyed(found[key])
@@ -254,7 +256,7 @@ class _Importer:
 
         (_, *entries) = row.kind.stored(wanted).items()
         if existing is None:
-            # An entry is nothing but its key: whoever has put it there, it is right.
+            # An entry has only its key, so an existing one is already right.
             actions = [put_new(key, wanted), *(put(*entry) for entry in entries)]
             return _Plan(Outcome.CREATED, wanted=wanted, actions=actions, system_is=system_is)
         missing = [put(*entry) for entry in entries if entry[0] not in found]
@@ -268,12 +270,12 @@ class _Importer:
 
 
 def _is_same(name: str, said: Value, existing: Value | None) -> bool:
-    """Return whether a row says nothing new: blanks around a name do not change it, but a new name keeps them."""
+    """Return whether a row's value changes nothing.  Blanks around a name alone are no change of the name."""
     return said == existing or (name in NAMES and isinstance(said, str) and trim(said) == existing)
 
 
 def _problems_of_change(existing: Item | None, wanted: Item) -> list[Problem]:
-    # Launches rely on it: the same launch again is answered with the same automation.
+    # A repeated launch is answered with the existing automation, so its system must stay a credential manager.
     if existing is not None and existing["is_credential_manager"] and not wanted["is_credential_manager"]:
         return [("is_credential_manager", "Cannot change to false: a credential manager stays one")]
     return []
@@ -290,7 +292,7 @@ def _problems_of_place(row: Row, existing: Item | None, wanted: Item, *, is_mana
 
 
 def _become(key: Key, existing: Item, wanted: Item, attributes: Iterable[str]) -> Action:
-    """Return the action that changes an item as it was read into another; what is not imported may change meanwhile."""
+    """Return the action that changes an item, on condition that the given attributes are as they were read."""
     where = {name: existing.get(name) for name in sorted(attributes)}
     if wanted == existing:
         return require(key, where)
@@ -303,9 +305,9 @@ def _unkeyed(item: Item) -> Item:
 
 
 class _SeenRows:
-    """What the file has said so far: on disk, so that its length does not matter.
+    """The ids and systems of the file so far.  They are on disk, so a long file does not need more memory.
 
-    SQLite keeps a database without a name in a temporary file, which is gone with the process.
+    SQLite keeps a database without a name in a temporary file, and deletes it when the process ends.
     """
 
     def __init__(self) -> None:
@@ -323,8 +325,8 @@ class _SeenRows:
     def close(self) -> None:
         self._database.close()
 
-    def line_of_first(self, row: Row) -> int | None:
-        """Return the line of the first row about the same record, if it is not this one."""
+    def note(self, row: Row) -> int | None:
+        """Note a row and return the line of an earlier row for the same record; ``None`` if this is the first."""
         place = (_KIND_NUMBERS[row.kind.name], UUID(row.id).bytes)
         new = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (*place, row.line)).rowcount
         if new:
@@ -333,12 +335,12 @@ class _SeenRows:
         return int(line)
 
     def accept_system(self, system: Item) -> None:
-        """Note a system as a good row wants it."""
+        """Note a system after the import of its good row."""
         place = (UUID(str(system["acs_system_id"])).bytes, system["is_credential_manager"])
         self._database.execute("INSERT INTO systems VALUES (?, ?)", place)
 
     def is_credential_manager(self, acs_system_id: str) -> bool | None:
-        """Return whether a system is a credential manager after its good row; ``None`` if there is none."""
+        """Return whether a system is a credential manager after its good row; ``None`` without such a row."""
         wanted = (UUID(acs_system_id).bytes,)
         row = self._database.execute("SELECT is_manager FROM systems WHERE id = ?", wanted).fetchone()
         return None if row is None else bool(row[0])

@@ -1,4 +1,4 @@
-"""Names of properties and columns as people and programs write them, and blanks around values."""
+"""Compares names of properties in the forms that people and programs write, and trims blanks around values."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from functools import lru_cache
 _BLANK = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 # Dashes and underscores.
 _JOINING = frozenset({"Pc", "Pd"})
-# Far longer than any known name: a longer one is compared with none.
+# Longer names are not compared: every known name is far shorter.
 _LONGEST_NAME = 100
 
 
 def trim(text: str) -> str:
     """Return a text without the white space and the invisible characters around it."""
-    if text[:1].isalnum() and text[-1:].isalnum():  # as most are
+    if text[:1].isalnum() and text[-1:].isalnum():  # the usual case, without a loop
         return text
     start = next((index for index, character in enumerate(text) if not _is_blank(character)), len(text))
     end = next((index for index in range(len(text), start, -1) if not _is_blank(text[index - 1])), start)
@@ -24,10 +24,10 @@ def trim(text: str) -> str:
 
 @lru_cache(maxsize=1000)
 def folded(name: str) -> str:
-    """Return a name in the one way in which equal names are written.
+    """Return a name's common form, which is the same for all its ways of writing.
 
-    Letter case, blanks, hyphens, underscores and dots do not count: ``Email Address``, ``email-address`` and
-    ``emailAddress`` are ``email_address``.
+    Letter case, blanks, hyphens, underscores and dots do not count.  So ``Email Address``, ``email-address``,
+    ``emailAddress`` and ``email_address`` have one common form.
     """
     if len(name) > _LONGEST_NAME:
         return name
@@ -39,10 +39,10 @@ def folded(name: str) -> str:
 
 
 def nearest(name: str, known: Mapping[str, str]) -> str | None:
-    """Return the property that a name nearly is.
+    """Return the property whose name is the most similar, if one is similar enough.
 
     Args:
-        name: As somebody wrote it.
+        name: The name in the file.
         known: Properties by their folded names.
     """
     if len(name) > _LONGEST_NAME:

@@ -1,8 +1,7 @@
-"""Rows of a directory file: what each says about a record, and what it does not.
+"""Validates the rows of a directory file.
 
-A property that a row does not name stays as it is; one that is null or empty is removed (RFC 7396).  A row decides
-neither on the user identity that an ACS user is linked to, nor, if it says nothing about that, on when a record was
-created.
+A property that a row does not name keeps its value.  A null or empty property loses its value (RFC 7396).  A row never
+changes the user identity that an ACS user is linked to.  It changes a record's creation time only if it names one.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,10 +42,10 @@ from enrollment.store.keys import Key, acs_credential_pool_key, acs_system_key, 
 from enrollment.timestamps import timestamp
 from enrollments.directory.names import folded, nearest, trim
 
-# A field, ``None`` for the row as a whole, and what is the matter with it.
+# A field, or ``None`` for the whole row, and the reason why it is wrong.
 type Problem = tuple[str | None, str]
 
-# The published schema's.
+# The values in the published schema.
 type _SystemType = Literal[
     "pti_site",
     "avigilon_alta_org",
@@ -67,18 +66,18 @@ type _SystemType = Literal[
     "akiles_organization",
 ]
 
-# Texts that stay as they are written.  Of all others the blanks around them are no part.
+# Texts that keep the blanks around them.  All other values lose them.
 NAMES = frozenset({"name", "display_name", "full_name", "external_type_display_name", "image_alt_text", "customer_key"})
-# What can hold any characters.
+# Properties that can hold any characters.
 TEXTS = NAMES | {"email_address", "phone_number", "image_url", "location.time_zone"}
 
-# What `available_timezones` finds on some machines, and what names no place.
+# `available_timezones` finds these on some machines, but they are not names of places.
 _NO_TIME_ZONES = frozenset({"localtime", "Factory"})
 
 _NO_START: Problem = ("access_schedule.starts_at", "Required with access_schedule.ends_at")
-# A row can have any number of names.
+# The most unused names to report of a row, which can have any number.
 _MOST_UNUSED = 100
-# Behind what the API says of the same mistake.
+# Hints that follow the API's message for the same mistake, by pydantic's type of error.
 _HINTS = {
     "datetime": ": write it as 2026-01-31T12:00:00Z",
     "bool_type": ": write true or false",
@@ -135,14 +134,14 @@ _Id = Annotated[Uuid, _TRIMMED, _NEEDED]
 _OptionalId = Annotated[Uuid | None, _TRIMMED]
 _NeededText = Annotated[Text, _NEEDED]
 _OptionalMoment = Annotated[Moment | None, _TRIMMED, AfterValidator(_as_stored)]
-# The API writes an absent image as an empty text.
+# The API writes an empty text for an absent image.
 _ImageText = Annotated[StrictStr, Field(max_length=LONGEST_TEXT)] | None
 
 
 class _Properties(BaseModel):
-    """What a row says.  A default is never used: what a row does not name is not in ``model_fields_set``."""
+    """A row's properties.  Defaults are not used: only the names in ``model_fields_set`` were in the row."""
 
-    # A property within another has a dot in its alias.
+    # An alias with a dot means an inner property of an outer one.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
@@ -189,15 +188,15 @@ class Kind:
     """A kind of record.
 
     Attributes:
-        name: What the property ``type`` of a row says.
-        id_name: The property that identifies it.
-        model: Validates what a row says.
-        key: Takes a workspace and an id.
-        stored: Returns its items, itself first.
-        resource: What the API answers.
-        elsewhere: Properties of Seam's own resource that there are none of here.
-        defaults: Attributes of a record that nobody has given, or that are removed.
-        older_names: Properties by the names that they had once.
+        name: The kind's value of a row's property ``type``.
+        id_name: The property with the record's id.
+        model: Validates a row's properties.
+        key: Returns a record's key for a workspace and an id.
+        stored: Returns a record's items: first its own, then its entries.
+        resource: The API's resource.
+        only_at_seam: Properties of Seam's own resource that the API here does not have.
+        defaults: Values of attributes that were not given or were removed.
+        older_names: Current names of properties, by their older names.
     """
 
     name: str
@@ -206,41 +205,41 @@ class Kind:
     key: Callable[[str, str], Key]
     stored: Callable[[Item], dict[Key, Item]]
     resource: type[BaseModel]
-    elsewhere: frozenset[str] = frozenset()
+    only_at_seam: frozenset[str] = frozenset()
     defaults: Item = field(default_factory=dict)
     older_names: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def attributes(self) -> frozenset[str]:
-        """Those of its item that an import decides on."""
+        """The attributes of a record's item that an import sets."""
         return frozenset(self.model.model_fields)
 
     @cached_property
     def needed(self) -> Sequence[str]:
-        """Those of its attributes that a new record cannot do without, its creation left out."""
+        """The attributes that every record needs, except its creation time, which has a default."""
         return [name for name, known in self.model.model_fields.items() if _NEEDED in known.metadata]
 
     @cached_property
     def columns(self) -> Sequence[str]:
-        """The properties that an import decides on; one within another has a dot between."""
+        """The properties that an import sets.  A dot separates an outer property and an inner one."""
         return [known.alias or name for name, known in self.model.model_fields.items()]
 
     @cached_property
     def imported(self) -> Mapping[str, str]:
-        """Those properties by their folded names, older names among them."""
+        """The properties that an import sets, by their folded names and older names."""
         return {folded(name): name for name in self.columns} | {
             folded(older): name for older, name in self.older_names.items()
         }
 
     @cached_property
     def outer(self) -> Mapping[str, str]:
-        """Properties with others within, by their folded names."""
+        """Properties that contain other properties, by their folded names."""
         return {folded(outer): outer for outer, dot, _ in (name.partition(".") for name in self.columns) if dot}
 
     @cached_property
     def ignored(self) -> frozenset[str]:
-        """The folded names of what the API writes, here or at Seam, and an import does not decide on."""
-        return frozenset(map(folded, {"type", *self.resource.model_fields, *self.elsewhere})) - self.imported.keys()
+        """The folded names of properties that the API or Seam writes and an import ignores."""
+        return frozenset(map(folded, {"type", *self.resource.model_fields, *self.only_at_seam})) - self.imported.keys()
 
 
 SYSTEM = Kind(
@@ -250,7 +249,7 @@ SYSTEM = Kind(
     key=acs_system_key,
     stored=stored_acs_system,
     resource=AcsSystem,
-    elsewhere=frozenset({"acs_access_group_count", "acs_user_count", "visionline_metadata"}),
+    only_at_seam=frozenset({"acs_access_group_count", "acs_user_count", "visionline_metadata"}),
     older_names={"system_type": "external_type", "system_type_display_name": "external_type_display_name"},
 )
 POOL = Kind(
@@ -269,7 +268,7 @@ USER = Kind(
     key=acs_user_key,
     stored=stored_acs_user,
     resource=AcsUser,
-    elsewhere=frozenset(
+    only_at_seam=frozenset(
         {
             "acs_access_group_ids",
             "external_type",
@@ -283,10 +282,10 @@ USER = Kind(
     ),
     older_names={"email": "email_address"},
 )
-# Parents first: the order of an export.
+# Parents first, which is the order of an export.
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (SYSTEM, POOL, USER)}
 ID_NAMES = tuple(kind.id_name for kind in KINDS.values())
-# Of all kinds, by folded names; a property has the same name in each.
+# The properties of all kinds, by folded names.  A property has the same name in each kind.
 IMPORTED: Mapping[str, str] = {
     "type": "type",
     **{name: known for kind in KINDS.values() for name, known in kind.imported.items()},
@@ -296,30 +295,30 @@ IGNORED = frozenset(name for kind in KINDS.values() for name in kind.ignored) - 
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """A row as it stands in the file.
+    """A row that could be read, but is not validated yet.
 
     Attributes:
         line: Its first line, from 1.
-        end: How many bytes of the file it ends after.
-        properties: What it says, as JSON; or else what is the matter with it.
+        end: The number of bytes from the file's beginning to the row's end.
+        properties: Its properties as JSON.
     """
 
     line: int
     end: int
-    properties: Mapping[str, Any] | str
+    properties: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that is right by itself.
+    """A row that is valid by itself.
 
     Attributes:
         line: Its first line, from 1.
-        end: How many bytes of the file it ends after.
-        kind: What it is about.
-        attributes: Those of the item that it gives.
-        removed: Those that it removes.
-        unused: The properties that it names and that say nothing, as it writes them.
+        end: The number of bytes from the file's beginning to the row's end.
+        kind: The kind of its record.
+        attributes: The attributes that it sets.
+        removed: The attributes that it removes.
+        unused: Its names that an import does not use, as they are in the file.
     """
 
     line: int
@@ -336,7 +335,7 @@ class Row:
 
     @property
     def acs_system_id(self) -> str | None:
-        """The system that it is, or is in; ``None`` if the row does not say that."""
+        """The id of the system that the record is, or is in; ``None`` if the row does not name it."""
         system_id = self.attributes.get("acs_system_id")
         return None if system_id is None else str(system_id)
 
@@ -347,8 +346,8 @@ class BadRow:
 
     Attributes:
         line: Its first line, from 1.
-        end: How many bytes of the file it ends after.
-        problems: Why, at least one.
+        end: The number of bytes from the file's beginning to the row's end.
+        problems: The reasons, at least one.
     """
 
     line: int
@@ -356,13 +355,22 @@ class BadRow:
     problems: Sequence[Problem]
 
 
-def read_row(raw: RawRow) -> Row | BadRow:
-    """Validate a row by itself."""
-    if isinstance(raw.properties, str):
-        return BadRow(raw.line, raw.end, [(None, raw.properties)])
-    kind = _kind(raw.properties)
-    if not isinstance(kind, Kind):
-        return BadRow(raw.line, raw.end, [kind])
+class _UnknownKind(Exception):
+    """A row does not show the kind of its record."""
+
+    def __init__(self, field_name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.problem: Problem = (field_name, reason)
+
+
+def read_row(raw: RawRow | BadRow) -> Row | BadRow:
+    """Validate a row by itself.  A row that is bad already stays the same."""
+    if isinstance(raw, BadRow):
+        return raw
+    try:
+        kind = _kind(raw.properties)
+    except _UnknownKind as unknown:
+        return BadRow(raw.line, raw.end, [unknown.problem])
     values, unused, problems = _read_properties(kind, raw.properties)
     problems = problems or _problems_of_kind(kind, raw.properties, unused)
     try:
@@ -372,9 +380,9 @@ def read_row(raw: RawRow) -> Row | BadRow:
     if problems:
         return BadRow(raw.line, raw.end, problems)
     given = {name: _stored(getattr(properties, name)) for name in properties.model_fields_set}
-    # False is a value, an empty text or set is none.
+    # An empty text or set removes an attribute; False is a value.
     attributes = {name: value for name, value in given.items() if value is False or value}
-    # A record was always created sometime.
+    # Every record keeps its creation time.
     removed = given.keys() - attributes.keys() - {"created_at"}
     if "access_starts_at" in removed:
         if "access_ends_at" in attributes:
@@ -384,12 +392,12 @@ def read_row(raw: RawRow) -> Row | BadRow:
 
 
 def problems_of_record(kind: Kind, wanted: Item, existing: Item | None) -> Sequence[Problem]:
-    """Return what is the matter with a record as it is to be.
+    """Return the problems of a record as it would be after the import.
 
     Args:
         kind: Its kind.
-        wanted: Its attributes.
-        existing: Those that it has, if it is there already.
+        wanted: Its attributes after the import.
+        existing: Its attributes now; ``None`` if there is no record yet.
     """
     missing = [(name, "Required") for name in kind.needed if name not in wanted]
     starts_at, ends_at = wanted.get("access_starts_at"), wanted.get("access_ends_at")
@@ -401,31 +409,38 @@ def problems_of_record(kind: Kind, wanted: Item, existing: Item | None) -> Seque
         return missing
     if starts_at is None:
         return [*missing, _NO_START]
-    # As they are stored, in milliseconds: such texts sort as the moments do.
+    # Both are stored texts with milliseconds, which sort by time.
     if str(ends_at) <= str(starts_at):
         return [*missing, ("access_schedule", "ends_at must be after starts_at, by a millisecond at least")]
     return missing
 
 
 def nearest_property(name: str, kind: Kind | None = None) -> str | None:
-    """Return the property that a name nearly is: one of a kind, or else of any."""
+    """Return the property with the most similar name, of one kind or of all kinds."""
     return nearest(name, IMPORTED if kind is None else kind.imported)
 
 
-def _kind(properties: Mapping[str, Any]) -> Kind | Problem:
+def _kind(properties: Mapping[str, Any]) -> Kind:
+    """Return the kind of a row's record.
+
+    Raises:
+        _UnknownKind: The row has an unknown type, or no id.
+    """
     values = {folded(name): value for name, value in properties.items()}
     named = values.get("type")
     if named is not None:
         kind = KINDS.get(trim(named)) if isinstance(named, str) else None
-        return kind or ("type", f"Invalid enum value. Expected {' or '.join(map(repr, KINDS))}")
-    for kind in (POOL, USER, SYSTEM):  # the first two name their system too
+        if kind is None:
+            raise _UnknownKind("type", f"Invalid enum value. Expected {' or '.join(map(repr, KINDS))}")
+        return kind
+    for kind in (POOL, USER, SYSTEM):  # the system last, because the others name their system, too
         if values.get(folded(kind.id_name)) is not None:
             return kind
-    return SYSTEM.id_name, f"Required, or else {POOL.id_name} or {USER.id_name}"
+    raise _UnknownKind(SYSTEM.id_name, f"Required, unless the row has {POOL.id_name} or {USER.id_name}")
 
 
 def _read_properties(kind: Kind, properties: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], list[Problem]]:
-    """Return what a row says by the names of its kind, the names that say nothing, and names that are problems."""
+    """Return a row's values by their current names, its unused names, and its problems."""
     values: dict[str, Any] = {}
     written: dict[str, str] = {}
     unused: list[str] = []
@@ -434,7 +449,7 @@ def _read_properties(kind: Kind, properties: Mapping[str, Any]) -> tuple[dict[st
         key = folded(name)
         known = kind.imported.get(key)
         if known is not None:
-            # Seam writes some properties by their older names, too.
+            # Seam writes some properties under an older name, too.
             if known in values and values[known] != value:
                 problems.append((known, f"Given twice: as {written[known]} and as {name}"))
             values[known], written[known] = value, name
@@ -446,7 +461,7 @@ def _read_properties(kind: Kind, properties: Mapping[str, Any]) -> tuple[dict[st
 
 
 def _flat(kind: Kind, properties: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield properties with a dot before what is within another; what is within null is null."""
+    """Yield properties, with a dot between outer and inner ones.  If the outer one is null, the inner ones are."""
     for name, value in properties.items():
         outer = kind.outer.get(folded(name))
         if outer is not None and value is None:
@@ -458,7 +473,7 @@ def _flat(kind: Kind, properties: Mapping[str, Any]) -> Iterator[tuple[str, Any]
 
 
 def _problems_of_kind(kind: Kind, properties: Mapping[str, Any], unused: Sequence[str]) -> list[Problem]:
-    """Tell a system from a row without its own id: a system has no property of a person."""
+    """Find a pool or an ACS user whose own id is missing.  It looks like a system with properties of other kinds."""
     if kind is not SYSTEM or properties.get("type") is not None:
         return []
     for name in unused:

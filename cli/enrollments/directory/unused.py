@@ -1,11 +1,11 @@
-"""Names of a file that say nothing, mistyped ones above all: a warning about each, or a refusal."""
+"""Finds names in a file that an import does not use, such as mistyped ones, and warns of them or refuses them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from enrollments.directory.decoding import BadFile
 from enrollments.directory.rows import BadRow, Kind, Row, nearest_property
 
-# A file can have any number of names, and of any length.
+# A file can have any number of names of any length.
 _MOST_WARNINGS = 50
 _LONGEST_NAME = 100
 
@@ -13,11 +13,11 @@ type Warn = Callable[[int, str, str], None]
 
 
 class UnusedNames:
-    """Warns once of each name that is not used, or refuses what has one.
+    """Warns once of each unused name, or refuses files and rows with unused names.
 
     Args:
-        warn: Takes a line, a name and what is the matter with it.
-        strict: Refuse instead.
+        warn: Takes a line, a name and the reason of the warning.
+        strict: Refuse instead of warning.
     """
 
     def __init__(self, warn: Warn, *, strict: bool) -> None:
@@ -26,10 +26,10 @@ class UnusedNames:
         self._warned: set[tuple[str, str | None]] = set()
 
     def in_header(self, line: int, names: Sequence[str]) -> None:
-        """Take names of columns that are no property's.
+        """Take the names of columns that no property has.
 
         Raises:
-            BadFile: They are refused.
+            BadFile: It refuses them.
         """
         if self._strict:
             refused = "; ".join(f"{_shortened(name)}: {_reason(name, None)}" for name in names)
@@ -38,7 +38,7 @@ class UnusedNames:
             self._warn_once(line, name, None)
 
     def in_rows(self, rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
-        """Yield rows; those that name what is not used are bad ones if that is refused."""
+        """Yield rows.  If unused names are refused, a row with one becomes a bad row."""
         for row in rows:
             unused = row.unused if isinstance(row, Row) else ()
             if not isinstance(row, Row) or not unused:
