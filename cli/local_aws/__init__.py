@@ -1,4 +1,7 @@
-"""AWS on this machine, as far as a template needs it: API Gateway, Lambda and DynamoDB, interpreted from the template.
+"""Stands in for AWS on this machine.  It interprets a template's API Gateway, Lambda functions and DynamoDB table.
 
-It knows nothing of what it runs: neither of the package ``enrollment`` nor of the operator's command.
+``template`` expands and evaluates the template.  ``rest_api`` reads its API.  ``gateway`` answers requests as API Gateway
+would.  ``functions`` stands in for Lambda, and moto for DynamoDB.  ``server`` speaks HTTP.
+
+This package imports neither the package ``enrollment`` nor the operator's command.
 """

@@ -1,4 +1,4 @@
-"""moto's DynamoDB over HTTP, for functions that run in processes or containers of their own."""
+"""moto's DynamoDB over HTTP, for functions in other processes or in containers."""
 
 import socket
 import threading
@@ -15,13 +15,13 @@ from werkzeug.wrappers import Response
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-# moto's transactions are not safe from one another.
+# moto does not isolate transactions from each other.
 _one_at_a_time = threading.Lock()
 
 
 @contextmanager
 def serve_dynamodb(host: str) -> Iterator[int]:
-    """Serve an empty DynamoDB, in memory, until the context ends.
+    """Serve an empty DynamoDB in memory until the context ends.
 
     Args:
         host: The address to listen on.
@@ -30,7 +30,7 @@ def serve_dynamodb(host: str) -> Iterator[int]:
         The port.
 
     Raises:
-        OSError: The address is not this machine's.
+        OSError: This machine does not have the address.
     """
     with mock_aws(), socket.create_server((host, 0), backlog=128) as listener:
         server = ThreadedWSGIServer(host, 0, _answer, _RequestHandler, fd=listener.fileno())
@@ -52,8 +52,8 @@ def _answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iter
 
 
 class _RequestHandler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"  # botocore keeps its connections
+    protocol_version = "HTTP/1.1"  # botocore reuses its connections
 
     @override
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: requests for the API have their own lines."""
+        """Print nothing, because requests for the API already have lines of their own."""

@@ -1,5 +1,5 @@
-"""What ends a start on this machine."""
+"""The error of a failed start."""
 
 
 class StackError(Exception):
-    """The stack cannot be started; the message says why in one line."""
+    """The stack cannot start.  The message is one line with the reason."""

@@ -1,7 +1,7 @@
-"""Lambda on this machine: functions in this process, one invocation at a time, their environment from the template.
+"""Stands in for Lambda.  The functions run in this process, with their environment from the template.
 
-An execution environment of Lambda handles one event at a time, so invocations take turns.  A file of a function or of
-one of its layers that has changed since the last invocation is picked up by the next.
+An execution environment of Lambda handles one event at a time, so invocations take turns here.  If a file of a function
+or of a layer changes, the next invocation uses the new code.
 """
 
 import contextlib
@@ -39,17 +39,18 @@ type Handler = Callable[[Any, "InvocationContext"], Any]
 LONGEST_WAIT = 29  # seconds, API Gateway's quota "Integration timeout"
 
 _RUNTIME = "python3.13"
-# Lambda refuses other names and most of its own; the rest of its own would change what this process talks to.
+# Lambda refuses other names, and most names with these prefixes.  Its other names with these prefixes, such as
+# AWS_ENDPOINT_URL, would let the functions here reach AWS.
 _VARIABLE_NAME = re.compile(r"(?!AWS_|LAMBDA_)[A-Za-z][A-Za-z0-9_]+")
 _PERMISSION = {"Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"}
 
 
 class FunctionError(Exception):
-    """A function raised, took longer than its time-out, or answered with what is not JSON."""
+    """A function raised, took longer than its time-out, or its answer is not JSON."""
 
 
 class NoTurnError(Exception):
-    """Another invocation did not end in time for this one to begin."""
+    """The previous invocation did not end in time, so this one could not begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class FunctionDefinition:
         folder: Its code.
         module: The module of its handler.
         handler: The handler's name in that module.
-        timeout_seconds: How long an invocation may take.
-        memory_mb: Its memory.
+        timeout_seconds: The longest time of an invocation.
+        memory_mb: Its memory in MB.
         environment: Its environment variables.
     """
 
@@ -116,7 +117,7 @@ def check_permission(permission: Resource) -> None:
     """Refuse an ``AWS::Lambda::Permission`` that lets anybody but API Gateway invoke a function.
 
     Raises:
-        TemplateError: Nothing here stands in for whom it lets in.
+        TemplateError: It lets in another service, for which there is no stand-in here.
     """
     where, properties = permission.logical_id, permission.properties
     with interpreting(where):
@@ -136,7 +137,7 @@ def _read_environment(environment: Mapping[str, Any], where: str) -> dict[str, s
 
 @dataclass(slots=True)
 class InvocationContext:
-    """What Lambda passes to a handler beside the event."""
+    """The context object that Lambda passes to a handler with the event."""
 
     function_name: str
     invoked_function_arn: str
@@ -155,10 +156,10 @@ class Functions:
 
     Args:
         definitions: The functions.
-        layers: Folders of our own code that the functions share.
-        log: Where what the functions print goes.
-        terminal: Where the traceback of a function that raises goes.
-        needs_no_traceback: Tells errors that the function itself has logged, and that are no defects.
+        layers: Folders of the layers with our own code.
+        log: Gets the functions' standard output.
+        terminal: Gets the tracebacks of functions that raise.
+        needs_no_traceback: Returns whether an error is not a defect, and the function has already logged it.
         longest_wait: How many seconds an invocation waits for its turn.
 
     Attributes:
@@ -190,11 +191,11 @@ class Functions:
 
         Args:
             name: The function's name.
-            event: The event, which the function gets a copy of.
+            event: The event.  The function gets a copy.
 
         Raises:
-            FunctionError: It raised or took too long; which is on the terminal.
-            NoTurnError: The invocation before it did not end.
+            FunctionError: It raised, took too long, or its answer is not JSON.  The terminal shows the reason.
+            NoTurnError: The previous invocation did not end in time.
         """
         definition = self.definitions[name]
         with self._next_turn(name), self._surroundings(definition):
@@ -208,7 +209,7 @@ class Functions:
                 if not self._needs_no_traceback(error):
                     self._show(traceback.format_exc())
                 raise FunctionError(f"{name} raised {type(error).__name__}") from error
-            # Nothing can end a thread; but what Lambda would have ended has no answer.
+            # Python cannot stop a thread.  Lambda would have stopped the function, so its late answer is dropped.
             if time.monotonic() > deadline:
                 late = FunctionError(f"{name} timed out: it took longer than its {definition.timeout_seconds:g} s")
                 self._show(f"{late}\n")
@@ -216,7 +217,7 @@ class Functions:
             return answer
 
     def handler(self, name: str) -> Handler:
-        """Return a function's handler, as its next invocation will call it."""
+        """Return the handler that a function's next invocation will call."""
         definition = self.definitions[name]
         with self._next_turn(name), self._surroundings(definition):
             return self._handlers.get(name) or self._load(definition)
@@ -236,7 +237,7 @@ class Functions:
 
     @contextlib.contextmanager
     def _surroundings(self, definition: FunctionDefinition) -> Iterator[None]:
-        """Give the process the function's environment and standard output, for the length of its turn."""
+        """Give the process the function's environment and standard output until the context ends."""
         variables = {
             **definition.environment,
             "AWS_LAMBDA_FUNCTION_NAME": definition.name,
@@ -247,8 +248,8 @@ class Functions:
             yield
 
     def _load(self, definition: FunctionDefinition) -> Handler:
-        """Import a handler as Lambda does: its folder comes first on the path, and its modules are its own."""
-        # Loggers outlive the modules that made them, and would go on writing where those did.
+        """Import a handler as Lambda does.  Its folder is first on the path, and no other function sees its modules."""
+        # Loggers survive when their modules are imported again, and would write to the old output.
         logging.Logger.manager.loggerDict.pop(definition.environment.get("POWERTOOLS_SERVICE_NAME", ""), None)
         folder = str(definition.folder.resolve())
         sys.path.insert(0, folder)
@@ -258,7 +259,7 @@ class Functions:
             module = importlib.import_module(definition.module)
             handler: Handler = getattr(module, definition.handler)
         finally:
-            # A function hides what it starts with from the collector; here that would be for good, at each change.
+            # A function freezes its objects and stops the garbage collector.  Here each changed file would leak memory.
             gc.unfreeze()
             gc.enable()
             sys.path.remove(folder)
@@ -279,7 +280,7 @@ class Functions:
         sources = {}
         for folder in folders:
             for path in folder.rglob("*.py"):
-                with contextlib.suppress(FileNotFoundError):  # an editor that saves by renaming
+                with contextlib.suppress(FileNotFoundError):  # some editors rename files when they save
                     status = path.stat()
                     sources[path] = (status.st_mtime_ns, status.st_size)
         return sources
@@ -287,11 +288,11 @@ class Functions:
 
 @contextlib.contextmanager
 def environment(variables: Mapping[str, str], without: tuple[str, ...] = ()) -> Iterator[None]:
-    """Change this process's environment for the length of the context.
+    """Change this process's environment until the context ends.
 
     Args:
-        variables: What to set.
-        without: Prefixes of variables to leave out.
+        variables: The variables to set.
+        without: Prefixes of variables to remove.
     """
     before = dict(os.environ)
     for name in before:

@@ -1,7 +1,7 @@
-"""API Gateway on this machine: answers requests as a REST API's stage would.
+"""Stands in for API Gateway: answers requests as the stage of a REST API would.
 
-Routing, the TOKEN authorizer with its cache and validation expression, the stage's throttle, gateway responses, proxy
-events.
+It has routes, a TOKEN authorizer with its cache and validation expression, the stage's throttle, gateway responses and
+proxy events.
 """
 
 import base64
@@ -49,12 +49,12 @@ class Request:
     """An HTTP request.
 
     Attributes:
-        method: In capitals.
+        method: The verb in capitals.
         target: The path and query string as they were sent.
-        headers: In the order and the case that they were sent.
-        body: As it was sent.
+        headers: The headers, in the order and case in which they were sent.
+        body: The body as it was sent.
         source_ip: The client's address.
-        id: API Gateway's id of it.
+        id: The request id that API Gateway gives it.
     """
 
     method: str
@@ -66,7 +66,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The path, decoded; a slash that was sent encoded separates nothing, and stays encoded."""
+        """The decoded path.  An encoded slash stays encoded, because it does not separate segments."""
         segments = self.target.partition("?")[0].split("/")
         return "/".join(unquote(segment).replace("/", "%2F") for segment in segments)
 
@@ -76,7 +76,7 @@ class Request:
         return parse_qsl(self.target.partition("?")[2], keep_blank_values=True)
 
     def header(self, name: str) -> str | None:
-        """Return a header's last value, as API Gateway's ``headers`` has it."""
+        """Return a header's last value, like ``headers`` in API Gateway's events; ``None`` if it was not sent."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return values[-1] if values else None
 
@@ -92,7 +92,7 @@ class Response:
 
 @dataclass(slots=True)
 class _Throttle:
-    """A token bucket, which is how API Gateway describes its throttling."""
+    """A token bucket, which is API Gateway's algorithm for throttling."""
 
     limits: Throttling
     clock: Callable[[], float]
@@ -113,7 +113,7 @@ class _Throttle:
 
 
 class _Refused(Exception):
-    """API Gateway answers by itself, with one of its gateway responses."""
+    """API Gateway refuses the request with one of its gateway responses."""
 
     def __init__(self, response_type: str, authorizer_context: Mapping[str, str] | None = None) -> None:
         super().__init__(response_type)
@@ -127,7 +127,7 @@ class Gateway:
     Args:
         api: The API.
         invoke: Invokes a function by name with an event; raises ``FunctionError`` or ``NoTurnError``.
-        clock: Seconds that only grow.
+        clock: Returns the time in seconds.  It never goes back.
 
     Attributes:
         api: The API.
@@ -168,7 +168,7 @@ class Gateway:
             return self.refuse(request, "INTEGRATION_TIMEOUT")
 
     def refuse(self, request: Request, response_type: str) -> Response:
-        """Answer a request with a gateway response, without looking at it further."""
+        """Answer a request with a gateway response, without handling the request."""
         return self._gateway_response(_Refused(response_type), request)
 
     def _handle(self, request: Request) -> Response:
@@ -191,10 +191,10 @@ class Gateway:
         return _read_proxy_answer(answer)
 
     def _route(self, request: Request) -> Route:
-        """Return the route of a request; what no route takes goes to ``ANY_PATH``, which is not the root.
+        """Return the route of a request.  ``ANY_PATH`` takes paths without a route, except the root.
 
         Raises:
-            _Refused: There is none.
+            _Refused: There is no route.
         """
         route = self.api.routes.get((request.method, request.path))
         if route is None and request.path != "/":
@@ -204,7 +204,7 @@ class Gateway:
         return route
 
     def _method_not_allowed(self, request: Request) -> Response:
-        """Answer a verb that no route can have, which AWS refuses before it looks at the API."""
+        """Answer a verb that no route can have.  AWS refuses it before it reads the API."""
         allowed = ", ".join(method for method, path in self.routes if path == request.path)
         body = {"error": {"type": "method_not_allowed", "message": "Method not allowed"}, "ok": False}
         headers = [("Content-Type", "application/json"), ("seam-request-id", request.id), ("Allow", allowed)]
@@ -272,7 +272,7 @@ class Gateway:
                 "extendedRequestId": request.id,
                 "httpMethod": request.method,
                 "identity": {"sourceIp": request.source_ip, "userAgent": request.header("User-Agent")},
-                "path": request.path,  # as with a custom domain at its root
+                "path": request.path,  # without the stage, as behind a custom domain
                 "protocol": "HTTP/1.1",
                 "requestId": request.id,
                 "requestTime": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
@@ -310,7 +310,7 @@ class Gateway:
 
 
 def _size(event: Mapping[str, Any]) -> int:
-    """Return an event's size as Lambda counts it: in bytes of JSON, with the body's quotation marks escaped."""
+    """Return an event's size as Lambda counts it: the bytes of its JSON, with escaped quotation marks."""
     return len(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode())
 
 

@@ -1,4 +1,4 @@
-"""What an authorizer's answer allows, as API Gateway evaluates it."""
+"""Evaluates an authorizer's answer as API Gateway does."""
 
 import re
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ _ACTIONS = {"execute-api:Invoke", "execute-api:*", "*"}
 
 
 class InvalidPolicyError(Exception):
-    """The answer is not one that API Gateway takes, or has an element that cannot be interpreted here."""
+    """API Gateway would not take the answer, or the answer has an element that cannot be interpreted here."""
 
 
 class Decision(Enum):
-    """What a policy says about a method."""
+    """Whether a policy allows a method."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -26,8 +26,8 @@ class Authorization:
     """An authorizer's answer.
 
     Attributes:
-        principal_id: Who the token speaks for.
-        context: Flat values that go to the function and to gateway responses, as strings.
+        principal_id: The id of the token's owner.
+        context: Strings for the function's event and for gateway responses, by name.
     """
 
     principal_id: str
@@ -39,7 +39,7 @@ class Authorization:
         """Read an authorizer's answer.
 
         Raises:
-            InvalidPolicyError: It cannot be interpreted; nobody is let in.
+            InvalidPolicyError: It cannot be interpreted, so the request is refused.
         """
         try:
             principal_id = answer["principalId"]
@@ -47,7 +47,7 @@ class Authorization:
             statements = tuple(_statement(statement) for statement in document["Statement"])
             context = answer.get("context") or {}
         except (TypeError, KeyError, AttributeError) as error:
-            raise InvalidPolicyError("the authorizer's answer is no policy") from error
+            raise InvalidPolicyError("the authorizer's answer is not a policy") from error
         if not isinstance(principal_id, str) or document.get("Version") != "2012-10-17":
             raise InvalidPolicyError("the authorizer's answer has no principal or an unknown version")
         if not all(isinstance(value, str | int | float | bool) for value in context.values()):
@@ -55,7 +55,13 @@ class Authorization:
         return cls(principal_id, {name: _text(value) for name, value in context.items()}, statements)
 
     def decide(self, method_arn: str) -> Decision:
-        """Return whether the policy lets a method be called: a Deny wins, and what is not named is denied."""
+        """Return whether the policy allows a method.
+
+        One Deny outweighs every Allow.  A method that no statement names is denied.
+
+        Args:
+            method_arn: The method's ARN.
+        """
         effects = [
             allows
             for allows, resources in self._statements

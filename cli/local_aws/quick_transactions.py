@@ -1,8 +1,8 @@
-"""moto's transactions, quick on a table of thousands of items.
+"""Makes moto's transactions quick on a table of thousands of items.
 
-moto copies the whole table for each action of a transaction, to put it back if one is refused: seconds each, once a
-table holds a workspace of some size.  A transaction changes no item but those that its actions name, so that a copy of
-these is enough.
+moto copies the whole table for each action of a transaction, and restores the copy if the transaction is refused.  Each
+copy takes seconds if a workspace is large.  A transaction changes only the items that its actions name.  So a copy of
+those items is enough.
 """
 
 import copy
@@ -19,7 +19,7 @@ from moto.dynamodb.models.table import Table
 
 
 class _Current(threading.local):
-    """The transaction that a thread is in: what it asks for, and the copies that it has made, by the table's name."""
+    """A thread's current transaction: its actions, and its copies of tables by the table's name."""
 
     actions: Sequence[Mapping[str, Any]] | None = None
     copies: dict[str, Table]

@@ -1,8 +1,8 @@
-"""A REST API as its expanded OpenAPI body describes it, read.
+"""Reads a REST API from its expanded OpenAPI body.
 
-Routes, TOKEN authorizers, the stage's throttle, gateway responses.  Whatever the body says beyond that raises
-``TemplateError``: a request validator, a resource policy or another kind of authorizer that is silently left out would
-be an open door.
+It reads routes, TOKEN authorizers, the stage's throttle and gateway responses.  Any other part raises
+``TemplateError``, for example a request validator, a resource policy or another kind of authorizer.  Ignoring such a
+part would be an open door.
 """
 
 import re
@@ -40,10 +40,10 @@ DEFAULT_STATUS: Mapping[str, int] = {
     "WAF_FILTERED": 403,
 }
 
-# What types without a response of their own are answered with.
+# Gateway responses for the types that have none of their own.
 _FALLBACKS = {"DEFAULT_4XX", "DEFAULT_5XX"}
 
-# The path that takes what no other path does.
+# The path of requests that no other route takes.
 ANY_PATH = "/{proxy+}"
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
@@ -57,7 +57,7 @@ _METHOD_SETTING = {"HttpMethod", "ResourcePath", "MetricsEnabled", "ThrottlingRa
 _STAGE = {"AccessLogSetting", "DeploymentId", "MethodSettings", "RestApiId", "StageName", "Tags", "TracingEnabled"}
 _API = {"Body", "Description", "Parameters", "EndpointConfiguration", "Name", "Tags"}
 _PUBLIC_ENDPOINTS = ({"Types": ["REGIONAL"]}, {"Types": ["EDGE"]})
-_MOST_REQUESTS = 1_000_000  # a second; far over what AWS gives an account
+_MOST_REQUESTS = 1_000_000  # a second; far above the quota of an AWS account
 
 _FUNCTION_URI = re.compile(r"arn:aws:apigateway:[^:]+:lambda:path/2015-03-31/functions/(?P<arn>[^/]+)/invocations")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
@@ -72,9 +72,10 @@ class Authorizer:
     Attributes:
         name: Its name in the API.
         function: The name of its function.
-        header: The header that has the token.
-        validation: What a token has to match to be worth an invocation.
-        cache_seconds: How long an answer is kept.
+        header: The header with the token.
+        validation: The expression that a token must match; ``None`` accepts every token.  Other tokens are refused
+            without an invocation.
+        cache_seconds: How many seconds an answer is cached.
     """
 
     name: str
@@ -96,12 +97,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """What API Gateway answers by itself.
+    """API Gateway's own answer to a request that it refuses.
 
     Attributes:
-        status: Its status; ``None`` keeps the one that the refusal has, which only a fallback for others does.
-        headers: Each a literal in quotation marks, the name of a variable, or the mapping of a request's header.
-        template: Its body, with variables.
+        status: Its status; ``None`` keeps the default status of the refusal.  Only a fallback can have ``None``.
+        headers: The sources of its headers, by name.  A source is a literal in quotation marks, the name of a
+            variable, or the mapping of a request's header.
+        template: Its body with variables.
     """
 
     status: int | None
@@ -110,10 +112,10 @@ class GatewayResponse:
 
 
 def mapped_header(source: str) -> str | None:
-    """Return the name of the request's header that a gateway response's header repeats, if it repeats one.
+    """Return the name of the request's header that a gateway response repeats; ``None`` for another source.
 
     Args:
-        source: What a header of a gateway response is made from.
+        source: The source of a gateway response's header.
     """
     match = _REQUEST_HEADER.fullmatch(source)
     return match["name"] if match else None
@@ -121,7 +123,12 @@ def mapped_header(source: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Throttling:
-    """Requests a second in the long run, and at once."""
+    """The limits of a stage.
+
+    Attributes:
+        rate: Requests a second in the long run.
+        burst: Requests at once.
+    """
 
     rate: float
     burst: float
@@ -134,10 +141,10 @@ class RestApi:
     Attributes:
         id: The API's id.
         stage: The stage's name.
-        authorizers: By name.
-        routes: By method and path.
-        responses: By type; those that others fall back to are there.
-        throttling: What the stage takes, if it is limited.
+        authorizers: The authorizers by name.
+        routes: The routes by method and path.
+        responses: The gateway responses by type, always with both fallbacks.
+        throttling: The limits of the stage, if it has any.
     """
 
     id: str
@@ -184,7 +191,7 @@ def read_rest_api(api: Resource, stage: Resource, function_names: Mapping[str, s
 
 
 def _check_endpoint(api: Resource) -> None:
-    """Refuse a private API: what only a VPC may reach must not be served."""
+    """Refuse a private API.  Only a VPC may reach it, so it must not be served here."""
     only(api.properties, _API, api.logical_id)
     endpoint = api.properties.get("EndpointConfiguration", {"Types": ["EDGE"]})
     parameters = api.properties.get("Parameters", {})
@@ -207,7 +214,7 @@ def _read_authorizer(name: str, scheme: Mapping[str, Any], function_names: Mappi
         try:
             validation = None if expression is None else re.compile(expression)
         except re.error as error:
-            raise TemplateError(f"{where}: its validation expression is none: {error}") from error
+            raise TemplateError(f"{where}: its validation expression is not a regular expression: {error}") from error
         return Authorizer(
             name=name,
             function=_function(authorizer["authorizerUri"], function_names, where),
@@ -221,7 +228,7 @@ def _read_operations(path: str, operations: Mapping[str, Any]) -> list[tuple[str
     if "{" in path and path != ANY_PATH:
         raise TemplateError(f"{path}: path parameters cannot be interpreted here")
     with interpreting(path):
-        # Any other verb would be served wherever a route is not there.
+        # Another verb of ANY_PATH would be served at every path without a route.
         only(operations, {"options"} if path == ANY_PATH else METHODS, path)
         return list(operations.items())
 
@@ -242,7 +249,7 @@ def _read_route(
             raise TemplateError(f"{where}: only aws_proxy integrations can be interpreted here")
         function = _function(integration["uri"], function_names, where)
         security = operation.get("security") or []
-        if method == "options" and security in ([], [{"NONE": []}]):  # a preflight request cannot bring a token
+        if method == "options" and security in ([], [{"NONE": []}]):  # a preflight request cannot carry a token
             return Route(path, "OPTIONS", function, None)
         for name, authorizer in authorizers.items():
             if security == [{name: []}]:
@@ -253,7 +260,7 @@ def _read_route(
 def _function(uri: str, function_names: Mapping[str, str], where: str) -> str:
     match = _FUNCTION_URI.fullmatch(uri)
     if match is None or match["arn"] not in function_names:
-        raise TemplateError(f"{where}: {uri} is no function of the template")
+        raise TemplateError(f"{where}: {uri} is not a function of the template")
     return function_names[match["arn"]]
 
 

@@ -1,4 +1,4 @@
-"""HTTP on 127.0.0.1 for a ``Gateway``; what HTTP is, h11 knows."""
+"""Serves a ``Gateway`` over HTTP on 127.0.0.1.  The library h11 parses and writes HTTP."""
 
 import errno
 import socket
@@ -28,10 +28,10 @@ _OWN_HEADERS = {"connection", "content-length", "date", "transfer-encoding"}
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket that listens on a port; 0 is any free one.
+    """Return a socket that listens on a port.  Port 0 means any free port.
 
     Raises:
-        StackError: The port is taken, or not ours to take.
+        StackError: The port is taken, or this user may not open it.
     """
     try:
         return socket.create_server((HOST, port), backlog=512)
@@ -42,16 +42,16 @@ def listen(port: int) -> socket.socket:
 
 
 class Server(ThreadingTCPServer):
-    """Answers requests while ``serve_forever`` runs; each connection has a thread of its own.
+    """Answers requests while ``serve_forever`` runs.  Each connection has its own thread.
 
     Args:
-        listener: What ``listen`` returned; the server closes it.
+        listener: A socket from ``listen``.  The server closes it.
         gateway: Answers requests.
         terminal: Gets a line for each request.
-        pages: Answer beside the gateway, each for the paths that begin with its segment, such as ``/docs``.
+        pages: Pages that answer in place of the gateway, by the first segment of their paths, such as ``/docs``.
     """
 
-    daemon_threads = True  # Ctrl-C does not wait for clients that keep their connection
+    daemon_threads = True  # Ctrl-C does not wait for clients that keep their connections open
 
     def __init__(
         self, listener: socket.socket, gateway: Gateway, terminal: TextIO, pages: Mapping[str, Page] | None = None
@@ -64,12 +64,12 @@ class Server(ThreadingTCPServer):
         self._pages = pages or {}
 
     def answer(self, request: Request) -> Response:
-        """Answer a request, also if there is a defect in what answers it."""
+        """Answer a request.  If the gateway or a page raises, the answer is a 5xx."""
         began = time.monotonic()
         try:
             page = self._pages.get("/".join(request.path.split("/", 2)[:2]))
             response = self._gateway.handle(request) if page is None else page(request)
-        except Exception:  # noqa: BLE001 - the last resort: whatever a defect here raises, the client gets an answer
+        except Exception:  # noqa: BLE001 - the client gets an answer even if there is a defect
             traceback.print_exc(file=self._terminal)
             response = self._gateway.refuse(request, "DEFAULT_5XX")
         milliseconds = (time.monotonic() - began) * 1000
@@ -79,7 +79,7 @@ class Server(ThreadingTCPServer):
         return response
 
     def refuse(self, status: int) -> Response:
-        """Answer what is not a request in the API's own shape; nothing of what was sent is shown."""
+        """Answer input that is not a request, in the API's own shape.  The log does not repeat the input."""
         request = Request("", "", [])
         self._log(status, "not a request", request.id)
         return replace(self._gateway.refuse(request, "BAD_REQUEST_BODY"), status=status)
@@ -98,30 +98,30 @@ class _Connection(BaseRequestHandler):
     @override
     def handle(self) -> None:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
-        self._method = b""  # of the request that is answered next, as far as it could be read
+        self._method = b""  # of the current request; empty if it could not be read
         refused = None
-        with suppress(OSError):  # a client that has gone gets nothing
+        with suppress(OSError):  # the client has closed the connection
             try:
                 for request in self._requests():
                     self._send(self.server.answer(request))
             except h11.RemoteProtocolError as error:
-                # The error itself is not kept: its text repeats what was sent, which may be a token.
+                # Only the status is kept.  The error's text repeats the input, which may be a token.
                 refused = self._status(error)
             if refused is not None:
                 self._send(self.server.refuse(refused))
             self._read_on()
 
     def _requests(self) -> Iterator[Request]:
-        """Yield the requests; each has to be answered before the next.
+        """Yield the requests.  Each must be answered before the next is read.
 
         Raises:
-            h11.RemoteProtocolError: What was sent is not HTTP/1, or ended in the middle.
+            h11.RemoteProtocolError: The input is not HTTP/1, or ended within a request.
         """
         while isinstance(head := self._next_event(), h11.Request):
             self._method = head.method
             if not head.http_version.startswith(b"1."):
                 raise h11.RemoteProtocolError("not HTTP/1", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-            # h11 would take the encoding and leave the length (RFC 9112, 6.1); others may do the opposite.
+            # h11 would follow the encoding and ignore the length (RFC 9112, 6.1).  Other software may do the opposite.
             if {b"content-length", b"transfer-encoding"} <= {name for name, _ in head.headers}:
                 raise h11.RemoteProtocolError("where the body ends is said twice")
             yield Request(
@@ -138,7 +138,7 @@ class _Connection(BaseRequestHandler):
             self._method = b""
 
     def _read_body(self) -> bytes:
-        """Read a body to its end; of one that is too large, so much that the gateway sees it."""
+        """Read a body to its end.  If it is too large, read just enough for the gateway to see that."""
         body = bytearray()
         while len(body) <= LARGEST_BODY and isinstance(event := self._next_event(), h11.Data):
             body += event.data
@@ -153,7 +153,7 @@ class _Connection(BaseRequestHandler):
         return event
 
     def _status(self, error: h11.RemoteProtocolError) -> int:
-        """Return an error's status; h11 has the same one for a request line that is too long and for headers."""
+        """Return an error's status.  h11 has one status for headers and for a request line that are too long."""
         before_headers = self._http.our_state is h11.IDLE and b"\n" not in self._http.trailing_data[0]
         if before_headers and error.error_status_hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
             return HTTPStatus.REQUEST_URI_TOO_LONG
@@ -165,7 +165,7 @@ class _Connection(BaseRequestHandler):
         headers.append(("Date", formatdate(usegmt=True)))
         if has_body:
             headers.append(("Content-Length", str(len(response.body))))
-        if self._http.their_state is not h11.DONE:  # the rest of a request is not read
+        if self._http.their_state is not h11.DONE:  # the request was not read to its end
             headers.append(("Connection", "close"))
         head = h11.Response(
             status_code=response.status,
@@ -178,7 +178,7 @@ class _Connection(BaseRequestHandler):
         self.request.sendall(sent + self._http.send(h11.EndOfMessage()))
 
     def _read_on(self) -> None:
-        """Read what else was sent: closing before that resets the connection, and the client may miss the answer."""
+        """Read the rest of the input.  Closing with unread input resets the connection, and the answer may be lost."""
         self.request.shutdown(socket.SHUT_WR)
         self.request.settimeout(0.2)
         for _ in range(1000):

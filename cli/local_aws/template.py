@@ -1,7 +1,7 @@
-"""``template.yaml``, expanded by AWS's own translator and evaluated with its parameters.
+"""Expands ``template.yaml`` with AWS's own translator, and evaluates it with its parameters.
 
-Only what is listed here is interpreted.  Anything else (a resource type, an intrinsic, an attribute) raises
-``TemplateError``: a part that is silently left out could be the one that guards a door.
+Only the parts that are listed here are interpreted.  Any other part (a resource type, an intrinsic, an attribute)
+raises ``TemplateError``.  Ignoring a part could remove a protection.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ _CONSTRAINTS: Mapping[str, Callable[[str, Any], bool]] = {
 _PARAMETER = {"ConstraintDescription", "Default", "Description", "NoEcho", "Type", *_CONSTRAINTS}
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
-# How a resource's Ref and attributes read; a type that is not here cannot be interpreted.
+# The values of a resource's Ref and attributes, by its type.  Other types cannot be interpreted.
 _NAME = "{stack}-{id}"
 _RESOURCES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "AWS::ApiGateway::Account": ("{id}", {}),
@@ -95,9 +95,9 @@ class TemplateError(Exception):
 
 @contextlib.contextmanager
 def interpreting(where: str) -> Iterator[None]:
-    """Turn whatever a malformed part of the template raises into a ``TemplateError`` that says where it is.
+    """Turn the errors of a malformed part of the template into a ``TemplateError`` with the part's place.
 
-    A template can be wrong in more ways than are worth a check each: what is read is read as if it were well formed.
+    The code reads the template as if it were well formed, because a check for each possible fault would be too much.
     """
     try:
         yield
@@ -108,20 +108,20 @@ def interpreting(where: str) -> Iterator[None]:
 
 
 def only(mapping: Mapping[str, Any], known: Set[str], where: str) -> None:
-    """Refuse what is not known.
+    """Refuse unknown keys.
 
     Raises:
-        TemplateError: The mapping has other keys.
+        TemplateError: The mapping has an unknown key.
     """
     if unknown := mapping.keys() - known:
         raise TemplateError(f"{where}: {', '.join(sorted(map(str, unknown)))} cannot be interpreted here")
 
 
 def plain_text(value: Any) -> str:
-    """Return a plain value as CloudFormation passes it on, as text.
+    """Return a plain value in the text form that CloudFormation passes on.
 
     Raises:
-        TemplateError: It is not a plain value.
+        TemplateError: It is not a text, a number or a boolean.
     """
     if isinstance(value, bool):
         return str(value).lower()
@@ -131,7 +131,7 @@ def plain_text(value: Any) -> str:
 
 
 def number(value: Any, least: float, most: float, where: str) -> float:
-    """Return a number that a property has.
+    """Return a property's number.
 
     Raises:
         TemplateError: It is not a number from ``least`` to ``most``.
@@ -148,8 +148,8 @@ class Resource:
     Attributes:
         logical_id: Its name in the template.
         type: For instance ``AWS::Lambda::Function``.
-        reference: What ``Ref`` gives: for most types the resource's name.
-        properties: With every intrinsic evaluated.
+        reference: The value of ``Ref``, which for most types is the resource's name.
+        properties: Its properties, with every intrinsic evaluated.
     """
 
     logical_id: str
@@ -163,7 +163,7 @@ def load_template(path: Path, parameters: Mapping[str, str]) -> dict[str, Resour
 
     Args:
         path: The template.
-        parameters: Values other than the template's defaults.
+        parameters: Values of parameters.  The others have their defaults.
 
     Raises:
         TemplateError: The template is not valid, or has a part that cannot be interpreted here.
@@ -173,7 +173,7 @@ def load_template(path: Path, parameters: Mapping[str, str]) -> dict[str, Resour
         evaluation = _Evaluation(
             resources=expanded["Resources"], parameters=values, conditions=expanded.get("Conditions", {})
         )
-        # CloudFormation evaluates all of these, used or not.
+        # CloudFormation evaluates all of these, even unused ones.
         for section in ("Conditions", "Outputs"):
             for name, part in expanded.get(section, {}).items():
                 with interpreting(f"{section}.{name}"):
@@ -182,7 +182,7 @@ def load_template(path: Path, parameters: Mapping[str, str]) -> dict[str, Resour
 
 
 def expand_template(path: Path) -> dict[str, Any]:
-    """Return the template without SAM, as CloudFormation is given it: with its parameters and intrinsics.
+    """Return the template after the SAM transform, as CloudFormation gets it: with its parameters and intrinsics.
 
     Args:
         path: The template.
@@ -274,12 +274,12 @@ def _expand(source: dict[str, Any], values: Mapping[str, Any], file: str) -> dic
     for logical_id, resource in source["Resources"].items():
         with interpreting(logical_id):
             properties = resource.get("Properties", {})
-            for code in ("CodeUri", "ContentUri"):  # the translator takes nothing but S3 addresses
+            for code in ("CodeUri", "ContentUri"):  # the translator takes only S3 addresses
                 if isinstance(properties.get(code), str):
                     properties[code] = _LOCAL_CODE + properties[code]
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     try:
-        # Without a session the translator asks the person's AWS configuration for a region.
+        # Without a session, the translator would read the region from the person's AWS configuration.
         translator = Translator({}, Parser(), boto_session=boto3.session.Session(region_name=REGION))
         expanded: dict[str, Any] = translator.translate(source, dict(values))
     except InvalidDocumentException as error:
@@ -288,7 +288,7 @@ def _expand(source: dict[str, Any], values: Mapping[str, Any], file: str) -> dic
 
 
 class _Evaluation:
-    """Evaluates what the translator leaves: references, conditions and a few functions."""
+    """Evaluates the intrinsics that the translator leaves: references, conditions and a few functions."""
 
     def __init__(
         self, resources: Mapping[str, Any], parameters: Mapping[str, Any], conditions: Mapping[str, Any]
