@@ -39,8 +39,8 @@ type Handler = Callable[[Any, "InvocationContext"], Any]
 LONGEST_WAIT = 29  # seconds, API Gateway's quota "Integration timeout"
 
 _RUNTIME = "python3.13"
-# Lambda refuses other names, and most names with these prefixes.  Its other names with these prefixes, such as
-# AWS_ENDPOINT_URL, would let the functions here reach AWS.
+# Lambda refuses other names, and most of those with these prefixes.  The rest, such as AWS_ENDPOINT_URL, would change
+# the servers that this process calls.
 _VARIABLE_NAME = re.compile(r"(?!AWS_|LAMBDA_)[A-Za-z][A-Za-z0-9_]+")
 _PERMISSION = {"Action", "FunctionName", "Principal", "SourceAccount", "SourceArn"}
 

@@ -271,7 +271,7 @@ def _read_csv(lines: _Lines, on_unknown_columns: Callable[[int, Sequence[str]], 
 def _read_header(
     lines: _Lines, on_unknown_columns: Callable[[int, Sequence[str]], None]
 ) -> tuple[Sequence[str], Iterator[list[str]]]:
-    """Return the columns' names and the rows after them.  Known names are those of their properties."""
+    """Return the columns' names and the rows after them.  A known column has its property's current name."""
     try:
         number, first, separator = _first_line(lines)
         if first.startswith(("{", "[")):

@@ -270,7 +270,7 @@ class _Importer:
 
 
 def _is_same(name: str, said: Value, existing: Value | None) -> bool:
-    """Return whether a row's value changes nothing.  Blanks around a name alone are no change of the name."""
+    """Return whether a row's value changes nothing.  Added blanks around a name do not change it."""
     return said == existing or (name in NAMES and isinstance(said, str) and trim(said) == existing)
 
 

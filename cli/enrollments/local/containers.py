@@ -146,8 +146,8 @@ def _bridge_address() -> str:
 def for_sam_local(template: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return a built template without its preflight routes.
 
-    ``sam local`` keeps one authorizer for all routes of a path, and its choice changes from start to start.  If it
-    chooses the preflight's, which is none, it checks no token.
+    ``sam local`` keeps one authorizer for all routes of a path, and its choice changes from start to start.  A
+    preflight has no authorizer.  If SAM chooses that, it does not check tokens.
     """
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
