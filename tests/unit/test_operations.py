@@ -107,6 +107,25 @@ def test_each_function_has_alarms_on_errors_throttles_and_latency(
     assert alarms[f"{name}LatencyAlarm"]["ExtendedStatistic"] == "p99"
 
 
+@pytest.mark.parametrize("kind", ["Errors", "Throttles", "Latency"])
+def test_alarms_of_functions_differ_in_the_function_its_text_and_its_limit(
+    alarms: dict[str, Mapping[str, Any]], kind: str
+) -> None:
+    own = {"AlarmDescription", "Dimensions", "Threshold"}
+
+    first, *others = (
+        {key: value for key, value in alarms[f"{name}{kind}Alarm"].items() if key not in own} for name in FUNCTIONS
+    )
+
+    assert others == [first] * 3
+
+
+def test_no_line_of_the_template_needs_scrolling_sideways() -> None:
+    lines = (PROJECT / "template.yaml").read_text().splitlines()
+
+    assert not [number for number, line in enumerate(lines, 1) if len(line) > 160]
+
+
 def test_the_gateway_the_authorizer_and_the_table_have_alarms(alarms: dict[str, Mapping[str, Any]]) -> None:
     of_functions = {f"{name}{kind}Alarm" for name in FUNCTIONS for kind in ("Errors", "Throttles", "Latency")}
 
