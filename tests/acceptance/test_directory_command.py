@@ -352,7 +352,7 @@ def test_an_export_is_not_what_its_name_promises_otherwise(run: Run, tmp_path: P
     result = run("export", "-o", tmp_path / name)
 
     assert result.exit_code == 2
-    assert "an export is JSON Lines or CSV; its name must end in .jsonl or .csv" in " ".join(result.output.split())
+    assert "an export is JSON Lines or CSV; name it .jsonl or .csv" in " ".join(result.output.split())
 
 
 def test_an_export_has_parents_first_and_links_are_not_in_it(run: Run, workspace: Workspace) -> None:

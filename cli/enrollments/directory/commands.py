@@ -160,9 +160,7 @@ def export_directory(
 ) -> None:
     """Export systems, then pools, then ACS users.  The file can be imported unchanged."""
     if not format_name and Path(output).suffix.lower() in _OTHER_SUFFIXES:
-        raise click.UsageError(
-            f"{_printable(output)}: an export is JSON Lines or CSV; its name must end in .jsonl or .csv"
-        )
+        raise click.UsageError(f"{_printable(output)}: an export is JSON Lines or CSV; name it .jsonl or .csv")
     file_format = Format(format_name) if format_name else format_of(output) or Format.JSONL
     kinds = [KINDS[name] for name in KINDS if name in kind_names or not kind_names]
     with _written(output) as stream:
