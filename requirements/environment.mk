@@ -1,6 +1,6 @@
-# Variables of a person's environment that would send packages elsewhere, or Python to other modules, reach no recipe.
+# Remove from recipes those variables of a person's environment that send packages or Python's imports elsewhere.
 
-# Of pip's settings, only those stay that say how to reach a package index.
+# The only settings of pip that stay say how to reach a package index.
 INDEX_SETTINGS := PIP_CACHE_DIR PIP_CERT PIP_CLIENT_CERT PIP_CONFIG_FILE PIP_DEFAULT_TIMEOUT PIP_EXTRA_INDEX_URL \
 	PIP_FIND_LINKS PIP_INDEX_URL PIP_KEYRING_PROVIDER PIP_NO_CACHE_DIR PIP_NO_INDEX PIP_PROXY PIP_RETRIES PIP_TIMEOUT \
 	PIP_TRUSTED_HOST
@@ -9,7 +9,7 @@ UNWANTED := $(filter-out $(INDEX_SETTINGS),$(filter PIP_%,$(.VARIABLES))) CDPATH
 	UV_EXCLUDE_NEWER UV_OVERRIDE UV_PRERELEASE UV_PYTHON UV_RESOLUTION UV_SYSTEM_PYTHON UV_TARGET VIRTUAL_ENV
 $(foreach name,$(UNWANTED),$(eval unexport $(name)))
 
-# pip's own files can say so, too; a variable overrules them.
+# pip's configuration files can set these too, and a variable has precedence over a file.
 export PIP_USER := 0
 export PIP_REQUIRE_VIRTUALENV := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -25,7 +25,7 @@ pytestmark = [
 AUTOMATIONS = "/user_identities/enrollment_automations"
 LAUNCH = f"{AUTOMATIONS}/launch"
 TYPED_ID = "00000000-0000-4000-8000-000000000001"
-UNKNOWN_KEY = "seam_AbCdEfGh_AbCdEfGhAbCdEfGhAbCdEfGh"
+UNKNOWN_KEY = "seam_testNone_PubLicDemoKeyForLocaLUse"
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def test_without_python_3_13_uv_makes_one_and_a_line_says_so(
     finished = install()
 
     assert finished.returncode == 0, finished.stderr
-    assert finished.stderr == "There is no Python 3.13 on this machine: uv makes one in .uv (once)\n"
+    assert finished.stderr == "There is no Python 3.13 on this machine; uv downloads one into .uv (once)\n"
     assert (checkout / ".venv/bin/pip").is_file()
 
 
