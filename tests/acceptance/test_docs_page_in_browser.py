@@ -324,7 +324,7 @@ def test_a_token_that_is_entered_replaces_the_demos_key(page: Chrome, scheme: st
 
     authorize(page, scheme, UNKNOWN_KEY)
 
-    assert whose_token(page) == "Requests are authorized with the API key that you entered: seam_AbCdEfGh_…"
+    assert whose_token(page) == "Requests are authorized with the API key that you entered: seam_testNone_…"
     for path in (LAUNCH, f"{AUTOMATIONS}/get"):
         assert execute(opened(page, "POST", path))["error"]["message"] == "API Key not found"
 
