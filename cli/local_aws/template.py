@@ -216,12 +216,12 @@ def _read_expanded(path: Path, parameters: Mapping[str, str]) -> tuple[dict[str,
     except OSError as error:
         raise TemplateError(f"{path}: {error.strerror}") from error
     except ValueError as error:
-        raise TemplateError(f"{path}: not text: {error}") from error
+        raise TemplateError(f"{path}: not YAML: {error}") from error
     expanded, values = _expanded(text, path, frozenset(parameters.items()))
     return expanded, copy.deepcopy(values)
 
 
-# The translator takes a quarter of a second, and the tests start many stacks with the same template.
+# The translator takes a quarter of a second, and tests start hundreds of stacks with the same template.
 @lru_cache(maxsize=8)
 def _expanded(text: str, path: Path, parameters: frozenset[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, Any]]:
     given = dict(parameters)

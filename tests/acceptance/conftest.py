@@ -132,7 +132,7 @@ def serve_stack(project: Path, parameters: Mapping[str, str] | None = None) -> I
     with open_stack(project / "template.yaml", parameters=parameters, log=io.StringIO(), terminal=terminal) as stack:
         page = docs_page.docs_page(project / "openapi.json", stack.demo.variables["SEAM_API_KEY"])
         server = Server(listen(0), stack.gateway, terminal, {docs_page.PATH: page})
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         variables = stack.demo.variables
         workspace = Workspace(stack.table, variables["SEAM_WORKSPACE_ID"])

@@ -146,16 +146,20 @@ class Start:
 @pytest.fixture
 def start(project: Path, tmp_path: Path) -> Iterator[Start]:
     start = Start(project, tmp_path)
-    yield start
-    start.end()
+    try:
+        yield start
+    finally:
+        start.end()
 
 
 @pytest.fixture(scope="module")
 def served(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A command that serves, for tests that neither edit its files nor end it: a process takes a second to start."""
     start = Start(project, tmp_path_factory.mktemp("served"))
-    yield start()
-    start.end()
+    try:
+        yield start()
+    finally:
+        start.end()
 
 
 type Refuse = Callable[..., str]

@@ -288,7 +288,7 @@ def serve() -> Iterator[Serve]:
                     pass
 
             server = exit_stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), OneAnswer))
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
             thread.start()
             exit_stack.callback(thread.join)
             exit_stack.callback(server.shutdown)
