@@ -117,7 +117,7 @@ class Functions:
 
 @pytest.fixture
 def functions(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Mapping[str, str]], Functions]]:
-    """Functions that ask again at once when an answer is bad, in an environment that a test adds to."""
+    """Functions whose requests to the database are repeated at once, in an environment that a test adds to."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     log, terminal = io.StringIO(), io.StringIO()
     handler = logging.StreamHandler(log)  # as Lambda's runtime does, at the root

@@ -59,8 +59,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    """An endpoint that is asked again at once when it fails."""
-    monkeypatch.setattr("time.sleep", lambda _: None)
     server = Endpoint()
     with serving(server) as address:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{address}/credentials")
@@ -91,7 +89,7 @@ def test_credentials_are_asked_for_when_they_are_needed_and_kept(endpoint: Endpo
 def test_an_endpoint_that_fails_for_a_moment_is_asked_again(endpoint: Endpoint, failure: tuple[int, bytes]) -> None:
     endpoint.answers = [failure, failure, (HTTPStatus.OK, good_for(minutes=60))]
 
-    assert ContainerCredentials().get_frozen_credentials().access_key == "id"
+    assert ContainerCredentials(sleep=lambda _: None).get_frozen_credentials().access_key == "id"
 
 
 @pytest.mark.parametrize(
@@ -111,11 +109,11 @@ def test_what_gives_no_usable_credentials_is_said_so(endpoint: Endpoint, answer:
     endpoint.answers = [answer]
 
     with pytest.raises(CredentialRetrievalError):
-        ContainerCredentials().get_frozen_credentials()
+        ContainerCredentials(sleep=lambda _: None).get_frozen_credentials()
 
 
 def test_credentials_are_had_once_the_endpoint_has_recovered(endpoint: Endpoint) -> None:
-    credentials = ContainerCredentials()
+    credentials = ContainerCredentials(sleep=lambda _: None)
     endpoint.answers = [(HTTPStatus.INTERNAL_SERVER_ERROR, b"")]
     with pytest.raises(CredentialRetrievalError):
         credentials.get_frozen_credentials()
@@ -126,7 +124,7 @@ def test_credentials_are_had_once_the_endpoint_has_recovered(endpoint: Endpoint)
 
 
 def test_credentials_that_still_work_are_used_while_the_endpoint_fails(endpoint: Endpoint) -> None:
-    credentials = ContainerCredentials()
+    credentials = ContainerCredentials(sleep=lambda _: None)
     endpoint.answers = [(HTTPStatus.OK, good_for(minutes=12))]
     credentials.get_frozen_credentials()
 
