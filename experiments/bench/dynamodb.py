@@ -2,7 +2,7 @@
 
 usage: python -m experiments.bench.dynamodb LATENCY_MS
 
-Prints its port.  ``GET /`` answers the operations that were asked for since the last ``GET /``, as JSON.
+Prints its port.  ``GET /`` answers the operations that were requested since the last ``GET /``, as JSON.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import Any
 from experiments.bench.contestants import EVENTS
 
 LATENCY_SECONDS = float(sys.argv[1]) / 1000 if __name__ == "__main__" else 0.0
-_asked: list[str] = []
+_operations: list[str] = []
 
 
 def _token_record() -> dict[str, Any]:
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         operation = self.headers["X-Amz-Target"].rpartition(".")[2]
-        _asked.append(operation)
+        _operations.append(operation)
         time.sleep(LATENCY_SECONDS)
         answer: dict[str, Any] = {}
         if operation == "GetItem":
@@ -58,9 +58,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(json.dumps(answer).encode())
 
     def do_GET(self) -> None:
-        asked = _asked.copy()
-        _asked.clear()
-        self._answer(json.dumps(asked).encode())
+        operations = _operations.copy()
+        _operations.clear()
+        self._answer(json.dumps(operations).encode())
 
     def _answer(self, body: bytes) -> None:
         self.send_response_only(200)

@@ -136,11 +136,11 @@ def functions(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 def test_nothing_that_the_database_says_is_logged(
     server: Server, functions: Callable[[Mapping[str, str]], Functions]
 ) -> None:
-    started = functions({"AWS_ENDPOINT_URL_DYNAMODB": server.address})
+    functions_with_failures = functions({"AWS_ENDPOINT_URL_DYNAMODB": server.address})
 
     for name, answer in ANSWERS.items():
         server.answer = answer
-        assert PERSONAL not in started.printed(), name
+        assert PERSONAL not in functions_with_failures.printed(), name
 
 
 def test_nothing_that_an_endpoint_of_credentials_says_is_logged(
@@ -150,7 +150,7 @@ def test_nothing_that_an_endpoint_of_credentials_says_is_logged(
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    started = functions({"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.address}/{PERSONAL}"})
+    functions_with_failures = functions({"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.address}/{PERSONAL}"})
     keys = dict.fromkeys(("AccessKeyId", "SecretAccessKey", "Token"), _SPOKEN)
 
     for answer in (
@@ -161,4 +161,4 @@ def test_nothing_that_an_endpoint_of_credentials_says_is_logged(
         (200, json.dumps(keys | {"Expiration": "2020-01-01T00:00:00Z"}).encode()),
     ):
         server.answer = answer
-        assert PERSONAL not in started.printed(), answer
+        assert PERSONAL not in functions_with_failures.printed(), answer

@@ -93,7 +93,7 @@ def outcome(service: Service, request: pytest.FixtureRequest) -> Outcome:
     return drive(service, email_address, "node", compiled / f"{request.param}.js")
 
 
-def comparable(automation: Outcome) -> Outcome:
+def with_parsed_moment(automation: Outcome) -> Outcome:
     """Return an automation with its moment, which each language writes in its own way."""
     return automation | {"created_at": datetime.fromisoformat(automation["created_at"])}
 
@@ -113,9 +113,9 @@ def test_a_launch_answers_the_automation(service: Service, outcome: Outcome) -> 
 
 
 def test_the_same_launch_get_and_list_by_each_verb_answer_it_too(outcome: Outcome) -> None:
-    launched = comparable(outcome["launched"])
+    launched = with_parsed_moment(outcome["launched"])
 
-    assert [comparable(other) for other in outcome["others"]] == [launched] * 6
+    assert [with_parsed_moment(other) for other in outcome["others"]] == [launched] * 6
 
 
 def test_a_launch_with_other_parameters_is_an_error_that_names_the_automation(outcome: Outcome) -> None:

@@ -204,7 +204,7 @@ def whole_log() -> io.StringIO:
 
 
 @pytest.fixture(scope="module")
-def started(project: Path, whole_log: io.StringIO) -> Iterator[Stack]:
+def shared_stack(project: Path, whole_log: io.StringIO) -> Iterator[Stack]:
     with open_stack(project / "template.yaml", log=whole_log, terminal=io.StringIO()) as stack:
         yield stack
 
@@ -217,12 +217,12 @@ def log(whole_log: io.StringIO) -> io.StringIO:
 
 
 @pytest.fixture(scope="module")
-def client(started: Stack) -> Any:  # noqa: ARG001 - the stack's environment leads to its table
+def client(shared_stack: Stack) -> Any:  # noqa: ARG001 - the stack's environment leads to its table
     return create_client()
 
 
 @pytest.fixture
-def stack(started: Stack, client: Any) -> Stack:
+def stack(shared_stack: Stack, client: Any) -> Stack:
     """The stack as it is after its start: with the demo workspaces and nothing launched."""
-    Store(started.table, client, started.table_name, is_in_moto=True).restore(started.demo.items)
-    return started
+    Store(shared_stack.table, client, shared_stack.table_name, is_in_moto=True).restore(shared_stack.demo.items)
+    return shared_stack

@@ -69,7 +69,7 @@ print(json.dumps({**told, "frozen": gc.get_freeze_count(), "enabled": gc.isenabl
 """
 
 
-def started(project: Path, function: str) -> dict[str, Any]:
+def start_of(project: Path, function: str) -> dict[str, Any]:
     folders = [project / "functions" / function, project / "layers/enrollment", get_path("purelib")]
     variables = {
         **lambda_environment(),
@@ -100,7 +100,7 @@ def function(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def start(project: Path, function: str) -> dict[str, Any]:
-    return started(project, function)
+    return start_of(project, function)
 
 
 @pytest.fixture(scope="module")

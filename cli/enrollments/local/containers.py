@@ -174,9 +174,9 @@ def _options(template: Path, variables: Path) -> tuple[str, ...]:
 
 def _remove_containers(log: Path) -> None:
     """Remove the containers that SAM started.  It forgets those that it started for simultaneous requests."""
-    if started := re.findall(r"^SAM_CONTAINER_ID: (\w+)", log.read_text(errors="replace"), re.MULTILINE):
+    if container_ids := re.findall(r"^SAM_CONTAINER_ID: (\w+)", log.read_text(errors="replace"), re.MULTILINE):
         with suppress(StackError):  # SAM has removed most of them
-            _docker("rm", "--force", *started)
+            _docker("rm", "--force", *container_ids)
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: str) -> None:
