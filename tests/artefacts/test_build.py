@@ -99,8 +99,10 @@ def test_our_layer_has_our_package_only(build: Path, project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_one_file(build: Path, name: str) -> None:
-    assert files_of(build / name) == {"app.py", "__pycache__/app.cpython-313.pyc"}
+def test_a_function_is_one_module_and_its_data(build: Path, name: str) -> None:
+    data = {"client_session_routes.json"} if name == "AuthorizerFunction" else set()
+
+    assert files_of(build / name) == {"app.py", "__pycache__/app.cpython-313.pyc", *data}
 
 
 def test_botocore_knows_dynamodb_only(build: Path) -> None:
@@ -115,7 +117,7 @@ def test_botocore_knows_dynamodb_only(build: Path) -> None:
 def test_botocore_knows_the_operations_that_are_called(build: Path, project: Path) -> None:
     modules = (project / "layers/enrollment/enrollment").rglob("*.py")
     named = {
-        name for module in modules for name in re.findall(r"_client\.([a-z]+(?:_[a-z]+)*)[(,]", module.read_text())
+        name for module in modules for name in re.findall(r"\.client\.([a-z]+(?:_[a-z]+)*)[(,]", module.read_text())
     }
     called = named - {"scan"}  # only the operator's command scans, with its own botocore
     (description,) = (build / "DependenciesLayer/python/botocore/data/dynamodb").glob("*/service-2.json")
