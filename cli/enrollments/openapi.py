@@ -1,9 +1,9 @@
 """The API document, from the functions' typed routes.
 
-What a route takes and answers with is read from its handler's annotations, what it refuses from its errors; what the
-gateway answers by itself is the same for all.  ``openapi.json`` is this document, committed.
+A route's parameters and answer come from its handler's annotations, and its errors from the decorator.  The errors of the
+gateway itself are the same for all routes.  ``openapi.json`` is this document, committed.
 
-Clients are generated from it, so it says things in the way that generators understand: every object is a component with
+Clients are generated from the document, so it is written as generators understand it.  Every object is a component with
 a name, all errors are one model, there is no ``const``, ``null`` stands beside another type, and a rule over several
 properties is told in words (docs/decisions/api-document.md).
 """
@@ -153,10 +153,10 @@ def api_document(project: Path) -> Json:
         "info": {
             "title": "Enrollment automations",
             "version": version("enrollment-automations"),
-            "description": "Enrols user identities with credential managers, and keeps what that is about: user "
-            "identities, access systems, credential pools and ACS users. Every response has the header "
-            "`seam-request-id`; every error is an `ErrorResponse`. Unknown parameters are ignored. Routes that take "
-            "several verbs do the same with each: POST takes parameters as JSON, and GET and DELETE as a query string.",
+            "description": "Enrols user identities with credential managers. It also keeps the user identities, access "
+            "systems, credential pools and ACS users that an enrollment needs. Every response has the header "
+            "`seam-request-id`; every error is an `ErrorResponse`. Unknown parameters are ignored. A route with "
+            "several verbs does the same with each: POST takes parameters as JSON, and GET and DELETE as a query string.",
         },
         "servers": [{"url": "/", "description": "The host that this document comes from."}],
         "tags": [{"name": family.many, "description": family.description} for family in _FAMILIES.values()],
@@ -200,7 +200,7 @@ def all_routes(project: Path) -> list[Route]:
 
 
 def reading_order(route: Route) -> tuple[int, int, str]:
-    """Return what to sort routes by, so that a reader meets them in the order in which one uses them.
+    """Return the sort key of a route: routes stand in the order in which one uses them.
 
     Families keep the order of their descriptions.  In a family creations come first and deletions last; an action with
     a verb of its own stands between reads and deletions.
@@ -241,7 +241,7 @@ def _apis(functions: Path) -> Iterable[Api]:
 
 
 def _schemas(routes: Iterable[Route]) -> dict[str, Json]:
-    """Return the schemas of all models by name, and of what is in them."""
+    """Return the schemas of all models, and of the models inside them, by name."""
     modes: dict[type[BaseModel], JsonSchemaMode] = {}
     for route in routes:
         # A request's parameters with a default can be left out; a response's are always there.
@@ -258,7 +258,7 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Json]:
 
 
 def _property(described: Json) -> Json:
-    """Return a property's schema without what Pydantic says to itself, in words that generators of clients know."""
+    """Return a property's schema in words that generators of clients know, without those that only Pydantic needs."""
     # A generator makes a property that has a default one that a client must send; descriptions tell defaults.
     described = {key: value for key, value in described.items() if key not in {"default", "title"}}
     match described.get("anyOf"):
@@ -302,7 +302,7 @@ def _operation(route: Route, method: str, schemas: Mapping[str, Json], request: 
 
 
 def _is_valid_empty(request: type[BaseModel]) -> bool:
-    """Return whether a route can be called without parameters; a rule over several of them is in no schema."""
+    """Return whether a route can be called without parameters.  No schema tells: a rule may be about several."""
     try:
         request.model_validate({})
     except ValidationError:
@@ -311,7 +311,7 @@ def _is_valid_empty(request: type[BaseModel]) -> bool:
 
 
 def _name(action: str, family: _Family) -> str:
-    """Return what a client calls an operation, which must be the only one of that name in the whole document."""
+    """Return an operation's name for clients.  It must be unique in the document."""
     verb, _, what = action.partition("_")
     if what:
         return f"{action}_{_PREPOSITIONS[verb]}_{family.one}"
@@ -351,18 +351,18 @@ def _responses(route: Route, method: str, answer: Json) -> Json:
 
 
 def _errors(route: Route, method: str) -> Sequence[type[EnrollmentError]]:
-    """Return what a route can refuse that not every route can."""
+    """Return the errors that not every route can have."""
     return [InvalidInput, *([InvalidContentType, InvalidJson] if method in _BODY_VERBS else []), *route.errors]
 
 
 def _told(errors: Sequence[type[EnrollmentError]]) -> str:
-    """Return errors in words; all routes have the same schema of them."""
+    """Return errors in words, because all routes share one schema of errors."""
     by_status = sorted(errors, key=lambda error: error.status)
     return f"Errors: {', '.join(f'`{error.type}` ({error.status})' for error in by_status)}."
 
 
 def _refusals(routes: Iterable[Route]) -> dict[int, Sequence[Json]]:
-    """Return an example of each error by status: of the functions', then of the gateway's."""
+    """Return an example of each error by status: first the functions' errors, then the gateway's."""
     errors = {error for route in routes for method in route.methods for error in _errors(route, method)}
     errors |= {Unauthorized, RouteNotFound, InternalServerError, ServiceUnavailable}
     bodies: dict[int, list[Json]] = {}
@@ -375,7 +375,7 @@ def _refusals(routes: Iterable[Route]) -> dict[int, Sequence[Json]]:
 
 
 def _refusals_of_the_gateway() -> dict[int, tuple[str, str]]:
-    """Return type and message of what API Gateway can answer on every route, by status."""
+    """Return the errors that API Gateway itself can answer with, by status: each one's type and message."""
     return {
         400: ("bad_request", "Bad request"),
         401: (Unauthorized.type, Unauthorized.message),
