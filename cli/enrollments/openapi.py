@@ -1,7 +1,7 @@
 """The API document, from the functions' typed routes.
 
-A route's parameters and answer come from its handler's annotations, and its errors from the decorator.  The errors of the
-gateway itself are the same for all routes.  ``openapi.json`` is this document, committed.
+A route's parameters and answer come from its handler's annotations, and its errors from the decorator.  The errors of
+the gateway itself are the same for all routes.  ``openapi.json`` is this document, committed.
 
 Clients are generated from the document, so it is written as generators understand it.  Every object is a component with
 a name, all errors are one model, there is no ``const``, ``null`` stands beside another type, and a rule over several
@@ -156,7 +156,7 @@ def api_document(project: Path) -> Json:
             "description": "Enrols user identities with credential managers. It also keeps the user identities, access "
             "systems, credential pools and ACS users that an enrollment needs. Every response has the header "
             "`seam-request-id`; every error is an `ErrorResponse`. Unknown parameters are ignored. A route with "
-            "several verbs does the same with each: POST takes parameters as JSON, and GET and DELETE as a query string.",
+            "several verbs does the same with each: POST takes parameters as JSON, GET and DELETE as a query string.",
         },
         "servers": [{"url": "/", "description": "The host that this document comes from."}],
         "tags": [{"name": family.many, "description": family.description} for family in _FAMILIES.values()],
