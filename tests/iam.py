@@ -1,4 +1,4 @@
-"""What a role's policies allow, by IAM's rules: "Policy evaluation logic" and "Condition operators" of its user guide.
+"""A judge of roles' policies, by the user guide of IAM: "Policy evaluation logic" and "Condition operators".
 
 moto's own evaluator takes a ``ForAllValues`` that does not match for a match.  This one knows what the template uses,
 and refuses what it does not know: an operator that is skipped could be the one that guards a door.
@@ -54,14 +54,14 @@ def _matches(statement: Statement, action: str, resource: str, context: Context)
 
 
 def _holds(operator: str, wanted: Sequence[str], found: Sequence[str]) -> bool:
-    """Return whether an operator holds for the values of a key, of which a request that lacks the key has none."""
+    """Return whether an operator holds for the values of a key.  A request without the key has no values."""
     if operator == "Null":
         return (wanted == ["true"]) == (not found)
     quantity = next((prefix for prefix in _SETS if operator.startswith(prefix)), "")
     compare = _COMPARISONS[operator.removeprefix(quantity)]
     hits = [any(compare(pattern, value) for pattern in wanted) for value in found]
     if quantity == "ForAllValues:":
-        return all(hits)  # also if there are none
+        return all(hits)  # true without any values, too
     if quantity == "ForAnyValue:":
         return any(hits)
     if len(found) > 1:

@@ -1,4 +1,4 @@
-"""What always holds in the table, whatever was done to it and whatever failed."""
+"""Rules that the table must keep, whatever was done to it and whatever failed."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What a spreadsheet does to a CSV file that somebody opens and saves, as seen with LibreOffice 7.4.
+"""The changes that a spreadsheet makes to a CSV file when it is opened and saved, as LibreOffice 7.4 makes them.
 
 It runs what begins like a formula, and reads the cells of a column that nobody has formatted as text: numbers lose
 their sign, their leading zeros and their separators, booleans are in capitals, times are written in its own way.  A row

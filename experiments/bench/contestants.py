@@ -1,4 +1,4 @@
-"""What is timed: folders as Lambda has them, read-only."""
+"""The functions that are timed, in read-only folders like Lambda's."""
 
 import compileall
 import json

@@ -57,7 +57,7 @@ def database(latency_milliseconds: float) -> Iterator[Database]:
 
 @dataclass
 class Found:
-    """What was found of a contestant; a list has one element a round, or one a turn of warm requests.
+    """The measurements of a contestant.  A list has one element for each round, or for each turn of warm requests.
 
     Attributes:
         start: Milliseconds from the process's start until it asks for an event.

@@ -1,4 +1,4 @@
-"""What a start is made of, from Python's own ``-X importtime`` and a probe: a bar chart in the terminal, and an SVG."""
+"""The parts of a start, by Python's ``-X importtime`` and a probe: a bar chart in the terminal, and an SVG."""
 
 import json
 import re

@@ -25,7 +25,7 @@ _LONGEST_SECONDS = 600
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of an event.
+    """The result of an event.
 
     Attributes:
         milliseconds: From handing out the event to the answer.
@@ -194,7 +194,7 @@ class Sandbox:
 
     @property
     def log(self) -> str:
-        """What the process has written."""
+        """The output of the process."""
         self._log.seek(0)
         return self._log.read().decode()
 

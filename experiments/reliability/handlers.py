@@ -1,4 +1,4 @@
-"""The functions in this process, without a gateway around them, and what holds of whatever they answer."""
+"""The functions in this process, without a gateway, and the rules that every answer must keep."""
 
 import io
 import json
@@ -39,12 +39,12 @@ _EVERYWHERE: Sequence[type[EnrollmentError]] = (
 
 @dataclass(frozen=True)
 class Asked:
-    """What became of an event.
+    """The result of an event.
 
     Attributes:
         status: The answer's; of the authorizer, 200 for Allow and 401 for Deny; 0 is no answer.
         seconds: How long it took.
-        problems: What does not hold of it.
+        problems: The rules that it breaks.
     """
 
     status: int
@@ -85,14 +85,14 @@ class Service:
         )
 
     def function_of(self, event: Event) -> str:
-        """Return which function takes an event; any takes what is no route."""
+        """Return the function that takes an event.  An event of an unknown route goes to any of them."""
         if "authorizationToken" in event:
             return AUTHORIZER
         serving = (name for name, routes in self.routes.items() if event["resource"] in routes)
         return next(serving, next(iter(self.routes)))
 
     def ask(self, event: Event) -> Asked:
-        """Give an event to its function, and look at what comes of it."""
+        """Give an event to its function, and check the answer and the log."""
         name = self.function_of(event)
         handler = self.handlers[name]
         context = InvocationContext(name, f"arn:{name}", 256, time.monotonic() + 30)
@@ -116,7 +116,7 @@ class Service:
         return Asked(status, seconds, [*problems, *_of_log(self.log.getvalue())])
 
     def restore(self) -> list[str]:
-        """Return what is wrong with the table, and make it what it was at the beginning."""
+        """Return what is wrong with the table, and restore its first content."""
         items, seeded = self.store.items(), self.stack.demo.items
         wrong = violations(items)
         wrong += [

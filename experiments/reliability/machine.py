@@ -57,7 +57,7 @@ _client = httpx.Client(trust_env=False)
 
 @dataclass
 class Counts:
-    """What has been done so far."""
+    """Counts of what has been done so far."""
 
     operations: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)

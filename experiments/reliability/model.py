@@ -1,4 +1,4 @@
-"""What the service answers, in plain Python: the contract (docs/contract.md) once more, with lists and linear searches.
+"""The contract (docs/contract.md) once more, in plain Python with lists and linear searches.
 
 Nothing here knows the table or the package.  What the contract leaves to the service (ids, moments, which of several
 matching ACS users) is learnt from its answers.
@@ -117,7 +117,7 @@ class Call:
 
 @dataclass
 class Answer:
-    """What the contract says to a call.
+    """The answer that the contract asks for.
 
     Attributes:
         status: The status code.
@@ -809,7 +809,7 @@ class Model:
     # Imports
 
     def import_row(self, workspace: str, row: Json, now: str) -> str:
-        """Return what becomes of a row of a directory file, and have its effects.
+        """Import a row of a directory file, and return the result.
 
         Args:
             workspace: The workspace.

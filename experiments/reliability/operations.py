@@ -94,7 +94,7 @@ def build_world(store: Store) -> World:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an operation was answered with.
+    """The answer to an operation.
 
     Attributes:
         status: HTTP's, or the exit status of a command; ``None`` is an authorizer that raised.

@@ -31,7 +31,7 @@ _LONGEST_WAIT_SECONDS = 60
 
 
 class Memory(StrEnum):
-    """What a process remembers when a round begins."""
+    """What a process knows when a round begins."""
 
     NOTHING = "nothing known"
     ALL = "all known"
@@ -54,7 +54,7 @@ def call(method: str, *positional: Any, **named: Any) -> Call:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call answered.
+    """The answer to a call.
 
     Attributes:
         code: The error's type; ``None`` is a result.
@@ -68,13 +68,13 @@ class Outcome:
 
 
 class Walked(BaseModel):
-    """What the pages of a list had, from the first to the last."""
+    """The content of a list's pages, from the first to the last."""
 
     acs_user_ids: list[str]
 
 
 class Racer(Directory):
-    """What can be done, and what makes sense only beside others that do something."""
+    """The calls of a race, and those that make sense only beside others."""
 
     def remember(self, next_call: Call, *, is_outdated: bool) -> None:
         """Know what a launch will need before it begins, as a process does that has launched before.

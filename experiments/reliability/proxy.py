@@ -24,7 +24,7 @@ _LONGEST_FORWARD_SECONDS = 30
 
 
 class Fault(Enum):
-    """What happens to a request."""
+    """A fault that a request meets."""
 
     REFUSED = "connection refused"
     RESET_BEFORE = "reset before it is done"

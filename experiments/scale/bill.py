@@ -1,4 +1,4 @@
-"""What launches and the deployment cost: from the template, the code's own requests and AWS's list prices."""
+"""The cost of launches and of the deployment, by the template, the code's own requests and AWS's list prices."""
 
 import io
 import json
@@ -116,7 +116,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a launch takes that was found by making one.
+    """The use of resources by a launch, measured by making one.
 
     Attributes:
         workload: Its requests of DynamoDB.
@@ -128,7 +128,7 @@ class Taken:
 
 
 class Deployment:
-    """What the template says."""
+    """The parts of the template that cost something."""
 
     def __init__(self, resources: Mapping[str, Resource]) -> None:
         self._resources = resources
@@ -214,7 +214,7 @@ class Logged:
 
 
 class Bill:
-    """What launches and the deployment cost."""
+    """The cost of launches and of the deployment."""
 
     def __init__(self) -> None:
         self.prices = tomllib.loads(_PRICES.read_text())

@@ -13,7 +13,7 @@ WHOLE_PARTITION = "*"
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """What a request does to an item.
+    """The effect of a request on an item.
 
     Attributes:
         key: The item's key; a query reads ``WHOLE_PARTITION``.

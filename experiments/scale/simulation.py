@@ -23,7 +23,7 @@ _READ_ATTEMPTS: int = cast("Any", CLIENT_CONFIG).retries["total_max_attempts"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What DynamoDB takes in a second, in units.
+    """DynamoDB's limits a second, in capacity units.
 
     Attributes:
         partition_writes: A partition's writes.
@@ -73,7 +73,7 @@ def _sums() -> defaultdict[Any, float]:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a burst.
+    """The result of a burst.
 
     Attributes:
         done: Launches that were made.
@@ -118,7 +118,7 @@ class Outcome:
 
 
 class _Bucket:
-    """A limit a second, of which no more than a second's can be saved up."""
+    """A limit for each second.  Unused capacity is kept for one second at most."""
 
     def __init__(self, limit: float) -> None:
         self._limit = self._left = limit
@@ -134,7 +134,7 @@ class _Bucket:
 
 
 def simulate(burst: Burst, limits: Limits) -> Outcome:
-    """Return what becomes of a burst."""
+    """Simulate a burst, and return the result."""
     return _Simulation(burst, limits).run()
 
 

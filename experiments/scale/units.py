@@ -1,4 +1,4 @@
-"""What a request costs in DynamoDB's capacity units, by AWS's documented rules.
+"""The capacity units that a request takes, by AWS's documented rules.
 
 The sources are the Developer Guide's "DynamoDB item sizes and formats", "DynamoDB read and write operations" and
 "Capacity management for transactions": a unit writes 1 kB of one item or reads 4 kB, and a transaction does everything

@@ -1,4 +1,4 @@
-"""What the code really asks of DynamoDB for a launch, as a pattern that a simulation can repeat.
+"""The code's own requests for a launch, as a pattern that a simulation can repeat.
 
 Each kind of call is made several times, for another user identity each time.  Of the requests that this takes, what is
 the same every time is shared by all such calls; what differs is the call's own.
@@ -33,7 +33,7 @@ type Order = Literal["the same", "random", "rising"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What calls of a kind touch.
+    """The items that calls of one kind touch.
 
     Attributes:
         touch: As one of them did.

@@ -98,7 +98,7 @@ def containers(project: Path, containers_log: TextIO) -> Iterator[Containers]:
 
 @pytest.fixture(scope="session")
 def sam_local(containers: Containers, containers_log: TextIO) -> Iterator[Service]:
-    """What is built, in containers; they take a while to start, so all modules share them."""
+    """The build in containers.  All modules share them, because they take a while to start."""
     variables = containers.stack.demo.variables
     workspace = Workspace(containers.stack.table, variables["SEAM_WORKSPACE_ID"])
     with containers.serve("start-api", port := free_port(), containers_log):

@@ -1,4 +1,4 @@
-"""What no schema can say about a request, for the ones that schemathesis makes up.
+"""Rules for schemathesis's requests that no schema can express.
 
 A script for schemathesis' environment.  Each rule changes a request before it is sent, and schemathesis looks anew at
 whether what is sent is valid; so all of its checks are on, for every route.

@@ -1,4 +1,4 @@
-"""What ``make build`` has left, and what was published."""
+"""The output of ``make build``, and the packages as they were published."""
 
 import csv
 import hashlib
@@ -43,7 +43,7 @@ def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def uncut(checkout: Path) -> Path:
-    """What ``make build CUT=`` makes."""
+    """The output of ``make build CUT=``."""
     return build_in(checkout, "uncut", CUT="")
 
 

@@ -51,7 +51,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 @dataclass(frozen=True)
 class Directory:
-    """What a token can do in its workspace; parameters go through the routes' models.
+    """The calls of a token in its workspace.  Parameters go through the routes' models.
 
     Attributes:
         table: The table.
