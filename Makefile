@@ -74,7 +74,7 @@ sbom: .venv-gates/stamp ## write .aws-sam/sbom.cdx.json, the list of packages th
 
 ##@ Test
 
-test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## run all tests that need nothing but Python; ARGS="-k launch" picks some (under 3 min)
+test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## run all tests that need nothing but Python; ARGS="-k launch" picks some (2 min)
 	@$(BIN)/pytest $(ARGS)
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## send requests that schemathesis makes up from openapi.json (2 min)
