@@ -201,7 +201,7 @@ class Functions:
         with self._next_turn(name), self._surroundings(definition):
             self._forget_changed_code()
             try:
-                handler = self._handlers.get(name) or self._load(definition)
+                handler = self._loaded(definition)
                 deadline = time.monotonic() + definition.timeout_seconds
                 context = InvocationContext(name, definition.arn, definition.memory_mb, deadline)
                 answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
@@ -220,7 +220,7 @@ class Functions:
         """Return the handler that a function's next invocation will call."""
         definition = self.definitions[name]
         with self._next_turn(name), self._surroundings(definition):
-            return self._handlers.get(name) or self._load(definition)
+            return self._loaded(definition)
 
     @contextlib.contextmanager
     def _next_turn(self, name: str) -> Iterator[None]:
@@ -246,6 +246,9 @@ class Functions:
         }
         with environment(variables), contextlib.redirect_stdout(self._log):
             yield
+
+    def _loaded(self, definition: FunctionDefinition) -> Handler:
+        return self._handlers.get(definition.name) or self._load(definition)
 
     def _load(self, definition: FunctionDefinition) -> Handler:
         """Import a handler as Lambda does.  Its folder is first on the path, and no other function sees its modules."""
@@ -279,7 +282,7 @@ class Functions:
         folders = [*self._layers, *(definition.folder for definition in self.definitions.values())]
         sources = {}
         for folder in folders:
-            for path in folder.rglob("*.py"):
+            for path in (*folder.rglob("*.py"), *folder.rglob("*.json")):
                 with contextlib.suppress(FileNotFoundError):  # some editors rename files when they save
                     status = path.stat()
                     sources[path] = (status.st_mtime_ns, status.st_size)

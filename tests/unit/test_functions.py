@@ -66,6 +66,22 @@ def test_a_changed_function_is_picked_up_by_the_next_invocation(invoke: Callable
     assert invoke({}) == "changed"
 
 
+def test_changed_data_beside_a_function_is_picked_up_by_the_next_invocation(
+    invoke: Callable[[Any], Any], write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "data.json").write_text("1")
+    write(
+        "import json, pathlib\n"
+        "VALUE = json.loads(pathlib.Path(__file__).with_name('data.json').read_text())\n"
+        "def handler(event, context): return VALUE"
+    )
+    invoke({})
+
+    (tmp_path / "data.json").write_text("22")
+
+    assert invoke({}) == 22
+
+
 def test_a_function_that_hides_what_it_has_from_the_collector_hides_nothing_here(
     invoke: Callable[[Any], Any], write: Write
 ) -> None:
