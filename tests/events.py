@@ -430,6 +430,8 @@ DENIED = {
 FILES = sorted(path.stem for path in EVENTS.glob("*.json"))
 TOKEN_FILES = [name for name in FILES if name.startswith("authorizer_")]
 REQUEST_FILES = [name for name in FILES if not name.startswith("authorizer_")]
+# What the file of a request is answered with.  Without named origins, a preflight request has no route.
+FILE_STATUSES = {name: 404 if name.endswith("_preflight") else 200 for name in REQUEST_FILES}
 ALL = [*FILES, *CASES, *DENIED]
 
 

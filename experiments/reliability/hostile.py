@@ -14,8 +14,7 @@ from random import Random
 from typing import Any
 
 from tests.events import ALL, event
-
-PROJECT = Path(__file__).parent.parent.parent
+from tests.fixtures import PROJECT
 
 # In what clients send; no log line may have one of them.
 MARKER = "HostileMarker"

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any, TextIO
 
 import botocore.session
@@ -12,7 +13,7 @@ from botocore.config import Config
 
 from enrollments.local.containers import Containers
 from tests.acceptance.conftest import free_port
-from tests.events import CASES, DENIED, EVENTS, FILES, event
+from tests.events import CASES, DENIED, EVENTS, FILE_STATUSES, FILES, event
 from tests.fixtures import Store
 
 pytestmark = [pytest.mark.sam_local, pytest.mark.timeout(300)]
@@ -58,9 +59,9 @@ def invoke_once(containers: Containers, name: str) -> Any:
 
 def expected(name: str) -> tuple[Any, Any]:
     """Return the outcome of a file."""
-    if name.startswith("authorizer_"):
+    if name not in FILE_STATUSES:
         return "Allow", None
-    return (404, "route_not_found") if name.endswith("_preflight") else (200, None)
+    return FILE_STATUSES[name], None if FILE_STATUSES[name] == HTTPStatus.OK else "route_not_found"
 
 
 def outcome(answer: Any) -> tuple[Any, Any]:

@@ -10,12 +10,9 @@ import pytest
 from enrollment.callers import TokenKind
 from enrollments.local.stack import Stack
 from local_aws.template import load_template
-from tests.events import ALL, CASES, DENIED, REQUEST_FILES, TOKEN_FILES, event
+from tests.events import ALL, CASES, DENIED, FILE_STATUSES, REQUEST_FILES, TOKEN_FILES, event
 from tests.fixtures import PROJECT
 from tests.integration.answers import ANSWERS, answer
-
-# What each file of a route is answered with; a preflight request without named origins has no route.
-FILE_STATUSES = {name: 404 if name.endswith("_preflight") else 200 for name in REQUEST_FILES}
 
 
 def test_each_route_and_verb_has_one_event() -> None:

@@ -21,12 +21,11 @@ from enrollment.store.items import (
     stored_user_identity,
 )
 from enrollment.store.keys import Key, acs_user_link_key, page_cursor_key, token_key, token_listing_key
-from enrollment.store.table import Table
+from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.automations import automation_item
 from enrollment.use_cases.tokens import NewToken
 
-_MOST_ACTIONS = 100  # of a transaction, a limit of DynamoDB
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
 _CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in events and examples stay valid
@@ -140,7 +139,7 @@ def demo() -> Demo:
 def seed(table: Table) -> Demo:
     """Put the demo workspaces into a table.  Existing items stay unchanged."""
     seeded = demo()
-    for some in batched(seeded.items.items(), _MOST_ACTIONS, strict=False):
+    for some in batched(seeded.items.items(), MOST_ACTIONS, strict=False):
         missing = {str(key): put_new(key, item) for key, item in some}
         while missing and (present := table.transact(missing)):
             missing = {name: action for name, action in missing.items() if name not in present}
