@@ -12,6 +12,7 @@ from tests.fixtures import PROJECT
 COMMAND = PROJECT / ".venv-schemathesis/bin/schemathesis"
 HOOKS = PROJECT / "tests/acceptance/schemathesis_hooks.py"
 EXAMPLES = 100
+SEED = os.environ.get("SCHEMATHESIS_SEED")  # without one, each run makes up other requests
 
 
 @pytest.mark.schemathesis
@@ -32,6 +33,7 @@ def test_every_answer_is_what_the_document_says(service: Service, tmp_path: Path
             *(f"--header={header}" for header in headers),
             "--checks=all",
             f"--max-examples={EXAMPLES}",
+            *([f"--seed={SEED}"] if SEED else []),
             "--continue-on-failure",
             "--no-color",
         ],
