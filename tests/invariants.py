@@ -8,6 +8,7 @@ from enrollment.store.items import (
     stored_acs_system,
     stored_acs_user,
     stored_automation,
+    stored_event,
     stored_user_identity,
 )
 from enrollment.store.keys import (
@@ -22,7 +23,7 @@ from enrollment.store.keys import (
 
 def violations(table: Mapping[Key, Item]) -> list[str]:
     """Return what is wrong with a whole table: what is missing, what is left over, what refers to nothing."""
-    expected: dict[Key, Item] = {}
+    expected = _of_events(table)
     required: list[tuple[Key, Key]] = []
     for key, item in table.items():
         match key.sk.partition("#")[0]:
@@ -72,6 +73,14 @@ def violations(table: Mapping[Key, Item]) -> list[str]:
     return wrong
 
 
+def _of_events(table: Mapping[Key, Item]) -> dict[Key, Item]:
+    expected: dict[Key, Item] = {}
+    for key, item in table.items():
+        if key.sk == "EVENT":
+            expected |= stored_event(item)
+    return expected
+
+
 def _of(item: Item) -> str:
     return str(item["workspace_id"])
 
@@ -86,4 +95,4 @@ def _link(acs_user: Item) -> dict[Key, Item]:
 
 
 def _stands_alone(key: Key) -> bool:
-    return key == page_cursor_key() or key.pk.startswith("TOKEN")
+    return key == page_cursor_key() or key.pk.startswith("TOKEN") or key.pk.endswith("#WEBHOOKS")

@@ -20,7 +20,12 @@ def by_key(found: Iterable[Attributes]) -> dict[Key, Item]:
 
 def _value(attribute: Mapping[str, Any]) -> Any:
     ((kind, value),) = attribute.items()
-    return frozenset(value) if kind == "SS" else value
+    match kind:
+        case "SS":
+            return frozenset(value)
+        case "N":
+            return int(value)
+    return value
 
 
 def in_moto(table_name: str) -> Iterable[Attributes]:

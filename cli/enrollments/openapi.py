@@ -83,6 +83,11 @@ _FAMILIES = {
         "acs_users",
         "An ACS user is a person in one access system; it can be linked to a user identity.",
     ),
+    "/events": _Family(
+        "event",
+        "events",
+        "An event tells that something has happened. It is there once, and only if it happened.",
+    ),
 }
 _PREPOSITIONS = {"add": "to", "list": "for", "remove": "from"}
 # A reader makes something, looks at it, changes it and deletes it.
@@ -113,6 +118,10 @@ def openapi(write: bool, check: bool) -> None:  # noqa: FBT001 - click passes op
             path.write_text(content)
         elif not path.is_file() or path.read_text() != content:
             raise CommandFailed(f"{path} is not what the code says; renew it: make openapi")
+
+
+# The functions that are not invoked for a request.  The authorizer reads a file that is made from the routes.
+_WITHOUT_ROUTES = {"authorizer", "deliveries", "events", "redeliveries"}
 
 
 def _document(project: Path) -> str:
@@ -228,7 +237,7 @@ def _family_and_action(route: Route) -> tuple[str, str]:
 
 def _apis(functions: Path) -> Iterable[Api]:
     for path in sorted(functions.glob("*/app.py")):
-        if path.parent.name == "authorizer":  # it has no routes, and reads a file that is made from them
+        if path.parent.name in _WITHOUT_ROUTES:
             continue
         spec = importlib.util.spec_from_file_location(f"{path.parent.name}_app", path)
         if spec is None or spec.loader is None:

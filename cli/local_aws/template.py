@@ -70,15 +70,30 @@ _RESOURCES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "AWS::CloudWatch::Dashboard": (_NAME, {}),
     "AWS::CodeDeploy::Application": (_NAME, {}),
     "AWS::CodeDeploy::DeploymentGroup": (_NAME, {}),
-    "AWS::DynamoDB::Table": (_NAME, {"Arn": "arn:aws:dynamodb:{region}:{account}:table/{stack}-{id}"}),
+    "AWS::DynamoDB::Table": (
+        _NAME,
+        {
+            "Arn": "arn:aws:dynamodb:{region}:{account}:table/{stack}-{id}",
+            "StreamArn": "arn:aws:dynamodb:{region}:{account}:table/{stack}-{id}/stream/local",
+        },
+    ),
+    "AWS::Events::EventBus": (
+        "{Name}",
+        {"Arn": "arn:aws:events:{region}:{account}:event-bus/{Name}", "Name": "{Name}"},
+    ),
     "AWS::IAM::Role": (_NAME, {"Arn": "arn:aws:iam::{account}:role/{stack}-{id}"}),
     "AWS::Lambda::Alias": ("arn:aws:lambda:{region}:{account}:function:{FunctionName}:{Name}", {}),
+    "AWS::Lambda::EventSourceMapping": ("{id}", {}),
     "AWS::Lambda::Function": (_NAME, {"Arn": "arn:aws:lambda:{region}:{account}:function:{stack}-{id}"}),
     "AWS::Lambda::LayerVersion": ("arn:aws:lambda:{region}:{account}:layer:{id}:1", {}),
     "AWS::Lambda::Permission": ("{id}", {}),
     "AWS::Lambda::Version": ("arn:aws:lambda:{region}:{account}:function:{FunctionName}:1", {"Version": "1"}),
     "AWS::Logs::LogGroup": (_NAME, {"Arn": "arn:aws:logs:{region}:{account}:log-group:{stack}-{id}:*"}),
     "AWS::Logs::MetricFilter": (_NAME, {}),
+    "AWS::SQS::Queue": (
+        "https://sqs.{region}.amazonaws.com/{account}/{stack}-{id}",
+        {"Arn": "arn:aws:sqs:{region}:{account}:{stack}-{id}", "QueueName": "{stack}-{id}"},
+    ),
 }
 
 # Properties that are part of a reference.

@@ -173,6 +173,9 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "limit": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
     "moment": lambda value: isinstance(value, str) and bool(re.match(r"\d{4}-\d\d-\d\dT", value)),
     "object": lambda value: isinstance(value, dict),
+    "moments": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_KINDS["moment"], value)),
+    "event type": lambda value: isinstance(value, str) and bool(re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", value)),
+    "event types": lambda value: isinstance(value, list) and all(map(_KINDS["event type"], value)),
 }
 
 
@@ -262,6 +265,29 @@ ROUTES = {
         for_sessions=True,
     ),
     "/acs/users/delete": Route(_DELETE, _NAMED_ACS_USER),
+    "/events/get": Route(
+        _READ, {"event_id": "uuid*", "event_type": "event type", "device_id": "uuid"}, for_sessions=True
+    ),
+    "/events/list": Route(
+        _READ,
+        {
+            "since": "moment",
+            "between": "moments",
+            "event_ids": "uuids",
+            "event_type": "event type",
+            "event_types": "event types",
+            "user_identity_id": "uuid",
+            "acs_system_id": "uuid",
+            "acs_system_ids": "uuids",
+            "acs_user_id": "uuid",
+            "acs_credential_id": "uuid",
+            "connected_account_id": "uuid",
+            "device_id": "uuid",
+            "device_ids": "uuids",
+            **_PAGED,
+        },
+        for_sessions=True,
+    ),
 }
 
 
@@ -302,6 +328,8 @@ def _names_one_thing(path: str, parameters: Json) -> bool:
         return len(given & {"acs_user_id", "user_identity_id"}) == 1 and (
             "user_identity_id" not in given or "acs_system_id" in given
         )
+    if path == "/events/list":
+        return bool(given & {"since", "between"})
     if path == f"{AUTOMATIONS}/launch":
         return not (parameters.get("create_credential_manager_user") and "credential_manager_acs_user_id" in given)
     return True
@@ -366,6 +394,8 @@ class Model:
             "/acs/users/get": self._get_acs_user,
             "/acs/users/list": self._list_acs_users,
             "/acs/users/delete": self._delete_acs_user,
+            "/events/get": self._get_event,
+            "/events/list": self._list_events,
         }
 
     def answer(self, call: Call) -> Answer:
@@ -724,6 +754,12 @@ class Model:
             and _holds(parameters.get("search"), one.name, one.id)
         ]
         return Answer(body=None, listed=("acs_systems", list(map(self.system_json, found))))
+
+    def _get_event(self, _: Caller, __: Json) -> Answer:
+        raise _not_found("event")
+
+    def _list_events(self, _: Caller, __: Json) -> Answer:
+        return Answer(body=None, listed=("events", []))
 
     def _list_compatible(self, caller: Caller, parameters: Json) -> Answer:
         system = self._system(caller, parameters["acs_system_id"])

@@ -16,6 +16,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from enrollment.aws.deadline import ending_before
 from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, TokenKind
 from enrollment.errors import InternalServerError, ServiceUnavailable, Unauthorized
 from enrollment.failures import facts_of, traceback_of
@@ -23,7 +24,6 @@ from enrollment.http.events import require_authorizer_event
 from enrollment.log import create_logger
 from enrollment.settings import Settings
 from enrollment.store.client import create_client
-from enrollment.store.deadline import ending_before
 from enrollment.store.table import Table
 from enrollment.use_cases.tokens import authenticate
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from enrollment.aws.deadline import ending_before
 from enrollment.callers import Caller
 from enrollment.resources.acs_systems import (
     AcsSystem,
@@ -35,7 +36,6 @@ from enrollment.resources.user_identities import (
     UserIdentityRequest,
 )
 from enrollment.store.client import create_client
-from enrollment.store.deadline import ending_before
 from enrollment.store.listings import Page
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp

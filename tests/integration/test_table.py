@@ -19,10 +19,10 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
+from enrollment.aws.deadline import ending_before
 from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
 from enrollment.store.actions import put_new, require
 from enrollment.store.attributes import Item
-from enrollment.store.deadline import ending_before
 from enrollment.store.keys import Key
 from enrollment.store.table import Table
 from tests.fixtures import TABLE_NAME, Store

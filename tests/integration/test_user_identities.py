@@ -832,7 +832,7 @@ def test_a_deletion_that_takes_too_long_ends_and_can_be_gone_on_with(
     store: Store, directory: Directory, large: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = count(step=5)
-    monkeypatch.setattr("enrollment.store.deadline.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr("enrollment.aws.deadline.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     before = len(traces(store, large))
 
     with pytest.raises(ServiceUnavailable):

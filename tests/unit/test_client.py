@@ -8,9 +8,9 @@ from typing import Any, override
 
 import pytest
 
+from enrollment.aws.deadline import ending_before
 from enrollment.errors import ServiceUnavailable
 from enrollment.store.client import create_client
-from enrollment.store.deadline import ending_before
 from enrollment.store.keys import Key
 from enrollment.store.table import Table
 from local_aws.functions import environment

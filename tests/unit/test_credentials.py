@@ -13,10 +13,10 @@ from typing import Any, override
 import pytest
 from botocore.exceptions import CredentialRetrievalError, ReadTimeoutError
 
+from enrollment.aws.credentials import ContainerCredentials
+from enrollment.aws.deadline import ending_before
 from enrollment.errors import ServiceUnavailable
 from enrollment.store.client import create_client
-from enrollment.store.credentials import ContainerCredentials
-from enrollment.store.deadline import ending_before
 from tests.serving import serving
 
 KEYS = {"AccessKeyId": "id", "SecretAccessKey": "made-up", "Token": "token"}

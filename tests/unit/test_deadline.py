@@ -3,13 +3,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from enrollment.store.deadline import ending_before, seconds_left
+from enrollment.aws.deadline import ending_before, seconds_left
 
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr("enrollment.store.deadline.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("enrollment.aws.deadline.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

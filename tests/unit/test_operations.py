@@ -12,7 +12,10 @@ from tests.fixtures import PROJECT
 # A namespace, a name, and dimensions with their values.
 type Metric = tuple[str, str, Mapping[str, str]]
 
-FUNCTIONS = ("Authorizer", "EnrollmentAutomations", "UserIdentities", "Acs")
+# Those that answer a request, and those that run behind them.
+FUNCTIONS = ("Authorizer", "EnrollmentAutomations", "UserIdentities", "Acs", "EventsApi")
+BACKGROUND = ("Events",)
+ALL_FUNCTIONS = (*FUNCTIONS, *BACKGROUND)
 STACK = "enrollments"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
 
@@ -26,16 +29,21 @@ OF_DYNAMODB = (
     "TransactionConflict",
     "WriteThrottleEvents",
 )
+OF_SQS = ("ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible")
 PUBLISHED = {
     *(("AWS/Lambda", name, ("FunctionName",)) for name in OF_LAMBDA),
-    *(("AWS/Lambda", name, ("FunctionName", "Resource")) for name in OF_LAMBDA),
+    *(("AWS/Lambda", name, ("FunctionName", "Resource")) for name in (*OF_LAMBDA, "IteratorAge")),
     *(("AWS/ApiGateway", name, ("ApiName", "Stage")) for name in OF_API_GATEWAY),
     *(("AWS/DynamoDB", name, ("TableName",)) for name in OF_DYNAMODB),
+    *(("AWS/SQS", name, ("QueueName",)) for name in OF_SQS),
 }
 VALUES = {
     "ApiName": {STACK},
-    "FunctionName": {f"{STACK}-{name}Function" for name in FUNCTIONS},
-    "Resource": {f"{STACK}-{name}Function:live" for name in FUNCTIONS},
+    "FunctionName": {f"{STACK}-{name}Function" for name in ALL_FUNCTIONS},
+    "QueueName": {
+        f"{STACK}-{name}" for name in ("DeliveriesDeadLetterQueue", "DeliveriesQueue", "EventsFailuresQueue")
+    },
+    "Resource": {f"{STACK}-{name}Function:live" for name in ALL_FUNCTIONS},
     "Stage": {"prod"},
     "TableName": {f"{STACK}-Table"},
     "service": {"enrollment_automations"},
@@ -95,6 +103,16 @@ def counted_from_logs(resources: Mapping[str, Resource]) -> set[tuple[str, str]]
     }
 
 
+@pytest.mark.parametrize("name", BACKGROUND)
+def test_each_function_in_the_background_has_alarms_on_errors_and_throttles(
+    alarms: dict[str, Mapping[str, Any]], name: str
+) -> None:
+    live = {"FunctionName": f"{STACK}-{name}Function", "Resource": f"{STACK}-{name}Function:live"}
+
+    assert metric_of(alarms[f"{name}ErrorsAlarm"]) == ("AWS/Lambda", "Errors", live)
+    assert metric_of(alarms[f"{name}ThrottlesAlarm"]) == ("AWS/Lambda", "Throttles", live)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_each_function_has_alarms_on_errors_throttles_and_latency(
     alarms: dict[str, Mapping[str, Any]], name: str
@@ -112,12 +130,13 @@ def test_alarms_of_functions_differ_in_the_function_its_text_and_its_limit(
     alarms: dict[str, Mapping[str, Any]], kind: str
 ) -> None:
     own = {"AlarmDescription", "Dimensions", "Threshold"}
+    with_latency = FUNCTIONS if kind == "Latency" else ALL_FUNCTIONS
 
     first, *others = (
-        {key: value for key, value in alarms[f"{name}{kind}Alarm"].items() if key not in own} for name in FUNCTIONS
+        {key: value for key, value in alarms[f"{name}{kind}Alarm"].items() if key not in own} for name in with_latency
     )
 
-    assert others == [first] * 3
+    assert others == [first] * (len(with_latency) - 1)
 
 
 def test_no_line_of_the_template_needs_scrolling_sideways() -> None:
@@ -126,17 +145,22 @@ def test_no_line_of_the_template_needs_scrolling_sideways() -> None:
     assert not [number for number, line in enumerate(lines, 1) if len(line) > 160]
 
 
-def test_the_gateway_the_authorizer_and_the_table_have_alarms(alarms: dict[str, Mapping[str, Any]]) -> None:
+def test_the_gateway_the_authorizer_the_table_and_the_events_have_alarms(
+    alarms: dict[str, Mapping[str, Any]],
+) -> None:
     of_functions = {f"{name}{kind}Alarm" for name in FUNCTIONS for kind in ("Errors", "Throttles", "Latency")}
+    of_functions |= {f"{name}{kind}Alarm" for name in BACKGROUND for kind in ("Errors", "Throttles")}
 
     assert alarms.keys() - of_functions == {
         "ApiErrorsAlarm",
         "ApiLatencyAlarm",
         "ApiThrottlesAlarm",
         "AuthorizerFailuresAlarm",
+        "EventsAgeAlarm",
+        "EventsFailuresAlarm",
         "TableReadThrottlesAlarm",
         "TableWriteThrottlesAlarm",
-        *(f"{name}DefectsAlarm" for name in FUNCTIONS if name != "Authorizer"),
+        *(f"{name}DefectsAlarm" for name in ALL_FUNCTIONS if name != "Authorizer"),
     }
 
 
@@ -185,6 +209,8 @@ THRESHOLDS = {
     "EnrollmentAutomationsLatencyAlarm": 5_000,
     "AcsLatencyAlarm": 10_000,
     "ApiLatencyAlarm": 10_000,
+    "EventsAgeAlarm": 60_000,
+    "EventsApiLatencyAlarm": 10_000,
     "UserIdentitiesLatencyAlarm": 10_000,
 }
 
@@ -197,10 +223,10 @@ def test_functions_have_the_time_that_their_requests_can_take(resources: dict[st
     """The authorizer makes one request: three attempts of 2.5 s.  API Gateway waits 29 s for the others."""
     timeouts = {name: resources[f"{name}Function"].properties["Timeout"] for name in FUNCTIONS}
 
-    assert timeouts == {"Authorizer": 10, "EnrollmentAutomations": 28, "UserIdentities": 28, "Acs": 28}
+    assert timeouts == dict.fromkeys(FUNCTIONS, 28) | {"Authorizer": 10}
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", ALL_FUNCTIONS)
 def test_python_warns_nobody_and_pydantic_looks_for_no_plugins(resources: dict[str, Resource], name: str) -> None:
     variables = resources[f"{name}Function"].properties["Environment"]["Variables"]
 

@@ -23,10 +23,8 @@ EVERYWHERE = {
     *(f"enrollment.{module}" for module in ("callers", "errors", "failures", "log", "settings", "start", "timestamps")),
     *("enrollment.http", "enrollment.http.events"),
     "enrollment.store",
-    *(
-        f"enrollment.store.{module}"
-        for module in ("actions", "attributes", "client", "credentials", "deadline", "keys")
-    ),
+    *(f"enrollment.store.{module}" for module in ("actions", "attributes", "client", "keys")),
+    *("enrollment.aws", "enrollment.aws.clients", "enrollment.aws.credentials", "enrollment.aws.deadline"),
     "enrollment.store.table",
     "enrollment.use_cases",
     "app",
@@ -49,9 +47,24 @@ DIRECTORY = {
     "enrollment.store.listings",
     *("enrollment.use_cases.acs_systems", "enrollment.use_cases.acs_users"),
 }
+EVENTS = {
+    *EVERYWHERE,
+    *("annotated_types", "pydantic", "pydantic_core", "typing_inspection"),
+    "cachetools",
+    "enrollment.resources",
+    *(f"enrollment.resources.{module}" for module in ("bodies", "event_types", "events", "fields")),
+    *("enrollment.store.items", "enrollment.store.listings", "enrollment.use_cases.events"),
+}
 MAY_IMPORT = {
     "acs": DIRECTORY,
     "authorizer": {*EVERYWHERE, "enrollment.use_cases.tokens"},
+    "events": {
+        *EVENTS,
+        "enrollment.outbound",
+        *(f"enrollment.outbound.{module}" for module in ("clients", "event_bus", "failures", "queues")),
+        *("enrollment.store.changes", "enrollment.use_cases.recording"),
+    },
+    "events_api": {*BEHIND_THE_API, *EVENTS, "enrollment.http.page_cursors"},
     "enrollment_automations": {*BEHIND_THE_API, "enrollment.use_cases.automations"},
     "user_identities": {*DIRECTORY, "enrollment.use_cases.automations", "enrollment.use_cases.user_identities"},
 }
@@ -59,6 +72,14 @@ MAY_IMPORT = {
 TOO_HEAVY = {"asyncio", "ctypes", "multiprocessing", "pdb", "pydoc", "sqlite3", "unittest"}
 BY_PART = {"aws_lambda_powertools"}
 
+# What a start needs of the environment that the template gives it.
+VARIABLES = {
+    "TABLE_NAME": "table",
+    "DELIVERIES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/deliveries",
+    "EVENT_BUS_NAME": "events",
+    "EVENT_RETENTION_DAYS": "30",
+    "EVENTS_FAILURES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/failures",
+}
 START = """
 import gc, json, sys
 modules, collections = set(sys.modules), sum(generation["collections"] for generation in gc.get_stats())
@@ -75,7 +96,7 @@ def start_of(project: Path, function: str) -> dict[str, Any]:
         **lambda_environment(),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": ":".join(map(str, folders)),
-        "TABLE_NAME": "table",
+        **VARIABLES,
     }
     finished = subprocess.run(  # noqa: S603
         [sys.executable, "-S", "-c", START], env=variables, capture_output=True, text=True, timeout=60, check=True

@@ -18,6 +18,7 @@ from enrollment.store.items import (
     stored_acs_system,
     stored_acs_user,
     stored_automation,
+    stored_event,
     stored_user_identity,
 )
 from enrollment.store.keys import Key, acs_user_link_key, page_cursor_key, token_key, token_listing_key
@@ -27,6 +28,7 @@ from enrollment.use_cases.automations import automation_item
 from enrollment.use_cases.tokens import NewToken
 
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
+_NEVER_DELETED = 4102444800  # the year 2100, in seconds: the demo's event is always listed
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
 _CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in events and examples stay valid
 
@@ -71,6 +73,7 @@ def demo() -> Demo:
         "ENROLLMENT_AUTOMATION_ID": _id(0x51),
         "ACS_USER_ID": _id(0x44),
         "ENROLLED_ACS_USER_ID": _id(0x45),
+        "EVENT_ID": _id(0x71),
         "EXPIRED_SEAM_API_KEY": _token("testDxpd"),
         "REVOKED_SEAM_API_KEY": _token("testDrev"),
         "OTHER_SEAM_API_KEY": _token("testDtwo"),
@@ -109,6 +112,19 @@ def demo() -> Demo:
         **_user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
         **_user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe", v["ENROLLED_ACS_USER_ID"]),
         **stored_automation(automation_item(automation, launched)),
+        **stored_event(
+            {
+                "event_id": v["EVENT_ID"],
+                "event_type": "enrollment_automation.launched",
+                "workspace_id": workspace_id,
+                "enrollment_automation_id": v["ENROLLMENT_AUTOMATION_ID"],
+                "user_identity_id": v["ENROLLED_USER_IDENTITY_ID"],
+                "occurred_at": _CREATED_AT,
+                "created_at": _CREATED_AT,
+                "sequence": "0" * 40,
+                "deleted_after": _NEVER_DELETED,
+            }
+        ),
         **_user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
         **_acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
         **_acs_system(workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Annex", issues=True),

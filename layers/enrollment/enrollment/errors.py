@@ -14,6 +14,7 @@
     ├── AcsUserNotFound                           404
     ├── AcsAccessGroupNotFound                    404
     ├── EnrollmentAutomationNotFound              404
+    ├── EventNotFound                             404
     ├── AcsSystemIsNotCredentialManager           400
     ├── AcsCredentialPoolNotInAcsSystem           400
     ├── AcsUserNotInAcsSystem                     400
@@ -184,6 +185,14 @@ class EnrollmentAutomationNotFound(EnrollmentError):
     status = 404
     type = "enrollment_automation_not_found"
     message = "Enrollment automation not found"
+
+
+class EventNotFound(EnrollmentError):
+    """No such event in the workspace, none that the caller sees, or none any more."""
+
+    status = 404
+    type = "event_not_found"
+    message = "Event not found"
 
 
 class AcsSystemIsNotCredentialManager(EnrollmentError):

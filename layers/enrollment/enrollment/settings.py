@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 
@@ -31,6 +32,39 @@ class Settings(NamedTuple):
             table_name=environment["TABLE_NAME"],
             cors_origins=tuple(origin.strip() for origin in origins if origin.strip()),
             stack_name=environment.get("STACK_NAME", ""),
+        )
+
+
+class EventsSettings(NamedTuple):
+    """The settings that ``template.yaml`` gives the function ``events``.
+
+    Attributes:
+        table_name: The one DynamoDB table.
+        retention: How long events are listed.
+        event_bus: The EventBridge bus.
+        deliveries_queue_url: The queue of deliveries to webhooks.
+        failures_queue_url: The queue of pointers to records that were set aside.
+    """
+
+    table_name: str
+    retention: timedelta
+    event_bus: str
+    deliveries_queue_url: str
+    failures_queue_url: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "EventsSettings":
+        """Read the settings.
+
+        Raises:
+            KeyError: A variable is missing.  The function cannot work without it, so its start fails.
+        """
+        return cls(
+            table_name=environment["TABLE_NAME"],
+            retention=timedelta(days=int(environment["EVENT_RETENTION_DAYS"])),
+            event_bus=environment["EVENT_BUS_NAME"],
+            deliveries_queue_url=environment["DELIVERIES_QUEUE_URL"],
+            failures_queue_url=environment["EVENTS_FAILURES_QUEUE_URL"],
         )
 
 

@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
+from enrollment.aws.deadline import ending_before
 from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, Principal
 from enrollment.errors import (
     EnrollmentError,
@@ -32,7 +33,6 @@ from enrollment.http.routes import Route
 from enrollment.resources.bodies import PagedRequest
 from enrollment.resources.fields import is_uuid
 from enrollment.resources.zod import zod_message
-from enrollment.store.deadline import ending_before
 
 if TYPE_CHECKING:
     from enrollment.http.page_cursors import Cursors

@@ -1,9 +1,9 @@
-"""Values of items, and how DynamoDB writes them: strings, booleans and sets of strings, nothing else."""
+"""Values of items, and how DynamoDB writes them: strings, booleans, integers and sets of strings, nothing else."""
 
 from collections.abc import Mapping
 from typing import Any
 
-type Value = str | bool | frozenset[str]
+type Value = str | bool | int | frozenset[str]
 type Item = Mapping[str, Value]
 
 
@@ -22,6 +22,8 @@ def _attribute(value: Value) -> dict[str, Any]:
         return {"BOOL": value}
     if isinstance(value, str):
         return {"S": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
     return {"SS": sorted(value)}
 
 
@@ -30,5 +32,15 @@ def unmarshal(attributes: Mapping[str, Any]) -> Item:
     item = {}
     for name, attribute in attributes.items():
         ((kind, value),) = attribute.items()
-        item[name] = frozenset(value) if kind == "SS" else value
+        item[name] = _value(kind, value)
     return item
+
+
+def _value(kind: str, value: Any) -> Value:
+    match kind:
+        case "SS":
+            return frozenset(value)
+        case "N":
+            return int(value)
+    read: str | bool = value
+    return read

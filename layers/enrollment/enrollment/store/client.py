@@ -1,20 +1,17 @@
 """The process's client of DynamoDB."""
 
-import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import botocore.session
+import botocore
 from botocore.config import Config
 
+from enrollment.aws.clients import create_aws_client
+from enrollment.aws.deadline import seconds_left
 from enrollment.errors import ServiceUnavailable
-from enrollment.settings import client_options, has_credentials_of_container
-from enrollment.store.credentials import CredentialsOfContainer
-from enrollment.store.deadline import seconds_left
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_NEVER = logging.CRITICAL + 1
 CONNECT_SECONDS = 0.5
 READ_SECONDS = 2
 
@@ -36,17 +33,9 @@ def create_client() -> "DynamoDBClient":
 
     Its time-outs are short: with botocore's own of 60 s, one connection without an answer would use up an invocation.
     Its retry mode is ``legacy``, which retries each call as often as the last.  The mode ``standard`` stops retrying in
-    a process that has seen many failures.  It is botocore's client rather than boto3's, which imports more.
+    a process that has seen many failures.
     """
-    # These libraries log the texts of exceptions, which may hold what must not be kept.
-    for library in ("botocore", "urllib3"):
-        logging.getLogger(library).setLevel(_NEVER)
-    session = botocore.session.get_session()
-    if has_credentials_of_container():
-        session.register_component("credential_provider", CredentialsOfContainer())
-    options = client_options()
-    config = CLIENT_CONFIG.merge(Config(**options.pop("config")))
-    client = cast("DynamoDBClient", session.create_client("dynamodb", config=config, **options))
+    client: DynamoDBClient = create_aws_client("dynamodb", CLIENT_CONFIG)
     client.meta.events.register_first("before-send.dynamodb", _send_in_time)
     return client
 

@@ -24,6 +24,9 @@ from enrollment.store.keys import (
     automation_key,
     credential_manager_listing_key,
     enrolled_listing_key,
+    event_key,
+    event_listing_key,
+    event_of_user_identity_listing_key,
     unique_key,
     user_identity_key,
     user_identity_listing_key,
@@ -120,6 +123,26 @@ def stored_acs_user(acs_user: Item) -> dict[Key, Item]:
         acs_user_of_system_listing_key(workspace_id, acs_system_id, created_at, acs_user_id): {},
         **{key: {} for key in matches},
     }
+
+
+def stored_event(event: Item) -> dict[Key, Item]:
+    """Return an event's own item, its entry in the workspace's list, and its entry in that of its user identity.
+
+    An event never changes, so its entries hold all of it, and a list is read without a second look.
+
+    Args:
+        event: The event.  ``sequence`` is the sequence number of its stream record, and ``user_identity_id`` the user
+            identity that it belongs to, if it belongs to one.
+    """
+    workspace_id, event_id, created_at, sequence = _strings(event, "workspace_id", "event_id", "created_at", "sequence")
+    stored = {
+        event_key(workspace_id, event_id): event,
+        event_listing_key(workspace_id, created_at, sequence, event_id): event,
+    }
+    if "user_identity_id" in event:
+        identity_id = str(event["user_identity_id"])
+        stored[event_of_user_identity_listing_key(workspace_id, identity_id, created_at, sequence, event_id)] = event
+    return stored
 
 
 def _strings(item: Item, *names: str) -> tuple[str, ...]:

@@ -113,6 +113,36 @@ def acs_credential_pool_listing_key(
     return Key(f"{system}#ACS_CREDENTIAL_POOLS", f"{created_at}#{acs_credential_pool_id}")
 
 
+def event_key(workspace_id: str, event_id: str) -> Key:
+    """Return the key of an event."""
+    return Key(_partition(workspace_id, "EVENT", event_id), "EVENT")
+
+
+def event_listing_key(workspace_id: str, created_at: str, sequence: str, event_id: str) -> Key:
+    """Return the key of an event's entry among all of the workspace, in the order of the list.
+
+    Args:
+        workspace_id: The workspace.
+        created_at: When the event was first listed.
+        sequence: Where its change stands in the table's stream; see ``items.stored_event``.
+        event_id: The event.
+    """
+    return Key(f"WORKSPACE#{workspace_id}#EVENTS", f"{created_at}#{sequence}#{event_id}")
+
+
+def event_of_user_identity_listing_key(
+    workspace_id: str, user_identity_id: str, created_at: str, sequence: str, event_id: str
+) -> Key:
+    """Return the key of an event's entry among those of its user identity, in the order of the list."""
+    identity = user_identity_key(workspace_id, user_identity_id).pk
+    return Key(f"{identity}#EVENTS", f"{created_at}#{sequence}#{event_id}")
+
+
+def webhook_key(workspace_id: str, webhook_id: str) -> Key:
+    """Return the key of a webhook.  All of a workspace's are in one partition, since events are checked against all."""
+    return Key(f"WORKSPACE#{workspace_id}#WEBHOOKS", webhook_id)
+
+
 def listed_id(sk: str) -> str:
     """Return the id of the thing that an entry of a list stands for."""
     return sk.rpartition("#")[2]

@@ -18,10 +18,10 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from enrollment.aws.deadline import seconds_left
 from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
 from enrollment.store.actions import Action
 from enrollment.store.attributes import Item, marshal, unmarshal
-from enrollment.store.deadline import seconds_left
 from enrollment.store.keys import Key
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from botocore.exceptions import CredentialRetrievalError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import ContainerMetadataFetcher
 
+from enrollment.aws.deadline import seconds_left
 from enrollment.errors import ServiceUnavailable
-from enrollment.store.deadline import seconds_left
 
 # The endpoint is in the function's own sandbox: it answers within milliseconds, or something is wrong.
 _CONNECT_SECONDS = 0.5

@@ -1,0 +1,1 @@
+"""What AWS gives a function: its clients, its credentials, and the time that an invocation has."""

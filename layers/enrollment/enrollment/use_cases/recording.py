@@ -1,0 +1,301 @@
+"""Recording of events: what follows a change of the table.
+
+Events come from the table's stream, and not from the use cases.  So an event is there if its change was committed, and
+only then; a deletion of hundreds of things needs no larger transaction; imports and operators are covered.
+
+Lambda delivers each record at least once.  An event's id comes from its record's id, and its item and entries are put
+in one transaction, only if the item is not there.  So an event is listed once, however often its record comes.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import Any, NamedTuple
+
+from cachetools import TTLCache
+
+from enrollment.aws.deadline import ending_before, seconds_left
+from enrollment.errors import EnrollmentError, ServiceUnavailable
+from enrollment.outbound.event_bus import EventBus
+from enrollment.outbound.failures import RefusedError
+from enrollment.outbound.queues import Queue
+from enrollment.resources.events import Event
+from enrollment.store.actions import Action, put, put_new
+from enrollment.store.attributes import Item
+from enrollment.store.changes import Change, read_change, sequence_number
+from enrollment.store.items import stored_event
+from enrollment.store.keys import Key, acs_system_key, webhook_key
+from enrollment.store.table import MOST_ACTIONS, Table
+from enrollment.timestamps import timestamp
+from enrollment.use_cases.events import event_of
+
+type Delivery = Mapping[str, Any]
+type Record = Mapping[str, Any]
+
+# Names the events' ids; it was made up once and never changes.
+_EVENT_IDS = uuid.UUID("0d6c2a0e-5a5f-4f0f-9f5c-2d4b8a1c7e39")
+
+_MOST_ITEMS_OF_AN_EVENT = 3
+_AT_ONCE = MOST_ACTIONS // _MOST_ITEMS_OF_AN_EVENT
+
+# Who polls lets periods overlap by 10 s (contract, "Events").  So an event has to be listed within that time after its
+# `created_at` was chosen.
+_LONGEST_SECONDS_TO_LIST = 8
+
+_SYSTEMS_KEPT_SECONDS = 60
+_MOST_SYSTEMS_KEPT = 4096
+
+
+class Recorded(NamedTuple):
+    """What became of a batch of stream records.
+
+    Attributes:
+        events: How many events were listed and sent on.
+        set_aside: The sequence numbers of the records that cannot be read, or whose events the bus refuses.
+        failed: The sequence number of the first record that is to be delivered again, with all that follow it.
+        cause: Why it failed.
+    """
+
+    events: int
+    set_aside: list[str]
+    failed: str | None = None
+    cause: EnrollmentError | None = None
+
+
+class Recorder:
+    """Lists the events of changes, and sends them on.
+
+    Args:
+        table: The table.
+        bus: Gets every event.
+        deliveries: Gets a message for each event and each webhook that wants it.
+        failures: Gets a pointer to each record that is set aside.
+        retention: How long events are listed.
+    """
+
+    def __init__(
+        self, table: Table, *, bus: EventBus, deliveries: Queue, failures: Queue, retention: timedelta
+    ) -> None:
+        self._table = table
+        self._bus = bus
+        self._deliveries = deliveries
+        self._failures = failures
+        self._retention = retention
+        self._systems = Systems(table)
+
+    def record(self, records: Sequence[Record]) -> Recorded:
+        """Record the events of a batch of stream records.
+
+        A record that cannot be read is set aside, so that it does not hold up the others.  If AWS does not answer, the
+        record that was at work and all that follow it are to be delivered again, so that their order stays.
+
+        Args:
+            records: The records, in the order of the stream.
+
+        Raises:
+            RefusedError: A queue of this service refuses a message, which is a defect.
+        """
+        events, unreadable = _read(records)
+        set_aside: list[str] = []
+        done = 0
+        failing: Record = records[0]
+        try:
+            set_aside += self._set_aside(unreadable, "RecordUnreadable")
+            for some in batched(events.values(), _AT_ONCE, strict=False):
+                failing, _ = some[0]
+                set_aside += self._record_some(some)
+                done += len(some)
+        except ServiceUnavailable as error:
+            return Recorded(done, set_aside, sequence_number(failing), error)
+        return Recorded(done, set_aside)
+
+    def _record_some(self, some: Sequence[tuple[Record, Item]]) -> list[str]:
+        """List a few events and send them on.  Return the records that were set aside."""
+        events = list_new(self._table, complete([event for _, event in some], self._systems), retention=self._retention)
+        self._deliveries.send(deliveries_of(self._table, events))
+        try:
+            self._bus.put([event.to_json() for event in events])
+        except RefusedError:
+            # The bus can be another's.  What is wrong with it must not hold up the list and the webhooks.
+            return self._set_aside([record for record, _ in some], "EventBusRefused")
+        return []
+
+    def _set_aside(self, records: Sequence[Record], condition: str) -> list[str]:
+        """Put pointers to records into the queue of failures, in the form in which Lambda does it."""
+        self._failures.send(
+            [
+                {
+                    "requestContext": {"condition": condition},
+                    "DDBStreamBatchInfo": {
+                        "startSequenceNumber": sequence_number(record),
+                        "endSequenceNumber": sequence_number(record),
+                        "batchSize": 1,
+                        "streamArn": record.get("eventSourceARN"),
+                    },
+                }
+                for record in records
+            ]
+        )
+        return [sequence_number(record) for record in records]
+
+
+class Systems:
+    """The connected accounts of ACS systems.  They are kept for a minute, since they hardly ever change.
+
+    Args:
+        table: The table.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._known: TTLCache[Key, str] = TTLCache(_MOST_SYSTEMS_KEPT, _SYSTEMS_KEPT_SECONDS)
+
+    def connected_accounts(self, keys: Iterable[Key]) -> dict[Key, str]:
+        """Return the id of each system's connected account; a system that does not exist is left out.
+
+        Raises:
+            ServiceUnavailable: The database stays out of reach.
+        """
+        wanted = set(keys)
+        found = {key: account for key in wanted if (account := self._known.get(key)) is not None}
+        for key, item in self._table.get_all(wanted - found.keys()).items():
+            found[key] = str(item["connected_account_id"])
+        self._known.update(found)
+        return found
+
+
+def event_of_change(change: Change) -> Item | None:
+    """Return the event that a change is, without ``created_at``; ``None`` if it is none.
+
+    Args:
+        change: A change of any item.
+
+    Raises:
+        LookupError: The item lacks what an event must have.
+    """
+    if (change.before is None) == (change.after is None):
+        return None
+    is_new = change.before is None
+    item = change.after if change.before is None else change.before
+    if item is None:
+        return None
+    if change.key.sk.startswith("ENROLLMENT_AUTOMATION#"):
+        event_type = "enrollment_automation.launched" if is_new else "enrollment_automation.deleted"
+        names = ["enrollment_automation_id", "user_identity_id"]
+    elif change.key.sk == "ACS_USER":
+        event_type = "acs_user.created" if is_new else "acs_user.deleted"
+        names = ["acs_user_id", "acs_system_id"]
+    else:
+        return None
+    event: dict[str, Any] = {
+        "event_id": str(uuid.uuid5(_EVENT_IDS, change.record_id)),
+        "event_type": event_type,
+        "workspace_id": item["workspace_id"],
+        "occurred_at": item["created_at"] if is_new else timestamp(change.at),
+        "sequence": change.sequence,
+        **{name: item[name] for name in names},
+    }
+    if "user_identity_id" in item:
+        event["user_identity_id"] = item["user_identity_id"]
+    return event
+
+
+def complete(events: Sequence[Item], systems: Systems) -> list[Item]:
+    """Return events with the connected accounts of their ACS systems.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    keys = [_system_of(event) for event in events]
+    accounts = systems.connected_accounts(key for key in keys if key is not None)
+    return [
+        event if key is None or key not in accounts else {**event, "connected_account_id": accounts[key]}
+        for event, key in zip(events, keys, strict=True)
+    ]
+
+
+def list_new(table: Table, events: Sequence[Item], *, retention: timedelta) -> list[Event]:
+    """List events that are not listed yet, and return all of them in the same order.
+
+    The first ones are listed first, so after an error a beginning of them is listed.
+
+    Args:
+        table: The table.
+        events: The events, each once, from ``complete``.
+        retention: How long they are listed.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    listed: dict[str, Item] = {}
+    for some in batched(events, _AT_ONCE, strict=False):
+        listed |= _list_some(table, some, retention)
+    return [event_of(listed[str(event["event_id"])]) for event in events]
+
+
+def deliveries_of(table: Table, events: Sequence[Event]) -> list[Delivery]:
+    """Return the messages for the function ``deliveries``: one for each event and each webhook that wants it.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    webhooks = {
+        workspace_id: table.query(webhook_key(workspace_id, "").pk)
+        for workspace_id in {event.workspace_id for event in events}
+    }
+    return [
+        {"workspace_id": event.workspace_id, "webhook_id": webhook["webhook_id"], "event": event.to_json()}
+        for event in events
+        for webhook in webhooks[event.workspace_id]
+        if wants(webhook, event.event_type)
+    ]
+
+
+def wants(webhook: Item, event_type: str) -> bool:
+    """Return whether a webhook gets events of a type.  One that is switched off gets none."""
+    types = webhook["event_types"]
+    return "switched_off_at" not in webhook and isinstance(types, frozenset) and bool(types & {"*", event_type})
+
+
+def _read(records: Sequence[Record]) -> tuple[dict[str, tuple[Record, Item]], list[Record]]:
+    """Return the events of records by their ids, each with its record, and the records that cannot be read."""
+    events: dict[str, tuple[Record, Item]] = {}
+    unreadable = []
+    for record in records:
+        try:
+            event = event_of_change(read_change(record))
+        except (LookupError, ValueError):
+            unreadable.append(record)
+        else:
+            if event is not None:
+                events[str(event["event_id"])] = (record, event)
+    return events, unreadable
+
+
+def _list_some(table: Table, events: Sequence[Item], retention: timedelta) -> dict[str, Item]:
+    """List a few events in one transaction; return them by their ids, those that were there as they are."""
+    listed: dict[str, Item] = {}
+    unlisted = {str(event["event_id"]): event for event in events}
+    while unlisted:
+        now = datetime.now(UTC)
+        more: Item = {"created_at": timestamp(now), "deleted_after": int((now + retention).timestamp())}
+        candidates: dict[str, Item] = {event_id: {**event, **more} for event_id, event in unlisted.items()}
+        actions: dict[str, Action] = {}
+        for event_id, event in candidates.items():
+            (itself, *entries) = stored_event(event).items()
+            actions[event_id] = put_new(*itself)
+            actions |= {f"{event_id} {index}": put(*entry) for index, entry in enumerate(entries)}
+        with ending_before(1000 * min(seconds_left(), _LONGEST_SECONDS_TO_LIST)):
+            refused = table.transact(actions)
+        if not refused:
+            return listed | candidates
+        listed |= {event_id: item for event_id, item in refused.items() if item is not None}
+        unlisted = {event_id: event for event_id, event in unlisted.items() if event_id not in listed}
+    return listed
+
+
+def _system_of(event: Item) -> Key | None:
+    if "acs_system_id" not in event:
+        return None
+    return acs_system_key(str(event["workspace_id"]), str(event["acs_system_id"]))

@@ -1,0 +1,361 @@
+"""Recording of events from the table's stream: each once, in order, whatever fails in the middle."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from enrollment.callers import Caller
+from enrollment.outbound.clients import create_outbound_client
+from enrollment.outbound.event_bus import EventBus
+from enrollment.outbound.queues import Queue
+from enrollment.resources.events import Event, ListEventsRequest
+from enrollment.store.actions import put_new
+from enrollment.store.attributes import Item, marshal
+from enrollment.store.items import stored_acs_user, stored_automation
+from enrollment.store.keys import Key, webhook_key
+from enrollment.use_cases import events
+from enrollment.use_cases.recording import Recorded, Recorder
+from tests.fixtures import Store, Workspace
+
+JANE = "00000000-0000-4000-8000-000000000011"
+SYSTEM = "00000000-0000-4000-8000-000000000021"
+NOW = "2026-11-25T10:00:00.000Z"
+type Record = dict[str, Any]
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+@dataclass
+class Outlets:
+    """The queues and the bus that a recorder sends to, and what they got.
+
+    Attributes:
+        deliveries: The queue of deliveries.
+        failures: The queue of failures.
+        bus: The bus.
+        put: The details of what was put on the bus.
+        left: How many more requests are let through, to any service; ``None`` is all.
+        ended_by: What happens instead of the request after those.
+        refuses_events: Whether the bus refuses events.
+    """
+
+    deliveries: Queue
+    failures: Queue
+    bus: EventBus
+    sqs: Any
+    urls: dict[str, str]
+    put: list[dict[str, Any]] = field(default_factory=list)
+    left: int | None = None
+    ended_by: Callable[[], BaseException] = Killed
+    refuses_events: bool = False
+
+    def pass_on(self, request: Any, **_: Any) -> None:
+        if self.left is not None:
+            if self.left == 0:
+                raise self.ended_by()
+            self.left -= 1
+        if b"PutEvents" in request.headers.get("X-Amz-Target", b""):
+            if self.refuses_events:
+                error = {"Error": {"Code": "ResourceNotFoundException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+                raise ClientError(cast("Any", error), "PutEvents")
+            self.put += [json.loads(entry["Detail"]) for entry in json.loads(request.body)["Entries"]]
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while got := self.sqs.receive_message(QueueUrl=self.urls[queue], MaxNumberOfMessages=10).get("Messages"):
+            found += [json.loads(message["Body"]) for message in got]
+        return found
+
+
+@pytest.fixture
+def outlets(store: Store) -> Iterator[Outlets]:
+    sqs, bus = create_outbound_client("sqs"), create_outbound_client("events")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("deliveries", "failures")}
+    bus.create_event_bus(Name="events")
+    outlets = Outlets(Queue(sqs, urls["deliveries"]), Queue(sqs, urls["failures"]), EventBus(bus, "events"), sqs, urls)
+    for client in (sqs, bus):
+        client.meta.events.register_first("before-send", outlets.pass_on)
+    store.watch("before-send.dynamodb", outlets.pass_on)
+    yield outlets
+    outlets.left = None
+    bus.delete_event_bus(Name="events")
+    for url in urls.values():
+        sqs.delete_queue(QueueUrl=url)
+
+
+def new_recorder(store: Store, outlets: Outlets) -> Recorder:
+    return Recorder(
+        store.table,
+        bus=outlets.bus,
+        deliveries=outlets.deliveries,
+        failures=outlets.failures,
+        retention=timedelta(days=30),
+    )
+
+
+@pytest.fixture
+def recorder(store: Store, outlets: Outlets) -> Recorder:
+    return new_recorder(store, outlets)
+
+
+@dataclass
+class Stream:
+    """Makes records as Lambda passes them on."""
+
+    workspace_id: str
+    count: int = 0
+
+    def record(self, key: Key, before: Item | None, after: Item | None) -> Record:
+        self.count += 1
+        kind = "INSERT" if before is None else "REMOVE" if after is None else "MODIFY"
+        told: Record = {
+            "ApproximateCreationDateTime": 1764064800.0,
+            "Keys": marshal(key._asdict()),
+            "SequenceNumber": str(4421584500000000017450439092 + self.count),
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+        }
+        for image, item in (("OldImage", before), ("NewImage", after)):
+            if item is not None:
+                told[image] = marshal({**key._asdict(), **item})
+        return {
+            "eventID": f"{self.count:032x}",
+            "eventName": kind,
+            "eventSource": "aws:dynamodb",
+            "eventSourceARN": "arn:aws:dynamodb:us-east-1:123456789012:table/table/stream/2026-11-25T00:00:00.000",
+            "dynamodb": told,
+        }
+
+    def automation(self, number: int, *, is_deleted: bool = False) -> Record:
+        item: Item = {
+            "enrollment_automation_id": f"00000000-0000-4000-8000-{number:012x}",
+            "workspace_id": self.workspace_id,
+            "user_identity_id": JANE,
+            "credential_manager_acs_system_id": SYSTEM,
+            "created_at": NOW,
+        }
+        (key, itself), *_ = stored_automation(item).items()
+        return self.record(key, itself if is_deleted else None, None if is_deleted else itself)
+
+    def acs_user(self, number: int, **more: str) -> Record:
+        item: Item = {
+            "acs_user_id": f"00000000-0000-4000-9000-{number:012x}",
+            "workspace_id": self.workspace_id,
+            "acs_system_id": SYSTEM,
+            "created_at": NOW,
+            **more,
+        }
+        (key, itself), *_ = stored_acs_user(item).items()
+        return self.record(key, None, itself)
+
+
+@pytest.fixture
+def stream(workspace: Workspace) -> Stream:
+    return Stream(workspace.workspace_id)
+
+
+def listed(store: Store, workspace_id: str, *seen: str, **parameters: Any) -> list[Event]:
+    caller = Caller(workspace_id, frozenset(seen) if seen else None)
+    request = ListEventsRequest(**{"since": "2020-01-01T00:00:00Z"} | parameters)
+    return events.list_events(store.table, caller, request).records
+
+
+def ids(found: Sequence[Event]) -> list[str]:
+    return [str(event.enrollment_automation_id or event.acs_user_id)[-3:] for event in found]
+
+
+def test_an_automations_launch_and_deletion_are_events(recorder: Recorder, stream: Stream, store: Store) -> None:
+    recorded = recorder.record([stream.automation(1), stream.automation(1, is_deleted=True)])
+
+    assert recorded == Recorded(2, [])
+    launched, deleted = listed(store, stream.workspace_id)
+    assert (launched.event_type, deleted.event_type) == (
+        "enrollment_automation.launched",
+        "enrollment_automation.deleted",
+    )
+    assert launched.enrollment_automation_id == deleted.enrollment_automation_id
+    assert (launched.user_identity_id, launched.acs_system_id) == (JANE, None)
+    assert (launched.occurred_at, deleted.occurred_at) == (NOW, "2025-11-25T10:00:00.000Z")
+    assert launched.created_at <= deleted.created_at
+
+
+def test_an_acs_users_event_names_its_system_and_connected_account_but_not_the_person(
+    recorder: Recorder, stream: Stream, store: Store, workspace: Workspace
+) -> None:
+    system_id = workspace.acs_system(connected_account_id="00000000-0000-4000-8000-000000000099")
+
+    recorder.record([stream.acs_user(1, acs_system_id=system_id, user_identity_id=JANE)])
+
+    (created,) = listed(store, stream.workspace_id)
+    assert created.to_json() == {
+        "event_id": created.event_id,
+        "event_type": "acs_user.created",
+        "workspace_id": stream.workspace_id,
+        "created_at": created.created_at,
+        "occurred_at": NOW,
+        "acs_user_id": "00000000-0000-4000-9000-000000000001",
+        "acs_system_id": system_id,
+        "connected_account_id": "00000000-0000-4000-8000-000000000099",
+    }
+
+
+def test_a_change_of_nothing_and_a_change_of_something_else_are_no_events(
+    recorder: Recorder, stream: Stream, store: Store
+) -> None:
+    same = stream.acs_user(1)
+    same["dynamodb"]["OldImage"] = same["dynamodb"]["NewImage"]
+    other = stream.record(Key(f"WORKSPACE#{stream.workspace_id}#ACS_USERS", "x"), None, {})
+
+    assert recorder.record([same, other]) == Recorded(0, [])
+    assert listed(store, stream.workspace_id) == []
+
+
+def test_a_batch_that_comes_twice_and_in_parts_is_listed_once_and_in_order(
+    store: Store, outlets: Outlets, stream: Stream
+) -> None:
+    records = [stream.automation(number) for number in range(100)]
+
+    new_recorder(store, outlets).record(records[:70])
+    new_recorder(store, outlets).record(records)
+    new_recorder(store, outlets).record(records[50:] + records[50:])
+
+    assert ids(listed(store, stream.workspace_id)) == [f"{number:03x}" for number in range(100)]
+    assert ids(listed(store, stream.workspace_id, JANE)) == [f"{number:03x}" for number in range(100)]
+
+
+@pytest.mark.parametrize("broken", [{}, {"eventID": "x"}, {"eventID": "x", "dynamodb": {"SequenceNumber": "7"}}])
+def test_a_record_that_cannot_be_read_is_set_aside_and_holds_up_no_other(
+    recorder: Recorder, stream: Stream, store: Store, outlets: Outlets, broken: Record
+) -> None:
+    recorded = recorder.record([stream.automation(1), broken, stream.automation(2)])
+
+    sequence = broken.get("dynamodb", {}).get("SequenceNumber", "")
+    assert recorded == Recorded(2, [sequence])
+    assert ids(listed(store, stream.workspace_id)) == ["001", "002"]
+    (pointer,) = outlets.messages("failures")
+    assert pointer["requestContext"] == {"condition": "RecordUnreadable"}
+    assert pointer["DDBStreamBatchInfo"]["startSequenceNumber"] == sequence
+
+
+def test_an_item_that_lacks_what_its_event_needs_is_set_aside_without_its_data(
+    recorder: Recorder, stream: Stream, outlets: Outlets
+) -> None:
+    record = stream.acs_user(1, email_address="jane@example.com")
+    del record["dynamodb"]["NewImage"]["acs_system_id"]
+
+    recorder.record([record])
+
+    (pointer,) = outlets.messages("failures")
+    assert "jane" not in json.dumps(pointer)
+    assert pointer["DDBStreamBatchInfo"]["startSequenceNumber"] == record["dynamodb"]["SequenceNumber"]
+
+
+def _webhook(store: Store, workspace_id: str, webhook_id: str, *types: str, **more: str) -> None:
+    item: Item = {"webhook_id": webhook_id, "event_types": frozenset(types), **more}
+    store.table.transact({"webhook": put_new(webhook_key(workspace_id, webhook_id), item)})
+
+
+def test_each_webhook_gets_the_events_that_it_wants(
+    recorder: Recorder, stream: Stream, store: Store, outlets: Outlets
+) -> None:
+    _webhook(store, stream.workspace_id, "all", "*")
+    _webhook(store, stream.workspace_id, "launches", "enrollment_automation.launched")
+    _webhook(store, stream.workspace_id, "off", "*", switched_off_at=NOW)
+    _webhook(store, "another workspace", "foreign", "*")
+
+    recorder.record([stream.automation(1), stream.acs_user(2)])
+
+    launched, created = (event.to_json() for event in listed(store, stream.workspace_id))
+    told = {"workspace_id": stream.workspace_id}
+    messages = sorted(outlets.messages("deliveries"), key=lambda message: (message["webhook_id"], str(message)))
+    assert messages == sorted(
+        [
+            {**told, "webhook_id": "all", "event": launched},
+            {**told, "webhook_id": "all", "event": created},
+            {**told, "webhook_id": "launches", "event": launched},
+        ],
+        key=lambda message: (message["webhook_id"], str(message)),
+    )
+
+
+def test_the_bus_gets_every_event(recorder: Recorder, stream: Stream, store: Store, outlets: Outlets) -> None:
+    recorder.record([stream.automation(number) for number in range(12)])
+
+    assert outlets.put == [event.to_json() for event in listed(store, stream.workspace_id)]
+
+
+def test_a_bus_that_refuses_holds_up_neither_the_list_nor_the_webhooks(
+    store: Store, outlets: Outlets, stream: Stream
+) -> None:
+    _webhook(store, stream.workspace_id, "all", "*")
+    outlets.refuses_events = True
+
+    recorded = new_recorder(store, outlets).record([stream.automation(1)])
+
+    assert len(recorded.set_aside) == 1
+    assert ids(listed(store, stream.workspace_id)) == ["001"]
+    assert len(outlets.messages("deliveries")) == 1
+    assert [pointer["requestContext"]["condition"] for pointer in outlets.messages("failures")] == ["EventBusRefused"]
+
+
+def _requests_of_a_batch(store: Store, outlets: Outlets, records: list[Record]) -> int:
+    outlets.left = 10_000
+    new_recorder(store, outlets).record(records)
+    return 10_000 - outlets.left
+
+
+def test_a_function_that_is_killed_at_any_request_loses_no_event_and_lists_none_twice(
+    store: Store, outlets: Outlets, stream: Stream
+) -> None:
+    _webhook(store, stream.workspace_id, "all", "*")
+    empty = store.items()
+    records = [*(stream.automation(number) for number in range(40)), {"dynamodb": {"SequenceNumber": "7"}}]
+    requests = _requests_of_a_batch(store, outlets, records)
+    whole = ids(listed(store, stream.workspace_id))
+
+    for survived in range(requests):
+        store.restore(empty)
+        outlets.left = survived
+        with pytest.raises(Killed):
+            new_recorder(store, outlets).record(records)
+        outlets.left = None
+        assert new_recorder(store, outlets).record(records).failed is None
+        assert ids(listed(store, stream.workspace_id)) == whole == ids(listed(store, stream.workspace_id, JANE))
+        assert {message["event"]["event_id"] for message in outlets.messages("deliveries")} == {
+            event.event_id for event in listed(store, stream.workspace_id)
+        }
+    assert requests > 10
+
+
+def test_after_an_outage_the_batch_is_delivered_again_from_where_it_stopped(
+    store: Store, outlets: Outlets, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    records = [stream.automation(number) for number in range(60)]
+    outlets.ended_by = lambda: EndpointConnectionError(endpoint_url="http://x")
+    outlets.left = 8  # the first transaction and what follows it, but not the second
+
+    recorded = new_recorder(store, outlets).record(records)
+
+    assert recorded.failed == records[recorded.events]["dynamodb"]["SequenceNumber"]
+    assert recorded.events == 33
+    outlets.left = None
+    assert new_recorder(store, outlets).record(records[recorded.events :]) == Recorded(27, [])
+    assert ids(listed(store, stream.workspace_id)) == [f"{number:03x}" for number in range(60)]
+
+
+def test_an_event_that_waited_for_an_outage_is_created_when_it_is_listed(
+    store: Store, outlets: Outlets, stream: Stream
+) -> None:
+    before = datetime.now(UTC)
+
+    new_recorder(store, outlets).record([stream.automation(1)])
+
+    (event,) = listed(store, stream.workspace_id)
+    assert datetime.fromisoformat(event.created_at) >= before - timedelta(milliseconds=1)
