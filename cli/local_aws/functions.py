@@ -1,7 +1,8 @@
 """Stands in for Lambda.  The functions run in this process, with their environment from the template.
 
-An execution environment of Lambda handles one event at a time, so invocations take turns here.  If a file of a function
-or of a layer changes, the next invocation uses the new code.
+An execution environment of Lambda handles one event at a time, so invocations take turns here.  Functions that wait for
+others are an exception: they run at once, as they would in environments of their own.  If a file of a function or of a
+layer changes, the next invocation uses the new code.
 """
 
 import contextlib
@@ -161,6 +162,8 @@ class Functions:
         terminal: Gets the tracebacks of functions that raise.
         needs_no_traceback: Returns whether an error is not a defect, and the function has already logged it.
         longest_wait: How many seconds an invocation waits for its turn.
+        at_once: Names of functions whose invocations take no turns.  Such a function must read its environment while it
+            is imported, and not later.
 
     Attributes:
         definitions: The functions by name.
@@ -175,6 +178,7 @@ class Functions:
         terminal: TextIO,
         needs_no_traceback: Callable[[BaseException], bool] = lambda _: False,
         longest_wait: float = LONGEST_WAIT,
+        at_once: Collection[str] = (),
     ) -> None:
         self.definitions = {definition.name: definition for definition in definitions}
         self._layers = [layer.resolve() for layer in layers]
@@ -182,6 +186,7 @@ class Functions:
         self._terminal = terminal
         self._needs_no_traceback = needs_no_traceback
         self._longest_wait = longest_wait
+        self._at_once = frozenset(at_once)
         self._turn = threading.Lock()
         self._handlers: dict[str, Handler] = {}
         self._sources = self._read_sources()
@@ -198,23 +203,40 @@ class Functions:
             NoTurnError: The previous invocation did not end in time.
         """
         definition = self.definitions[name]
+        if name in self._at_once:
+            with self._next_turn(name), self._surroundings(definition):
+                self._forget_changed_code()
+                handler = self._handler(definition)
+            return self._call(definition, handler, event)
         with self._next_turn(name), self._surroundings(definition):
             self._forget_changed_code()
-            try:
-                handler = self._loaded(definition)
-                deadline = time.monotonic() + definition.timeout_seconds
-                context = InvocationContext(name, definition.arn, definition.memory_mb, deadline)
-                answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
-            except (Exception, SystemExit) as error:
-                if not self._needs_no_traceback(error):
-                    self._show(traceback.format_exc())
-                raise FunctionError(f"{name} raised {type(error).__name__}") from error
-            # Python cannot stop a thread.  Lambda would have stopped the function, so its late answer is dropped.
-            if time.monotonic() > deadline:
-                late = FunctionError(f"{name} timed out: it took longer than its {definition.timeout_seconds:g} s")
-                self._show(f"{late}\n")
-                raise late
-            return answer
+            return self._call(definition, self._handler(definition), event)
+
+    def _handler(self, definition: FunctionDefinition) -> Handler:
+        """Return a function's handler; import it, if that has to be done."""
+        with self._telling_errors(definition):
+            return self._loaded(definition)
+
+    def _call(self, definition: FunctionDefinition, handler: Handler, event: Mapping[str, Any]) -> Any:
+        name, deadline = definition.name, time.monotonic() + definition.timeout_seconds
+        context = InvocationContext(name, definition.arn, definition.memory_mb, deadline)
+        with self._telling_errors(definition):
+            answer = json.loads(json.dumps(handler(json.loads(json.dumps(event)), context)))
+        # Python cannot stop a thread.  Lambda would have stopped the function, so its late answer is dropped.
+        if time.monotonic() > deadline:
+            late = FunctionError(f"{name} timed out: it took longer than its {definition.timeout_seconds:g} s")
+            self._show(f"{late}\n")
+            raise late
+        return answer
+
+    @contextlib.contextmanager
+    def _telling_errors(self, definition: FunctionDefinition) -> Iterator[None]:
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            if not self._needs_no_traceback(error):
+                self._show(traceback.format_exc())
+            raise FunctionError(f"{definition.name} raised {type(error).__name__}") from error
 
     def handler(self, name: str) -> Handler:
         """Return the handler that a function's next invocation will call."""

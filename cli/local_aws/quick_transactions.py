@@ -3,6 +3,8 @@
 moto copies the whole table for each action of a transaction, and restores the copy if the transaction is refused.  Each
 copy takes seconds if a workspace is large.  A transaction changes only the items that its actions name.  So a copy of
 those items is enough.
+
+moto also leaves a refused transaction's records in the table's stream.  They are taken out here.
 """
 
 import copy
@@ -33,8 +35,14 @@ def quick_transactions() -> Iterator[None]:
 
     def transact(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
         current.actions, current.copies = transact_items, {}
+        streams = [table.stream_shard.items for table in backend.tables.values() if table.stream_shard]
+        lengths = [len(records) for records in streams]
         try:
             transact_whole(backend, transact_items)
+        except BaseException:
+            for records, length in zip(streams, lengths, strict=True):
+                del records[length:]
+            raise
         finally:
             current.actions = None
 

@@ -27,7 +27,7 @@ from enrollments.local.stack import open_stack
 from experiments.figures import record
 from experiments.reliability.operations import ID_NAMES, Answer, Operation, Site, World, build_world, operations
 from experiments.reliability.proxy import Fault, Plan, Proxy, open_proxy
-from local_aws.dynamodb_server import serve_dynamodb
+from local_aws.moto_server import serve_moto
 from tests.fixtures import PROJECT, Store, put_all
 from tests.invariants import violations
 from tests.items import by_key, in_moto
@@ -173,8 +173,8 @@ def experiment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     database = request.param
     with pytest.MonkeyPatch.context() as patch:
         if database == "moto":
-            with serve_dynamodb("127.0.0.1") as port:
-                yield from _experiment(database, f"http://127.0.0.1:{port}", patch, tmp_path_factory.mktemp("faults"))
+            with serve_moto("127.0.0.1") as url:
+                yield from _experiment(database, url, patch, tmp_path_factory.mktemp("faults"))
         else:
             endpoint = request.getfixturevalue("dynamodb_local")
             yield from _experiment(database, endpoint, patch, tmp_path_factory.mktemp("faults"))

@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from enrollments.local.commands import invoke, run
-from local_aws.dynamodb_server import serve_dynamodb
+from local_aws.moto_server import serve_moto
 from tests.acceptance.conftest import IN_PROCESS
 from tests.serving import serving
 
@@ -341,8 +341,8 @@ def test_a_server_with_other_json_is_one_clear_line(refuse: Refuse, body: str) -
 
 
 def test_a_database_that_goes_while_it_runs_is_a_line_for_each_request(start: Start) -> None:
-    with serve_dynamodb("127.0.0.1") as port:
-        run = start("--dynamodb-endpoint", f"http://127.0.0.1:{port}")
+    with serve_moto("127.0.0.1") as url:
+        run = start("--dynamodb-endpoint", url)
         assert run.launch().status_code == 200
 
     response = run.launch()

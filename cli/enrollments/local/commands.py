@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -55,6 +56,16 @@ _sam = click.option(
 )
 
 
+def show_event(event: Mapping[str, Any]) -> None:
+    """Show an event of a bus in a line of the terminal: its time, its type, and what it is about."""
+    detail: Mapping[str, str] = event["detail"]
+    known = {"event_id", "event_type", "workspace_id", "created_at", "occurred_at"}
+    about = " ".join(f"{name}={value}" for name, value in detail.items() if name not in known)
+    at = datetime.now().astimezone().strftime("%H:%M:%S")
+    sys.stderr.write(f"{at}  event  {detail['event_type']}  {about}\n")
+    sys.stderr.flush()
+
+
 @click.group()
 def local() -> None:
     """The deployed system on this machine, without AWS."""
@@ -80,6 +91,7 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                     dynamodb_endpoint=dynamodb_endpoint or None,
                     log=log,
                     terminal=sys.stderr,
+                    tell=show_event,
                 ) as stack,
             ):
                 api_key = stack.demo.variables["SEAM_API_KEY"]

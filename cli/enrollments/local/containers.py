@@ -24,8 +24,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from enrollments.local.stack import Stack, open_stack
-from local_aws.dynamodb_server import serve_dynamodb
 from local_aws.errors import StackError
+from local_aws.moto_server import serve_moto
 from local_aws.template import STACK_NAME
 
 # This machine's name in a container.
@@ -113,7 +113,7 @@ def open_containers(
     log = log or sys.stderr
     with ExitStack() as exit_stack:
         if dynamodb_endpoint is None:
-            dynamodb_endpoint = f"http://{_LOOPBACK}:{exit_stack.enter_context(serve_dynamodb(_LOOPBACK))}"
+            dynamodb_endpoint = exit_stack.enter_context(serve_moto(_LOOPBACK))
         stack = exit_stack.enter_context(
             open_stack(template, dynamodb_endpoint=dynamodb_endpoint, log=log, terminal=log)
         )

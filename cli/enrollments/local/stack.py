@@ -18,8 +18,11 @@ from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, is_aws, reason_of
 from enrollments.local.demo import Demo, seed
 from local_aws.errors import StackError
+from local_aws.following import Tell, enable_stream, following
 from local_aws.functions import FunctionDefinition, Functions, check_permission, environment
 from local_aws.gateway import Gateway
+from local_aws.mappings import read_mapping, source_name
+from local_aws.moto_server import serve_moto
 from local_aws.quick_transactions import quick_transactions
 from local_aws.rest_api import read_rest_api
 from local_aws.template import (
@@ -36,6 +39,9 @@ from local_aws.template import (
 # Names of classes, because an edited file is imported again and defines new classes.
 _UNAVAILABLE = {"NoAccessToDatabase", ServiceUnavailable.__name__}
 _AUTHORIZER_KEYS = {"authorizationToken", "methodArn"}
+_LOOPBACK = "127.0.0.1"
+# What only a system on this machine has.  The template has none of it.
+_BACKGROUND = {"WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
 _OWN_LAYER_MARK = "enrollment/__init__.py"
 _TABLE_PROPERTIES = {
     "AttributeDefinitions",
@@ -43,7 +49,6 @@ _TABLE_PROPERTIES = {
     "GlobalSecondaryIndexes",
     "KeySchema",
     "LocalSecondaryIndexes",
-    "StreamSpecification",
 }
 
 
@@ -57,6 +62,8 @@ class Stack:
         table: The table.
         table_name: Its name.
         demo: The demo workspaces in the table.
+        mappings: Names of functions by what they get their events from: the name of a table or of a queue.
+        endpoint: The DynamoDB server's URL; ``None`` is moto in this process.
     """
 
     gateway: Gateway
@@ -64,9 +71,13 @@ class Stack:
     table: Table
     table_name: str
     demo: Demo
+    mappings: Mapping[str, str]
+    endpoint: str | None = None
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """Invoke the function that an event is for.  The event is an authorizer's or a proxy event.
+        """Invoke the function that an event is for.
+
+        The event is an authorizer's, a proxy event, or a batch of a stream or of a queue.
 
         Raises:
             StackError: No function takes such an event.
@@ -80,6 +91,8 @@ class Stack:
         Raises:
             StackError: No function takes such an event.
         """
+        if "Records" in event:
+            return self._function_for_records(event["Records"])
         try:
             if _AUTHORIZER_KEYS & event.keys():
                 require_authorizer_event(event)
@@ -96,17 +109,28 @@ class Stack:
             )
         return function
 
+    def _function_for_records(self, records: Any) -> str:
+        try:
+            (source,) = {record["eventSourceARN"] for record in records}
+            return self.mappings[source_name(source)]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StackError("the template has no mapping for the event's records, by their eventSourceARN") from error
+
 
 @contextmanager
-def open_stack(
+def open_stack(  # noqa: PLR0913 - each is its own thing, and is given by its name
     template: Path,
     *,
     parameters: Mapping[str, str] | None = None,
     dynamodb_endpoint: str | None = None,
     log: TextIO,
     terminal: TextIO,
+    tell: Tell | None = None,
 ) -> Iterator[Stack]:
     """Start the template's functions, API and table, with demo workspaces, until the context ends.
+
+    What follows a request happens only with ``tell``: the table's stream, queues, and what reads them.  Then moto is a
+    server on the loopback, since what runs beside requests must not see what they have half written.
 
     Args:
         template: The template.  Its paths of code are relative to its folder.
@@ -114,6 +138,7 @@ def open_stack(
         dynamodb_endpoint: A DynamoDB server to use instead of moto.  It keeps its data.
         log: Gets the functions' output.
         terminal: Gets tracebacks.
+        tell: Gets what is put on the template's event buses, as EventBridge delivers it.
 
     Raises:
         TemplateError: The template has a part that cannot be interpreted here.
@@ -121,6 +146,11 @@ def open_stack(
     """
     variables = lambda_environment(dynamodb_endpoint)
     with ExitStack() as exit_stack:
+        moto = None if tell is None else exit_stack.enter_context(serve_moto(_LOOPBACK))
+        if moto is not None:
+            variables = {"AWS_ENDPOINT_URL_DYNAMODB": moto, **variables, **_BACKGROUND, "AWS_ENDPOINT_URL": moto}
+            variables["AWS_ENDPOINT_URL_DYNAMODB_STREAMS"] = variables["AWS_ENDPOINT_URL_DYNAMODB"]
+            dynamodb_endpoint = variables["AWS_ENDPOINT_URL_DYNAMODB"]
         # Functions must neither see the person's AWS configuration nor reach AWS.
         exit_stack.enter_context(environment(variables, without=("AWS_", "POWERTOOLS_")))
         if dynamodb_endpoint is None:
@@ -138,10 +168,27 @@ def open_stack(
             declared_table = _only_one(resources, "AWS::DynamoDB::Table")
             table = _create_table(declared_table)
             demo = seed(table)
+            mappings = {
+                mapping.source: mapping
+                for resource in _of_type(resources, "AWS::Lambda::EventSourceMapping")
+                for mapping in [read_mapping(resource, function_names(resources))]
+            }
+            if moto is not None and tell is not None:
+                # The demo was there before: only what happens from now on is in the stream.
+                enable_stream(table.client, table.name, declared_table.properties)
+                exit_stack.enter_context(following(resources.values(), mappings.values(), functions.invoke, tell, moto))
         except (*AWS_ERRORS, WrongTable) as error:
             where = "the table in moto" if dynamodb_endpoint is None else f"DynamoDB at {dynamodb_endpoint}"
             raise StackError(f"{where}: {reason_of(error)}") from error
-        yield Stack(gateway, functions, table, declared_table.reference, demo)
+        yield Stack(
+            gateway,
+            functions,
+            table,
+            declared_table.reference,
+            demo,
+            {name: mapping.function for name, mapping in mappings.items()},
+            dynamodb_endpoint,
+        )
 
 
 def _functions(resources: Mapping[str, Resource], root: Path, log: TextIO, terminal: TextIO) -> Functions:
@@ -162,6 +209,10 @@ def _functions(resources: Mapping[str, Resource], root: Path, log: TextIO, termi
         log=FunctionLog(log, terminal),
         terminal=terminal,
         needs_no_traceback=is_outage,
+        at_once={
+            read_mapping(mapping, function_names(resources)).function
+            for mapping in _of_type(resources, "AWS::Lambda::EventSourceMapping")
+        },
     )
 
 

@@ -1,0 +1,57 @@
+"""moto over HTTP: the services of AWS, in memory, for functions and commands in this process and in others."""
+
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, override
+
+from moto import mock_aws
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from local_aws.quick_transactions import quick_transactions
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+@contextmanager
+def serve_moto(host: str) -> Iterator[str]:
+    """Serve empty services in memory until the context ends.
+
+    Args:
+        host: The address to listen on.
+
+    Yields:
+        The server's URL.
+
+    Raises:
+        OSError: This machine does not have the address.
+    """
+    with mock_aws(), quick_transactions(), socket.create_server((host, 0), backlog=128) as listener:
+        application = DomainDispatcherApplication(create_backend_app)
+        # moto does not isolate requests from each other: one could read what a transaction has half written.
+        one_at_a_time = threading.Lock()
+
+        def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+            with one_at_a_time:
+                return list(application(environ, start_response))
+
+        server = ThreadedWSGIServer(host, 0, answer, _RequestHandler, fd=listener.fileno())
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{host}:{server.port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+class _RequestHandler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"  # botocore reuses its connections
+
+    @override
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Print nothing, because requests for the API already have lines of their own."""

@@ -1,0 +1,142 @@
+"""Makes a template's queues, buses and secrets in moto, and what a deployed system does by itself with its table."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import boto3
+
+from local_aws.mappings import Driver
+from local_aws.template import Resource, TemplateError, interpreting, only, plain_text
+
+_QUEUE = {
+    "KmsMasterKeyId",
+    "MessageRetentionPeriod",
+    "ReceiveMessageWaitTimeSeconds",
+    "RedriveAllowPolicy",
+    "RedrivePolicy",
+    "SqsManagedSseEnabled",
+    "VisibilityTimeout",
+}
+_BUS = {"DeadLetterConfig", "Description", "KmsKeyIdentifier", "Name"}
+_SECRET = {"Description", "GenerateSecretString", "KmsKeyId", "Name"}
+
+# How long an expired item may still be seen.  DynamoDB takes days.
+_EXPIRY_SECONDS = 30
+
+
+def make_services(resources: Iterable[Resource], secrets: Mapping[str, str], endpoint: str) -> None:
+    """Make the queues, buses and secrets of a template.
+
+    Args:
+        resources: The template's resources.
+        secrets: Values of secrets by their logical IDs.
+        endpoint: moto's URL.
+
+    Raises:
+        TemplateError: One has a part that cannot be interpreted here, or a secret has no value.
+    """
+    sqs, events, manager = (
+        boto3.client(service, endpoint_url=endpoint) for service in ("sqs", "events", "secretsmanager")
+    )
+    for resource in resources:
+        where, properties = resource.logical_id, resource.properties
+        with interpreting(where):
+            if resource.type == "AWS::SQS::Queue":
+                only(properties, _QUEUE, where)
+                attributes = {
+                    name: json.dumps(value) if isinstance(value, dict) else plain_text(value)
+                    for name, value in properties.items()
+                    if name not in {"KmsMasterKeyId", "RedriveAllowPolicy", "RedrivePolicy"}
+                }
+                sqs.create_queue(QueueName=resource.reference.rpartition("/")[2], Attributes=attributes)
+            elif resource.type == "AWS::Events::EventBus":
+                only(properties, _BUS, where)
+                events.create_event_bus(Name=properties["Name"])
+            elif resource.type == "AWS::SecretsManager::Secret":
+                only(properties, _SECRET, where)
+                if where not in secrets:
+                    raise TemplateError(f"{where}: this secret has no value here")
+                manager.create_secret(Name=properties["Name"], SecretString=secrets[where])
+    for resource in resources:  # a queue can be made before the one that gets its dead letters
+        if resource.type == "AWS::SQS::Queue" and (policy := resource.properties.get("RedrivePolicy")):
+            url = sqs.get_queue_url(QueueName=resource.reference.rpartition("/")[2])["QueueUrl"]
+            sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
+
+
+class BusWatcher(Driver):
+    """Calls a function with each event that is put on a bus, by a rule and a queue as an owner would do it.
+
+    Args:
+        bus: The bus's name.
+        tell: Gets each event, as EventBridge delivers it.
+        endpoint: moto's URL.
+    """
+
+    def __init__(self, bus: str, tell: Callable[[Mapping[str, Any]], None], endpoint: str) -> None:
+        super().__init__(f"bus {bus}", threads=1)
+        self._tell = tell
+        self._sqs = boto3.client("sqs", endpoint_url=endpoint)
+        events = boto3.client("events", endpoint_url=endpoint)
+        name = f"local-watcher-of-{bus}"
+        self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": [{"prefix": ""}]}))
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
+
+    def poll(self) -> bool:
+        """Tell the events that have come.  Return whether there were any."""
+        found = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            self._tell(json.loads(message["Body"]))
+            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+        return bool(found)
+
+
+class Expiry(Driver):
+    """Deletes items whose time to live is over, which moto does not.
+
+    Args:
+        table_name: The table.
+        attribute: Holds the end of an item's life, in seconds since 1970.
+        dynamodb: boto3's client of DynamoDB.
+    """
+
+    def __init__(self, table_name: str, attribute: str, dynamodb: Any) -> None:
+        super().__init__(f"expiry of {table_name}", threads=1)
+        self._table_name = table_name
+        self._names = {"#e": attribute}
+        self._dynamodb = dynamodb
+        self._looked_at = time.monotonic()
+        self._key_names = [
+            each["AttributeName"] for each in dynamodb.describe_table(TableName=table_name)["Table"]["KeySchema"]
+        ]
+
+    def poll(self) -> bool:
+        """Delete what has expired, every half minute.  Return whether there was anything."""
+        if time.monotonic() - self._looked_at < _EXPIRY_SECONDS:
+            return False
+        self._looked_at = time.monotonic()
+        return self.delete_expired() > 0
+
+    def delete_expired(self) -> int:
+        """Delete the items that have expired, unless they are renewed meanwhile.  Return how many there were."""
+        condition: dict[str, Any] = {
+            "ExpressionAttributeNames": self._names,
+            "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}},
+        }
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._table_name, FilterExpression="#e < :now", **condition
+        )
+        count = 0
+        for item in [item for page in pages for item in page["Items"]]:
+            key = {name: item[name] for name in self._key_names}
+            try:
+                self._dynamodb.delete_item(
+                    TableName=self._table_name, Key=key, ConditionExpression="#e < :now", **condition
+                )
+            except self._dynamodb.exceptions.ConditionalCheckFailedException:
+                continue
+            count += 1
+        return count
