@@ -16,7 +16,13 @@ from moto import mock_aws
 from enrollment.store.actions import put, put_new
 from enrollment.store.attributes import Item, Value
 from enrollment.store.client import create_client
-from enrollment.store.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
+from enrollment.store.items import (
+    stored_acs_credential_pool,
+    stored_acs_system,
+    stored_acs_user,
+    stored_event,
+    stored_user_identity,
+)
 from enrollment.store.keys import Key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
@@ -192,6 +198,16 @@ class Workspace:
 
     def acs_user(self, acs_system_id: str, **person: str) -> str:
         return self._put(stored_acs_user, "acs_user_id", {"acs_system_id": acs_system_id} | person)
+
+    def event(self, **more: Value) -> str:
+        now = datetime.now(UTC)
+        known: Item = {
+            "event_type": "acs_user.created",
+            "occurred_at": timestamp(now),
+            "sequence": "0" * 40,
+            "deleted_after": int(now.timestamp()) + 3600,
+        }
+        return self._put(stored_event, "event_id", {**known, **more})
 
     def _put(self, stored: Callable[[Item], dict[Key, Item]], id_name: str, attributes: Item) -> str:
         known = {"workspace_id": self.workspace_id, "created_at": timestamp(datetime.now(UTC))}

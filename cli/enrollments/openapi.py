@@ -83,6 +83,11 @@ _FAMILIES = {
         "acs_users",
         "An ACS user is a person in one access system; it can be linked to a user identity.",
     ),
+    "/webhooks": _Family(
+        "webhook",
+        "webhooks",
+        "A webhook sends events to a URL as they happen, signed so that the receiver can tell whom they are from.",
+    ),
     "/events": _Family(
         "event",
         "events",

@@ -1,16 +1,37 @@
 """What follows a request in a deployed system: streams, queues, buses, and what reads them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import boto3
 
-from local_aws.mappings import Invoke, QueueDriver, QueueMapping, StreamDriver, StreamMapping
-from local_aws.services import BusWatcher, Expiry, make_services
+from local_aws.durable import DurableFunction
+from local_aws.functions import Functions
+from local_aws.invocations import Invocations
+from local_aws.mappings import QueueDriver, QueueMapping, StreamDriver, StreamMapping
+from local_aws.moto_server import MotoServer
+from local_aws.services import BusWatcher, Expiry
 from local_aws.template import Resource
 
 type Tell = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a deployed system has and its template does not say.
+
+    Attributes:
+        tell: Gets what is put on the template's event buses, as EventBridge delivers it.
+        function_names: Names of functions by the functions' ARNs and by their aliases' ARNs.
+        skip_time: Whether the waits of durable functions are over at once.
+    """
+
+    tell: Tell
+    function_names: Mapping[str, str]
+    skip_time: bool = False
 
 
 def enable_stream(dynamodb: Any, table_name: str, properties: Mapping[str, Any]) -> None:
@@ -29,28 +50,41 @@ def enable_stream(dynamodb: Any, table_name: str, properties: Mapping[str, Any])
 
 @contextmanager
 def following(
-    resources: Iterable[Resource],
-    mappings: Iterable[StreamMapping | QueueMapping],
-    invoke: Invoke,
-    tell: Tell,
-    moto: str,
+    resources: Sequence[Resource],
+    mappings: Sequence[StreamMapping | QueueMapping],
+    functions: Functions,
+    surroundings: Surroundings,
+    moto: MotoServer,
 ) -> Iterator[None]:
     """Run what follows requests until the context ends.
 
     Args:
         resources: The template's resources.
         mappings: Its event source mappings.
-        invoke: Invokes a function.
-        tell: Gets what is put on the template's event buses.
-        moto: moto's URL.
+        functions: Its functions.
+        surroundings: What the template does not say.
+        moto: The server of AWS's services.
 
     Raises:
         TemplateError: The template has a part that cannot be interpreted here.
     """
-    resources = list(resources)
-    make_services(resources, {}, moto)
     dynamodb, streams, sqs = (boto3.client(service) for service in ("dynamodb", "dynamodbstreams", "sqs"))
     with ExitStack() as exit_stack:
+        durable: dict[str, DurableFunction] = {}
+        for name, definition in functions.definitions.items():
+            if definition.execution_seconds is not None:
+                handler = partial(functions.handler, name)
+                durable[name] = DurableFunction(
+                    name, handler, definition.execution_seconds, skip_time=surroundings.skip_time
+                )
+                exit_stack.callback(durable[name].close)
+        names = {**surroundings.function_names, **{name: name for name in durable}}
+        moto.beside.append(
+            Invocations(
+                lambda function, execution, given: durable[function].start(execution, given),
+                {called: name for called, name in names.items() if name in durable},
+            )
+        )
 
         def start(driver: StreamDriver | QueueDriver | BusWatcher | Expiry) -> None:
             driver.start()
@@ -58,14 +92,14 @@ def following(
 
         for resource in resources:
             if resource.type == "AWS::Events::EventBus":
-                start(BusWatcher(resource.properties["Name"], tell, moto))
-            if resource.type == "AWS::DynamoDB::Table" and dynamodb.meta.endpoint_url == moto:
+                start(BusWatcher(resource.properties["Name"], surroundings.tell))
+            if resource.type == "AWS::DynamoDB::Table" and dynamodb.meta.endpoint_url == moto.url:
                 expiry = resource.properties.get("TimeToLiveSpecification", {})
                 if expiry.get("Enabled"):
                     start(Expiry(resource.reference, expiry["AttributeName"], dynamodb))
         for mapping in mappings:
             if isinstance(mapping, StreamMapping):
-                start(StreamDriver(mapping, invoke, dynamodb=dynamodb, streams=streams, sqs=sqs))
+                start(StreamDriver(mapping, functions.invoke, dynamodb=dynamodb, streams=streams, sqs=sqs))
             else:
-                start(QueueDriver(mapping, invoke, sqs=sqs))
+                start(QueueDriver(mapping, functions.invoke, sqs=sqs))
         yield

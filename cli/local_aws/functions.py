@@ -66,6 +66,7 @@ class FunctionDefinition:
         timeout_seconds: The longest time of an invocation.
         memory_mb: Its memory in MB.
         environment: Its environment variables.
+        execution_seconds: If it is a durable function, the longest time of an execution.
     """
 
     name: str
@@ -75,6 +76,7 @@ class FunctionDefinition:
     timeout_seconds: float
     memory_mb: int
     environment: Mapping[str, str]
+    execution_seconds: int | None = None
 
     @property
     def arn(self) -> str:
@@ -111,6 +113,7 @@ class FunctionDefinition:
                 timeout_seconds=number(properties.get("Timeout", 3), 1, 900, f"{where}.Timeout"),
                 memory_mb=int(number(properties.get("MemorySize", 128), 128, 10240, f"{where}.MemorySize")),
                 environment=_read_environment(properties.get("Environment", {}), f"{where}.Environment"),
+                execution_seconds=_read_execution_seconds(properties.get("DurableConfig"), f"{where}.DurableConfig"),
             )
 
 
@@ -134,6 +137,13 @@ def _read_environment(environment: Mapping[str, Any], where: str) -> dict[str, s
         if not _VARIABLE_NAME.fullmatch(name):
             raise TemplateError(f"{where}: {name} is a name that Lambda keeps for itself")
     return {name: plain_text(value) for name, value in variables.items()}
+
+
+def _read_execution_seconds(config: Mapping[str, Any] | None, where: str) -> int | None:
+    if config is None:
+        return None
+    only(config, {"ExecutionTimeout", "RetentionPeriodInDays"}, where)
+    return int(number(config["ExecutionTimeout"], 1, 31_622_400, f"{where}.ExecutionTimeout"))
 
 
 @dataclass(slots=True)
@@ -242,6 +252,7 @@ class Functions:
         """Return the handler that a function's next invocation will call."""
         definition = self.definitions[name]
         with self._next_turn(name), self._surroundings(definition):
+            self._forget_changed_code()
             return self._loaded(definition)
 
     @contextlib.contextmanager

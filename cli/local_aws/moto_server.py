@@ -2,8 +2,9 @@
 
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, override
 
 from moto import mock_aws
@@ -16,15 +17,31 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
+type Application = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class MotoServer:
+    """A server of AWS's services.
+
+    Attributes:
+        url: Its URL.
+        beside: Applications that are asked before moto is.  One returns ``None`` for a request that is not for it.
+    """
+
+    url: str
+    beside: list[Application] = field(default_factory=list)
+
+
 @contextmanager
-def serve_moto(host: str) -> Iterator[str]:
+def serve_moto(host: str) -> Iterator[MotoServer]:
     """Serve empty services in memory until the context ends.
 
     Args:
         host: The address to listen on.
 
     Yields:
-        The server's URL.
+        The server.
 
     Raises:
         OSError: This machine does not have the address.
@@ -35,14 +52,18 @@ def serve_moto(host: str) -> Iterator[str]:
         one_at_a_time = threading.Lock()
 
         def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+            for other in moto.beside:
+                if (answered := other(environ, start_response)) is not None:
+                    return answered
             with one_at_a_time:
                 return list(application(environ, start_response))
 
+        moto = MotoServer(f"http://{host}:{listener.getsockname()[1]}")
         server = ThreadedWSGIServer(host, 0, answer, _RequestHandler, fd=listener.fileno())
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{host}:{server.port}"
+            yield moto
         finally:
             server.shutdown()
             thread.join()

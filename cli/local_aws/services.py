@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import boto3
@@ -26,20 +26,17 @@ _SECRET = {"Description", "GenerateSecretString", "KmsKeyId", "Name"}
 _EXPIRY_SECONDS = 30
 
 
-def make_services(resources: Iterable[Resource], secrets: Mapping[str, str], endpoint: str) -> None:
-    """Make the queues, buses and secrets of a template.
+def make_services(resources: Collection[Resource], secrets: Mapping[str, str]) -> None:
+    """Make the queues, buses and secrets of a template, where this process's environment leads to.
 
     Args:
         resources: The template's resources.
         secrets: Values of secrets by their logical IDs.
-        endpoint: moto's URL.
 
     Raises:
         TemplateError: One has a part that cannot be interpreted here, or a secret has no value.
     """
-    sqs, events, manager = (
-        boto3.client(service, endpoint_url=endpoint) for service in ("sqs", "events", "secretsmanager")
-    )
+    sqs, events, manager = (boto3.client(service) for service in ("sqs", "events", "secretsmanager"))
     for resource in resources:
         where, properties = resource.logical_id, resource.properties
         with interpreting(where):
@@ -71,14 +68,12 @@ class BusWatcher(Driver):
     Args:
         bus: The bus's name.
         tell: Gets each event, as EventBridge delivers it.
-        endpoint: moto's URL.
     """
 
-    def __init__(self, bus: str, tell: Callable[[Mapping[str, Any]], None], endpoint: str) -> None:
+    def __init__(self, bus: str, tell: Callable[[Mapping[str, Any]], None]) -> None:
         super().__init__(f"bus {bus}", threads=1)
         self._tell = tell
-        self._sqs = boto3.client("sqs", endpoint_url=endpoint)
-        events = boto3.client("events", endpoint_url=endpoint)
+        self._sqs, events = boto3.client("sqs"), boto3.client("events")
         name = f"local-watcher-of-{bus}"
         self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

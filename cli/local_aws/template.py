@@ -90,11 +90,15 @@ _RESOURCES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "AWS::Lambda::Version": ("arn:aws:lambda:{region}:{account}:function:{FunctionName}:1", {"Version": "1"}),
     "AWS::Logs::LogGroup": (_NAME, {"Arn": "arn:aws:logs:{region}:{account}:log-group:{stack}-{id}:*"}),
     "AWS::Logs::MetricFilter": (_NAME, {}),
+    "AWS::SecretsManager::Secret": ("arn:aws:secretsmanager:{region}:{account}:secret:{Name}", {}),
     "AWS::SQS::Queue": (
         "https://sqs.{region}.amazonaws.com/{account}/{stack}-{id}",
         {"Arn": "arn:aws:sqs:{region}:{account}:{stack}-{id}", "QueueName": "{stack}-{id}"},
     ),
 }
+
+_FUNCTION = "AWS::Lambda::Function"
+_NAMED_FUNCTION = ("{FunctionName}", {"Arn": "arn:aws:lambda:{region}:{account}:function:{FunctionName}"})
 
 # Properties that are part of a reference.
 _NAMING = ("DomainName", "FunctionName", "Name", "StageName")
@@ -416,6 +420,8 @@ class _Evaluation:
         kind = self._resources[logical_id]["Type"]
         if kind not in _RESOURCES:
             raise TemplateError(f"{logical_id}: resources of type {kind} cannot be interpreted here")
+        if kind == _FUNCTION and "FunctionName" in self._resources[logical_id].get("Properties", {}):
+            return _NAMED_FUNCTION
         return _RESOURCES[kind]
 
     def _name(self, pattern: str, logical_id: str) -> str:

@@ -150,7 +150,8 @@ def running_service() -> Iterator[Service]:
         handlers: dict[str, Any] = {
             definition.folder.name: functions.handler(name) for name, definition in functions.definitions.items()
         }
-        routes = {name: handler.__globals__["api"].routes for name, handler in handlers.items() if name != AUTHORIZER}
+        apis = {name: handler.__globals__.get("api") for name, handler in handlers.items()}
+        routes = {name: api.routes for name, api in apis.items() if api is not None}
         service = Service(
             stack, Store(stack.table, create_client(), stack.table_name, is_in_moto=True), log, handlers, routes
         )

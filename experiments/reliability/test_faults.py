@@ -173,8 +173,8 @@ def experiment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     database = request.param
     with pytest.MonkeyPatch.context() as patch:
         if database == "moto":
-            with serve_moto("127.0.0.1") as url:
-                yield from _experiment(database, url, patch, tmp_path_factory.mktemp("faults"))
+            with serve_moto("127.0.0.1") as moto:
+                yield from _experiment(database, moto.url, patch, tmp_path_factory.mktemp("faults"))
         else:
             endpoint = request.getfixturevalue("dynamodb_local")
             yield from _experiment(database, endpoint, patch, tmp_path_factory.mktemp("faults"))

@@ -341,8 +341,8 @@ def test_a_server_with_other_json_is_one_clear_line(refuse: Refuse, body: str) -
 
 
 def test_a_database_that_goes_while_it_runs_is_a_line_for_each_request(start: Start) -> None:
-    with serve_moto("127.0.0.1") as url:
-        run = start("--dynamodb-endpoint", url)
+    with serve_moto("127.0.0.1") as moto:
+        run = start("--dynamodb-endpoint", moto.url)
         assert run.launch().status_code == 200
 
     response = run.launch()

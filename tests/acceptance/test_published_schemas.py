@@ -3,6 +3,7 @@
 The schemas are ``published_schemas.json``, cut from Seam's document by ``published.py``.
 """
 
+import copy
 import json
 import uuid
 from collections.abc import Callable, Mapping
@@ -20,7 +21,12 @@ type Build = Callable[[Service], Json]
 
 PUBLISHED = json.loads(CUT.read_text())
 # Ours: these lists come in pages too, like the others.
-PAGED_HERE = {"/acs/systems/list", "/acs/credential_pools/list"}
+PAGED_HERE = {"/acs/systems/list", "/acs/credential_pools/list", "/events/list"}
+# Ours: types of events, each beside the published one that it is like, and a property of all of these.
+EVENTS_HERE = {
+    "enrollment_automation.launched": "enrollment_automation.deleted",
+    "phone.registered": "phone.deactivated",
+}
 # What samples of Seam's answers have, and the schema has not.
 SAMPLED = {
     "enrollment_automation": {
@@ -100,6 +106,16 @@ def enrolled_identity(service: Service) -> Json:
     pair = service.pair()
     service.launch(pair).raise_for_status()
     return {"user_identity_id": pair["user_identity_id"]}
+
+
+def event(service: Service, event_type: str) -> str:
+    """Record an event, and return its id."""
+    about = (
+        {"enrollment_automation_id": UNKNOWN, "user_identity_id": UNKNOWN}
+        if event_type.startswith("enrollment_automation")
+        else {"acs_user_id": UNKNOWN, "acs_system_id": UNKNOWN, "connected_account_id": UNKNOWN}
+    )
+    return service.workspace.event(event_type=event_type, **about)
 
 
 def system_with_everything(service: Service) -> Json:
@@ -211,6 +227,18 @@ CASES: Mapping[str, Mapping[str, Build]] = {
         "first page": lambda s: {"acs_system_id": s["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "limit": 1},
         "all": lambda _: {},
     },
+    "/events/get": {
+        "a launch": lambda s: {"event_id": s["EVENT_ID"]},
+        **{
+            event_type: lambda s, event_type=event_type: {"event_id": event(s, event_type)}  # type: ignore[misc]
+            for event_type in ("enrollment_automation.deleted", "acs_user.created", "acs_user.deleted")
+        },
+    },
+    "/events/list": {
+        "empty": lambda _: {"since": "9999-01-01T00:00:00Z"},
+        "first page": lambda s: {"since": "2020-01-01T00:00:00Z", "limit": 1, "event_ids": [s["EVENT_ID"]]},
+        "all": lambda _: {"between": ["2020-01-01T00:00:00Z", "9999-01-01T00:00:00Z"]},
+    },
     "/acs/users/delete": {
         "unlinked": lambda s: {"acs_user_id": acs_user(s)},
         "linked": lambda s: {"acs_user_id": linked(s)["acs_user_id"]},
@@ -232,6 +260,15 @@ def strict(schema: Any) -> Any:
     return schema
 
 
+def add_our_events(published: list[Json]) -> None:
+    by_type = {schema["properties"]["event_type"]["enum"][0]: schema for schema in published}
+    for ours, like in EVENTS_HERE.items():
+        by_type[like]["properties"]["user_identity_id"] = {"type": "string", "format": "uuid"}
+        copied = copy.deepcopy(by_type[like])
+        copied["properties"]["event_type"]["enum"] = [ours]
+        published.append(copied)
+
+
 def validator(path: str) -> Draft202012Validator:
     schema, components = strict(PUBLISHED["answers"][path]), strict(PUBLISHED["components"])
     for name, properties in SAMPLED.items():
@@ -240,6 +277,8 @@ def validator(path: str) -> Draft202012Validator:
     if path in PAGED_HERE:
         schema["properties"]["pagination"] = {"$ref": "#/components/schemas/pagination"}
         schema["required"].append("pagination")
+    if "event" in components["schemas"]:
+        add_our_events(components["schemas"]["event"]["oneOf"])
     document = schema | {"components": components}
     return Draft202012Validator(document, format_checker=Draft202012Validator.FORMAT_CHECKER)
 

@@ -164,12 +164,12 @@ def read_only(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 def variables() -> Iterator[dict[str, str]]:
     """The environment of a function, with a DynamoDB that holds the demo workspaces."""
     credentials = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    with serve_moto("127.0.0.1") as url, environment({"AWS_DEFAULT_REGION": "us-east-1"}):
+    with serve_moto("127.0.0.1") as moto, environment({"AWS_DEFAULT_REGION": "us-east-1"}):
         table = create_table(create_client(), "table")
         seed(table)
         yield credentials | {
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL_DYNAMODB": url,
+            "AWS_ENDPOINT_URL_DYNAMODB": moto.url,
             "AWS_LAMBDA_FUNCTION_NAME": "function",
             "POWERTOOLS_METRICS_NAMESPACE": "EnrollmentAutomations",
             "POWERTOOLS_SERVICE_NAME": "service",

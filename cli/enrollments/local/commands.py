@@ -16,6 +16,7 @@ from enrollments.local.containers import open_containers
 from enrollments.local.stack import open_stack
 from local_aws.errors import StackError
 from local_aws.functions import FunctionError
+from local_aws.moto_server import serve_moto
 from local_aws.server import HOST, Server, listen, serve
 from local_aws.template import TemplateError, expand_template
 
@@ -85,12 +86,14 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
             _LOCAL_FOLDER.mkdir(exist_ok=True)
             with (
                 log_path.open("w") as log,
+                serve_moto(HOST) as moto,
                 open_stack(
                     template,
                     parameters=_read_parameters(parameters),
                     dynamodb_endpoint=dynamodb_endpoint or None,
                     log=log,
                     terminal=sys.stderr,
+                    moto=moto,
                     tell=show_event,
                 ) as stack,
             ):

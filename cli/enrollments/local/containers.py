@@ -112,18 +112,24 @@ def open_containers(
         raise StackError("nothing is built: make build")
     log = log or sys.stderr
     with ExitStack() as exit_stack:
-        if dynamodb_endpoint is None:
-            dynamodb_endpoint = exit_stack.enter_context(serve_moto(_LOOPBACK))
+        moto = exit_stack.enter_context(serve_moto(_LOOPBACK))
         stack = exit_stack.enter_context(
-            open_stack(template, dynamodb_endpoint=dynamodb_endpoint, log=log, terminal=log)
+            open_stack(template, dynamodb_endpoint=dynamodb_endpoint, log=log, terminal=log, moto=moto)
         )
         os.environ["SAM_CLI_TELEMETRY"] = "0"
         folder = Path(exit_stack.enter_context(TemporaryDirectory()))
         derived = folder / "template.yaml"
         derived.write_text(yaml.safe_dump(for_sam_local(yaml.safe_load(built.read_text()), built.parent.absolute())))
         variables = folder / "variables.json"
-        inside = exit_stack.enter_context(_reachable(dynamodb_endpoint, bridge))
-        values = {"TABLE_NAME": stack.table_name, "AWS_ENDPOINT_URL_DYNAMODB": inside}
+        services = exit_stack.enter_context(_reachable(moto.url, bridge))
+        database = services
+        if dynamodb_endpoint is not None:
+            database = exit_stack.enter_context(_reachable(dynamodb_endpoint, bridge))
+        values = {
+            "TABLE_NAME": stack.table_name,
+            "AWS_ENDPOINT_URL_DYNAMODB": database,
+            **{f"AWS_ENDPOINT_URL_{name}": services for name in ("EVENTBRIDGE", "LAMBDA", "SECRETS_MANAGER", "SQS")},
+        }
         variables.write_text(json.dumps({"Parameters": values}))
         yield Containers(stack, sam, _options(derived, variables))
 

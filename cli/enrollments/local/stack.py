@@ -18,13 +18,14 @@ from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, is_aws, reason_of
 from enrollments.local.demo import Demo, seed
 from local_aws.errors import StackError
-from local_aws.following import Tell, enable_stream, following
+from local_aws.following import Surroundings, Tell, enable_stream, following
 from local_aws.functions import FunctionDefinition, Functions, check_permission, environment
 from local_aws.gateway import Gateway
 from local_aws.mappings import read_mapping, source_name
-from local_aws.moto_server import serve_moto
+from local_aws.moto_server import MotoServer
 from local_aws.quick_transactions import quick_transactions
 from local_aws.rest_api import read_rest_api
+from local_aws.services import make_services
 from local_aws.template import (
     ACCOUNT_ID,
     REGION,
@@ -39,9 +40,10 @@ from local_aws.template import (
 # Names of classes, because an edited file is imported again and defines new classes.
 _UNAVAILABLE = {"NoAccessToDatabase", ServiceUnavailable.__name__}
 _AUTHORIZER_KEYS = {"authorizationToken", "methodArn"}
-_LOOPBACK = "127.0.0.1"
 # What only a system on this machine has.  The template has none of it.
-_BACKGROUND = {"WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
+_OF_THIS_MACHINE = {"WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
+# Public, like the demo's tokens, so that the examples in the documents stay valid.
+_SECRETS = {"WebhooksSecret": "demo-secret-of-webhooks"}
 _OWN_LAYER_MARK = "enrollment/__init__.py"
 _TABLE_PROPERTIES = {
     "AttributeDefinitions",
@@ -125,12 +127,13 @@ def open_stack(  # noqa: PLR0913 - each is its own thing, and is given by its na
     dynamodb_endpoint: str | None = None,
     log: TextIO,
     terminal: TextIO,
+    moto: MotoServer | None = None,
     tell: Tell | None = None,
 ) -> Iterator[Stack]:
     """Start the template's functions, API and table, with demo workspaces, until the context ends.
 
-    What follows a request happens only with ``tell``: the table's stream, queues, and what reads them.  Then moto is a
-    server on the loopback, since what runs beside requests must not see what they have half written.
+    What follows a request happens only with ``tell``: the table's stream, queues, and what reads them.  That needs moto
+    as a server, since what runs beside requests must not see what they have half written.
 
     Args:
         template: The template.  Its paths of code are relative to its folder.
@@ -138,22 +141,22 @@ def open_stack(  # noqa: PLR0913 - each is its own thing, and is given by its na
         dynamodb_endpoint: A DynamoDB server to use instead of moto.  It keeps its data.
         log: Gets the functions' output.
         terminal: Gets tracebacks.
+        moto: Has AWS's services; without it, moto has them in this process.
         tell: Gets what is put on the template's event buses, as EventBridge delivers it.
 
     Raises:
         TemplateError: The template has a part that cannot be interpreted here.
         StackError: The DynamoDB server does not answer or refuses.
     """
-    variables = lambda_environment(dynamodb_endpoint)
+    if dynamodb_endpoint is None and moto is not None:
+        dynamodb_endpoint = moto.url
+    variables = {**lambda_environment(dynamodb_endpoint), **_OF_THIS_MACHINE}
+    if moto is not None:
+        variables |= {"AWS_ENDPOINT_URL": moto.url, "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": str(dynamodb_endpoint)}
     with ExitStack() as exit_stack:
-        moto = None if tell is None else exit_stack.enter_context(serve_moto(_LOOPBACK))
-        if moto is not None:
-            variables = {"AWS_ENDPOINT_URL_DYNAMODB": moto, **variables, **_BACKGROUND, "AWS_ENDPOINT_URL": moto}
-            variables["AWS_ENDPOINT_URL_DYNAMODB_STREAMS"] = variables["AWS_ENDPOINT_URL_DYNAMODB"]
-            dynamodb_endpoint = variables["AWS_ENDPOINT_URL_DYNAMODB"]
         # Functions must neither see the person's AWS configuration nor reach AWS.
         exit_stack.enter_context(environment(variables, without=("AWS_", "POWERTOOLS_")))
-        if dynamodb_endpoint is None:
+        if moto is None:
             exit_stack.enter_context(mock_aws())
             exit_stack.enter_context(quick_transactions())
         resources = load_template(template, parameters or {})
@@ -173,10 +176,14 @@ def open_stack(  # noqa: PLR0913 - each is its own thing, and is given by its na
                 for resource in _of_type(resources, "AWS::Lambda::EventSourceMapping")
                 for mapping in [read_mapping(resource, function_names(resources))]
             }
+            make_services(resources.values(), _SECRETS)
             if moto is not None and tell is not None:
                 # The demo was there before: only what happens from now on is in the stream.
                 enable_stream(table.client, table.name, declared_table.properties)
-                exit_stack.enter_context(following(resources.values(), mappings.values(), functions.invoke, tell, moto))
+                surroundings = Surroundings(tell, function_names(resources))
+                exit_stack.enter_context(
+                    following(list(resources.values()), list(mappings.values()), functions, surroundings, moto)
+                )
         except (*AWS_ERRORS, WrongTable) as error:
             where = "the table in moto" if dynamodb_endpoint is None else f"DynamoDB at {dynamodb_endpoint}"
             raise StackError(f"{where}: {reason_of(error)}") from error

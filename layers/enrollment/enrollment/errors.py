@@ -15,6 +15,8 @@
     ├── AcsAccessGroupNotFound                    404
     ├── EnrollmentAutomationNotFound              404
     ├── EventNotFound                             404
+    ├── WebhookNotFound                           404
+    ├── TooManyWebhooks                           409
     ├── AcsSystemIsNotCredentialManager           400
     ├── AcsCredentialPoolNotInAcsSystem           400
     ├── AcsUserNotInAcsSystem                     400
@@ -193,6 +195,22 @@ class EventNotFound(EnrollmentError):
     status = 404
     type = "event_not_found"
     message = "Event not found"
+
+
+class WebhookNotFound(EnrollmentError):
+    """No such webhook in the workspace."""
+
+    status = 404
+    type = "webhook_not_found"
+    message = "Webhook not found"
+
+
+class TooManyWebhooks(EnrollmentError):
+    """The workspace has as many webhooks as it may have."""
+
+    status = 409
+    type = "too_many_webhooks"
+    message = "This workspace has as many webhooks as it may have: 50"
 
 
 class AcsSystemIsNotCredentialManager(EnrollmentError):

@@ -14,11 +14,13 @@ class Settings(NamedTuple):
         cors_origins: Origins whose pages may call the API.
         stack_name: The function's stack.  Its metrics carry this name, because the stacks of a region share a
             namespace.
+        webhooks_secret_arn: The master secret of webhooks, for the function that answers with their secrets.
     """
 
     table_name: str
     cors_origins: tuple[str, ...] = ()
     stack_name: str = ""
+    webhooks_secret_arn: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -32,6 +34,7 @@ class Settings(NamedTuple):
             table_name=environment["TABLE_NAME"],
             cors_origins=tuple(origin.strip() for origin in origins if origin.strip()),
             stack_name=environment.get("STACK_NAME", ""),
+            webhooks_secret_arn=environment.get("WEBHOOKS_SECRET_ARN", ""),
         )
 
 
@@ -66,6 +69,45 @@ class EventsSettings(NamedTuple):
             deliveries_queue_url=environment["DELIVERIES_QUEUE_URL"],
             failures_queue_url=environment["EVENTS_FAILURES_QUEUE_URL"],
         )
+
+
+class DeliverySettings(NamedTuple):
+    """The settings that ``template.yaml`` gives the functions ``deliveries`` and ``redeliveries``.
+
+    Attributes:
+        table_name: The one DynamoDB table.
+        deliveries_queue_url: The queue of deliveries to webhooks.
+        webhooks_secret_arn: The master secret of webhooks.
+        redeliveries_function: The ARN of the alias of the durable function.
+        receivers_on_loopback: Whether webhooks may lead to this machine's loopback.  Tests and `make run` set it; the
+            template does not.
+    """
+
+    table_name: str
+    deliveries_queue_url: str
+    webhooks_secret_arn: str
+    redeliveries_function: str
+    receivers_on_loopback: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "DeliverySettings":
+        """Read the settings.
+
+        Raises:
+            KeyError: A variable is missing.  The function cannot work without it, so its start fails.
+        """
+        return cls(
+            table_name=environment["TABLE_NAME"],
+            deliveries_queue_url=environment["DELIVERIES_QUEUE_URL"],
+            webhooks_secret_arn=environment["WEBHOOKS_SECRET_ARN"],
+            redeliveries_function=environment["REDELIVERIES_FUNCTION"],
+            receivers_on_loopback=receivers_on_loopback(environment),
+        )
+
+
+def receivers_on_loopback(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether webhooks may lead to this machine's loopback, as in tests and with `make run`."""
+    return environment.get("WEBHOOK_RECEIVERS_ON_LOOPBACK") == "allowed"
 
 
 def has_credentials_of_container(environment: Mapping[str, str] = os.environ) -> bool:

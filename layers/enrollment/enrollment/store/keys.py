@@ -143,6 +143,11 @@ def webhook_key(workspace_id: str, webhook_id: str) -> Key:
     return Key(f"WORKSPACE#{workspace_id}#WEBHOOKS", webhook_id)
 
 
+def held_delivery_key(workspace_id: str, webhook_id: str, created_at: str, event_id: str) -> Key:
+    """Return the key of an event that is held for a webhook until its address answers again; the oldest is first."""
+    return Key(_partition(workspace_id, "WEBHOOK", webhook_id), f"{created_at}#{event_id}")
+
+
 def listed_id(sk: str) -> str:
     """Return the id of the thing that an entry of a list stands for."""
     return sk.rpartition("#")[2]

@@ -29,6 +29,7 @@ from enrollment.store.keys import Key, acs_system_key, webhook_key
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.events import event_of
+from enrollment.use_cases.webhook_items import wants
 
 type Delivery = Mapping[str, Any]
 type Record = Mapping[str, Any]
@@ -250,12 +251,6 @@ def deliveries_of(table: Table, events: Sequence[Event]) -> list[Delivery]:
         for webhook in webhooks[event.workspace_id]
         if wants(webhook, event.event_type)
     ]
-
-
-def wants(webhook: Item, event_type: str) -> bool:
-    """Return whether a webhook gets events of a type.  One that is switched off gets none."""
-    types = webhook["event_types"]
-    return "switched_off_at" not in webhook and isinstance(types, frozenset) and bool(types & {"*", event_type})
 
 
 def _read(records: Sequence[Record]) -> tuple[dict[str, tuple[Record, Item]], list[Record]]:
