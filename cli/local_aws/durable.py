@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aws_durable_execution_sdk_python_testing.runner import DurableFunctionTestRunner
@@ -31,13 +32,16 @@ class DurableFunction:
         # The SDK logs each failed step with its traceback.
         logging.getLogger("aws_durable_execution_sdk_python_testing").setLevel(logging.CRITICAL)
         self._name = name
-        self._started: dict[str, str] = {}
+        self._started: set[str] = set()
         self._lock = threading.Lock()
+        self._runner: DurableFunctionTestRunner | None = None
 
         def invoke(given: Any, context: Any) -> Any:
             return handler()(given, context)  # edited code is imported anew
 
-        self._runner = DurableFunctionTestRunner(invoke, execution_timeout=timeout_seconds, skip_time=skip_time)
+        self._make_runner = partial(
+            DurableFunctionTestRunner, invoke, execution_timeout=timeout_seconds, skip_time=skip_time
+        )
 
     def start(self, execution_name: str, given: Any) -> None:
         """Start an execution, unless there is one of this name already.
@@ -49,10 +53,12 @@ class DurableFunction:
         with self._lock:
             if execution_name in self._started:
                 return
-            self._started[execution_name] = self._runner.run_async(
-                input=json.dumps(given), function_name=self._name, execution_name=execution_name
-            )
+            self._started.add(execution_name)
+            self._runner = self._runner or self._make_runner()
+            self._runner.run_async(input=json.dumps(given), function_name=self._name, execution_name=execution_name)
 
     def close(self) -> None:
         """Forget all executions."""
-        self._runner.close()  # type: ignore[no-untyped-call]
+        with self._lock:
+            if self._runner is not None:
+                self._runner.close()  # type: ignore[no-untyped-call]

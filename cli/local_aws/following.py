@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from local_aws.invocations import Invocations
 from local_aws.mappings import QueueDriver, QueueMapping, StreamDriver, StreamMapping
 from local_aws.moto_server import MotoServer
 from local_aws.services import BusWatcher, Expiry
+from local_aws.streams import StreamOfMoto, StreamOfServer, StreamReader
 from local_aws.template import Resource
 
 type Tell = Callable[[Mapping[str, Any]], None]
@@ -27,15 +28,20 @@ class Surroundings:
         tell: Gets what is put on the template's event buses, as EventBridge delivers it.
         function_names: Names of functions by the functions' ARNs and by their aliases' ARNs.
         skip_time: Whether the waits of durable functions are over at once.
+        has_read_stream: Whether an earlier system has read the table's stream.  Lambda would remember how far, and here
+            the stream is read from now on.
     """
 
     tell: Tell
     function_names: Mapping[str, str]
     skip_time: bool = False
+    has_read_stream: bool = False
 
 
-def enable_stream(dynamodb: Any, table_name: str, properties: Mapping[str, Any]) -> None:
+def enable_stream(dynamodb: Any, table_name: str, properties: Mapping[str, Any]) -> bool:
     """Enable a table's stream as the template declares it, if it declares one and the table has none yet.
+
+    Return whether it is new.
 
     Args:
         dynamodb: A client of DynamoDB.
@@ -46,6 +52,8 @@ def enable_stream(dynamodb: Any, table_name: str, properties: Mapping[str, Any])
     present = dynamodb.describe_table(TableName=table_name)["Table"].get("StreamSpecification", {})
     if declared and not present.get("StreamEnabled"):
         dynamodb.update_table(TableName=table_name, StreamSpecification={"StreamEnabled": True, **declared})
+        return True
+    return False
 
 
 @contextmanager
@@ -68,7 +76,7 @@ def following(
     Raises:
         TemplateError: The template has a part that cannot be interpreted here.
     """
-    dynamodb, streams, sqs = (boto3.client(service) for service in ("dynamodb", "dynamodbstreams", "sqs"))
+    dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
     with ExitStack() as exit_stack:
         durable: dict[str, DurableFunction] = {}
         for name, definition in functions.definitions.items():
@@ -86,20 +94,25 @@ def following(
             )
         )
 
-        def start(driver: StreamDriver | QueueDriver | BusWatcher | Expiry) -> None:
+        def start(driver: StreamDriver | QueueDriver | Expiry) -> None:
             driver.start()
             exit_stack.callback(driver.stop)
 
+        moto.beside.append(BusWatcher(surroundings.tell))
         for resource in resources:
-            if resource.type == "AWS::Events::EventBus":
-                start(BusWatcher(resource.properties["Name"], surroundings.tell))
             if resource.type == "AWS::DynamoDB::Table" and dynamodb.meta.endpoint_url == moto.url:
                 expiry = resource.properties.get("TimeToLiveSpecification", {})
                 if expiry.get("Enabled"):
                     start(Expiry(resource.reference, expiry["AttributeName"], dynamodb))
         for mapping in mappings:
             if isinstance(mapping, StreamMapping):
-                start(StreamDriver(mapping, functions.invoke, dynamodb=dynamodb, streams=streams, sqs=sqs))
+                arn = str(dynamodb.describe_table(TableName=mapping.source)["Table"]["LatestStreamArn"])
+                reader: StreamReader = StreamOfServer(boto3.client("dynamodbstreams"), arn)
+                if dynamodb.meta.endpoint_url == moto.url:
+                    reader = StreamOfMoto(moto, mapping.source, arn)
+                if surroundings.has_read_stream:
+                    mapping = replace(mapping, starts_at="LATEST")  # noqa: PLW2901 - the same mapping, from later on
+                start(StreamDriver(mapping, functions.invoke, reader=reader, sqs=sqs))
             else:
                 start(QueueDriver(mapping, functions.invoke, sqs=sqs))
         yield

@@ -16,10 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.event_patterns import EventPattern
 from local_aws.functions import FunctionError, NoTurnError
+from local_aws.streams import Record, StreamReader
 from local_aws.template import REGION, Resource, TemplateError, interpreting, number, only
 
 type Invoke = Callable[[str, Mapping[str, Any]], Any]
-type Record = Mapping[str, Any]
 
 _COMMON = {
     "BatchSize",
@@ -48,7 +48,6 @@ _SHARDS_ARE_LISTED_EVERY_SECONDS = 5
 _LONGEST_RETRY_SECONDS = 5.0
 # A queue's mapping has as many invocations at once as its function may have here.
 _MOST_AT_ONCE = 8
-_MOST_MESSAGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,27 +179,24 @@ def _stream_mapping(properties: Mapping[str, Any], source: str, where: str, comm
 
 
 class Driver:
-    """Runs a mapping in threads of its own until it is stopped.
+    """Runs a mapping in a thread of its own until it is stopped.
 
     Args:
-        name: The threads' name.
-        threads: How many.
+        name: The thread's name.
     """
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str) -> None:
         self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._run, name=name, daemon=True) for _ in range(threads)]
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Start."""
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Stop, and wait until the invocation that is running has ended, but not longer than a second."""
+        """Stop, and wait until what is running has ended, but not longer than a second."""
         self._stopping.set()
-        for thread in self._threads:
-            thread.join(timeout=1)
+        self._thread.join(timeout=1)
 
     def poll(self) -> bool:
         """Look once for something to do, and do it.  Return whether there was something."""
@@ -235,18 +231,16 @@ class StreamDriver(Driver):
     Args:
         mapping: The mapping.
         invoke: Invokes a function.
-        dynamodb: boto3's client of DynamoDB.
-        streams: boto3's client of DynamoDB's streams.
+        reader: Reads the stream.
         sqs: boto3's client of SQS.
     """
 
-    def __init__(self, mapping: StreamMapping, invoke: Invoke, *, dynamodb: Any, streams: Any, sqs: Any) -> None:
-        super().__init__(mapping.name, threads=1)
+    def __init__(self, mapping: StreamMapping, invoke: Invoke, *, reader: StreamReader, sqs: Any) -> None:
+        super().__init__(mapping.name)
         self._mapping = mapping
         self._invoke = invoke
-        self._streams = streams
+        self._reader = reader
         self._sqs = sqs
-        self._arn = str(dynamodb.describe_table(TableName=mapping.source)["Table"]["LatestStreamArn"])
         self._shards: dict[str, _Shard] = {}
         self._ended: set[str] = set()
         self._listed_at = float("-inf")
@@ -262,24 +256,13 @@ class StreamDriver(Driver):
 
     def _list_shards(self) -> None:
         """Find new shards.  A shard whose parent is still being read has to wait: it has later changes."""
-        described: list[Mapping[str, Any]] = []
-        more: dict[str, str] = {}
-        while True:
-            found = self._streams.describe_stream(StreamArn=self._arn, **more)["StreamDescription"]
-            described += found["Shards"]
-            if not (last := found.get("LastEvaluatedShardId")):
-                break
-            more = {"ExclusiveStartShardId": last}
-        known = {shard["ShardId"] for shard in described}
-        for shard in described:
-            shard_id, parent = shard["ShardId"], shard.get("ParentShardId")
-            if shard_id in self._shards or shard_id in self._ended or (parent in known - self._ended):
+        described = self._reader.shards()
+        known = {shard.shard_id for shard in described}
+        for shard_id, parent_id in described:
+            if shard_id in self._shards or shard_id in self._ended or parent_id in known - self._ended:
                 continue
-            position = self._mapping.starts_at if parent not in self._ended else "TRIM_HORIZON"
-            iterator = self._streams.get_shard_iterator(
-                StreamArn=self._arn, ShardId=shard_id, ShardIteratorType=position
-            )["ShardIterator"]
-            self._shards[shard_id] = _Shard(iterator)
+            position = self._mapping.starts_at if parent_id not in self._ended else "TRIM_HORIZON"
+            self._shards[shard_id] = _Shard(self._reader.begin(shard_id, position))
         self._listed_at = time.monotonic()
 
     def _advance(self, shard_id: str, shard: _Shard) -> bool:
@@ -292,11 +275,13 @@ class StreamDriver(Driver):
             self._ended.add(shard_id)
             self._listed_at = float("-inf")
             return False
-        got = self._streams.get_records(ShardIterator=shard.iterator, Limit=1000)
-        shard.iterator = got.get("NextShardIterator")
-        records = [_told(record, self._arn) for record in got["Records"]]
+        records, shard.iterator = self._reader.read(shard.iterator)
         patterns = self._mapping.patterns
-        wanted = [one for one in records if not patterns or any(pattern.matches(one) for pattern in patterns)]
+        wanted = [
+            _told(record, self._reader.arn)
+            for record in records
+            if not patterns or any(pattern.matches(record) for pattern in patterns)
+        ]
         size = self._mapping.batch_size
         shard.waiting.extend(_Batch(wanted[start : start + size]) for start in range(0, len(wanted), size))
         self._work(shard_id, shard)
@@ -354,7 +339,7 @@ class StreamDriver(Driver):
                 "startSequenceNumber": first["SequenceNumber"],
                 "endSequenceNumber": last["SequenceNumber"],
                 "batchSize": len(batch.records),
-                "streamArn": self._arn,
+                "streamArn": self._reader.arn,
             },
         }
         url = self._sqs.get_queue_url(QueueName=self._mapping.on_failure.split(":")[-1])["QueueUrl"]
@@ -371,35 +356,48 @@ class QueueDriver(Driver):
     """
 
     def __init__(self, mapping: QueueMapping, invoke: Invoke, *, sqs: Any) -> None:
-        super().__init__(mapping.name, threads=mapping.at_once)
+        super().__init__(mapping.name)
         self._mapping = mapping
         self._invoke = invoke
         self._sqs = sqs
+        self._free = threading.Semaphore(mapping.at_once)
         self._url = str(sqs.get_queue_url(QueueName=mapping.source)["QueueUrl"])
         found = sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
         self._arn = str(found["Attributes"]["QueueArn"])
 
     def poll(self) -> bool:
-        """Receive messages once, and invoke the function.  Return whether there were any."""
-        # Waiting for messages would hold up all of moto's requests.
-        received = self._sqs.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=min(self._mapping.batch_size, _MOST_MESSAGES),
-            WaitTimeSeconds=0,
-            AttributeNames=["All"],
-            MessageAttributeNames=["All"],
-        ).get("Messages", [])
-        if not received:
-            return False
-        records = [_message(message, self._arn) for message in received]
-        wanted = [record for record in records if self._is_wanted(record)]
-        failed: set[str] = set()
-        if wanted:
-            failed = self._try(wanted)
-        for record in records:
-            if record["messageId"] not in failed:
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=record["receiptHandle"])
-        return True
+        """Receive messages once, and have the function invoked with them.  Return whether there were any."""
+        if not self._free.acquire(timeout=_LONGEST_PAUSE_SECONDS):
+            return True
+        received = []
+        try:
+            # Waiting for messages would hold up all of moto's requests.
+            received = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=self._mapping.batch_size,
+                WaitTimeSeconds=0,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            ).get("Messages", [])
+        finally:
+            if not received:
+                self._free.release()
+        if received:
+            records = [_message(message, self._arn) for message in received]
+            threading.Thread(target=self._work, args=(records,), name=self._mapping.name, daemon=True).start()
+        return bool(received)
+
+    def _work(self, records: Sequence[Record]) -> None:
+        try:
+            wanted = [record for record in records if self._is_wanted(record)]
+            failed = self._try(wanted) if wanted else set()
+            for record in records:
+                if record["messageId"] not in failed:
+                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=record["receiptHandle"])
+        except (BotoCoreError, ClientError):
+            pass  # the messages come again
+        finally:
+            self._free.release()
 
     def _try(self, records: Sequence[Record]) -> set[str]:
         ids = [str(record["messageId"]) for record in records]

@@ -31,6 +31,16 @@ class MotoServer:
 
     url: str
     beside: list[Application] = field(default_factory=list)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no request through until the context ends.
+
+        moto does not isolate requests from each other: one could read what a transaction has half written.
+        """
+        with self._one_at_a_time:
+            yield
 
 
 @contextmanager
@@ -48,14 +58,12 @@ def serve_moto(host: str) -> Iterator[MotoServer]:
     """
     with mock_aws(), quick_transactions(), socket.create_server((host, 0), backlog=128) as listener:
         application = DomainDispatcherApplication(create_backend_app)
-        # moto does not isolate requests from each other: one could read what a transaction has half written.
-        one_at_a_time = threading.Lock()
 
         def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
             for other in moto.beside:
                 if (answered := other(environ, start_response)) is not None:
                     return answered
-            with one_at_a_time:
+            with moto.alone():
                 return list(application(environ, start_response))
 
         moto = MotoServer(f"http://{host}:{listener.getsockname()[1]}")

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,9 +22,11 @@ import pytest
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
 from enrollments.local import docs_page
+from enrollments.local.commands import show_event
 from enrollments.local.containers import Containers, open_containers
 from enrollments.local.demo import demo
 from enrollments.local.stack import open_stack
+from local_aws.moto_server import MotoServer
 from local_aws.server import Server, listen
 from tests.acceptance.sdk import end_drivers
 from tests.fixtures import Workspace
@@ -126,10 +129,23 @@ def service(project: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
 
 
 @contextmanager
-def serve_stack(project: Path, parameters: Mapping[str, str] | None = None) -> Iterator[Service]:
-    """Serve the local stack with parameters of the template until the context ends."""
+def serve_stack(
+    project: Path, parameters: Mapping[str, str] | None = None, *, moto: MotoServer | None = None, **options: Any
+) -> Iterator[Service]:
+    """Serve the local stack with parameters of the template until the context ends.
+
+    With a server of moto, what follows a request happens, too: the terminal shows each event.
+    """
     terminal = io.StringIO()
-    with open_stack(project / "template.yaml", parameters=parameters, log=io.StringIO(), terminal=terminal) as stack:
+    following = {} if moto is None else {"moto": moto, "tell": partial(show_event, terminal=terminal)}
+    with open_stack(
+        project / "template.yaml",
+        parameters=parameters,
+        log=io.StringIO(),
+        terminal=terminal,
+        **following,  # type: ignore[arg-type]
+        **options,
+    ) as stack:
         page = docs_page.docs_page(project / "openapi.json", stack.demo.variables["SEAM_API_KEY"])
         server = Server(listen(0), stack.gateway, terminal, {docs_page.PATH: page})
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

@@ -5,8 +5,9 @@ import signal
 import sys
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -57,14 +58,14 @@ _sam = click.option(
 )
 
 
-def show_event(event: Mapping[str, Any]) -> None:
+def show_event(event: Mapping[str, Any], terminal: TextIO) -> None:
     """Show an event of a bus in a line of the terminal: its time, its type, and what it is about."""
     detail: Mapping[str, str] = event["detail"]
     known = {"event_id", "event_type", "workspace_id", "created_at", "occurred_at"}
     about = " ".join(f"{name}={value}" for name, value in detail.items() if name not in known)
     at = datetime.now().astimezone().strftime("%H:%M:%S")
-    sys.stderr.write(f"{at}  event  {detail['event_type']}  {about}\n")
-    sys.stderr.flush()
+    terminal.write(f"{at}  event  {detail['event_type']}  {about}\n")
+    terminal.flush()
 
 
 @click.group()
@@ -94,7 +95,7 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                     log=log,
                     terminal=sys.stderr,
                     moto=moto,
-                    tell=show_event,
+                    tell=partial(show_event, terminal=sys.stderr),
                 ) as stack,
             ):
                 api_key = stack.demo.variables["SEAM_API_KEY"]

@@ -179,8 +179,8 @@ def open_stack(  # noqa: PLR0913 - each is its own thing, and is given by its na
             make_services(resources.values(), _SECRETS)
             if moto is not None and tell is not None:
                 # The demo was there before: only what happens from now on is in the stream.
-                enable_stream(table.client, table.name, declared_table.properties)
-                surroundings = Surroundings(tell, function_names(resources))
+                is_new = enable_stream(table.client, table.name, declared_table.properties)
+                surroundings = Surroundings(tell, function_names(resources), has_read_stream=not is_new)
                 exit_stack.enter_context(
                     following(list(resources.values()), list(mappings.values()), functions, surroundings, moto)
                 )

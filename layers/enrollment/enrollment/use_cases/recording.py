@@ -101,20 +101,21 @@ class Recorder:
         set_aside: list[str] = []
         done = 0
         failing: Record = records[0]
+        webhooks = Webhooks(self._table)
         try:
             set_aside += self._set_aside(unreadable, "RecordUnreadable")
             for some in batched(events.values(), _AT_ONCE, strict=False):
                 failing, _ = some[0]
-                set_aside += self._record_some(some)
+                set_aside += self._record_some(some, webhooks)
                 done += len(some)
         except ServiceUnavailable as error:
             return Recorded(done, set_aside, sequence_number(failing), error)
         return Recorded(done, set_aside)
 
-    def _record_some(self, some: Sequence[tuple[Record, Item]]) -> list[str]:
+    def _record_some(self, some: Sequence[tuple[Record, Item]], webhooks: "Webhooks") -> list[str]:
         """List a few events and send them on.  Return the records that were set aside."""
         events = list_new(self._table, complete([event for _, event in some], self._systems), retention=self._retention)
-        self._deliveries.send(deliveries_of(self._table, events))
+        self._deliveries.send(deliveries_of(events, webhooks))
         try:
             self._bus.put([event.to_json() for event in events])
         except RefusedError:
@@ -164,6 +165,28 @@ class Systems:
             found[key] = str(item["connected_account_id"])
         self._known.update(found)
         return found
+
+
+class Webhooks:
+    """The webhooks of workspaces, read once for a batch.
+
+    Args:
+        table: The table.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._read: dict[str, list[Item]] = {}
+
+    def of(self, workspace_id: str) -> list[Item]:
+        """Return a workspace's webhooks.
+
+        Raises:
+            ServiceUnavailable: The database stays out of reach.
+        """
+        if workspace_id not in self._read:
+            self._read[workspace_id] = self._table.query(webhook_key(workspace_id, "").pk)
+        return self._read[workspace_id]
 
 
 def event_of_change(change: Change) -> Item | None:
@@ -235,20 +258,16 @@ def list_new(table: Table, events: Sequence[Item], *, retention: timedelta) -> l
     return [event_of(listed[str(event["event_id"])]) for event in events]
 
 
-def deliveries_of(table: Table, events: Sequence[Event]) -> list[Delivery]:
+def deliveries_of(events: Sequence[Event], webhooks: Webhooks) -> list[Delivery]:
     """Return the messages for the function ``deliveries``: one for each event and each webhook that wants it.
 
     Raises:
         ServiceUnavailable: The database stays out of reach.
     """
-    webhooks = {
-        workspace_id: table.query(webhook_key(workspace_id, "").pk)
-        for workspace_id in {event.workspace_id for event in events}
-    }
     return [
         {"workspace_id": event.workspace_id, "webhook_id": webhook["webhook_id"], "event": event.to_json()}
         for event in events
-        for webhook in webhooks[event.workspace_id]
+        for webhook in webhooks.of(event.workspace_id)
         if wants(webhook, event.event_type)
     ]
 
