@@ -427,7 +427,9 @@ DENIED = {
     "authorizer_revoked_api_key": ("seam_testDrev_PubLicDemoKeyForLocaLUse", "API Key has been revoked"),
     "authorizer_jwt": ("eyJhbGciOiJub25lIn0.eyJzdWIiOiJkZW1vIn0.", "A JWT was used instead of an API key"),
 }
-FILES = sorted(path.stem for path in EVENTS.glob("*.json"))
+# What is not a request: a batch of the table's stream, and one of a queue.
+TRIGGER_FILES = ["queue", "stream"]
+FILES = sorted({path.stem for path in EVENTS.glob("*.json")} - set(TRIGGER_FILES))
 TOKEN_FILES = [name for name in FILES if name.startswith("authorizer_")]
 REQUEST_FILES = [name for name in FILES if not name.startswith("authorizer_")]
 # What the file of a request is answered with.  Without named origins, a preflight request has no route.

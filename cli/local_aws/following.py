@@ -76,7 +76,7 @@ def following(
     Raises:
         TemplateError: The template has a part that cannot be interpreted here.
     """
-    dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
+    dynamodb = boto3.client("dynamodb")
     with ExitStack() as exit_stack:
         durable: dict[str, DurableFunction] = {}
         for name, definition in functions.definitions.items():
@@ -105,14 +105,20 @@ def following(
                 if expiry.get("Enabled"):
                     start(Expiry(resource.reference, expiry["AttributeName"], dynamodb))
         for mapping in mappings:
-            if isinstance(mapping, StreamMapping):
-                arn = str(dynamodb.describe_table(TableName=mapping.source)["Table"]["LatestStreamArn"])
-                reader: StreamReader = StreamOfServer(boto3.client("dynamodbstreams"), arn)
-                if dynamodb.meta.endpoint_url == moto.url:
-                    reader = StreamOfMoto(moto, mapping.source, arn)
-                if surroundings.has_read_stream:
-                    mapping = replace(mapping, starts_at="LATEST")  # noqa: PLW2901 - the same mapping, from later on
-                start(StreamDriver(mapping, functions.invoke, reader=reader, sqs=sqs))
-            else:
-                start(QueueDriver(mapping, functions.invoke, sqs=sqs))
+            start(_driver(mapping, functions, surroundings, moto))
         yield
+
+
+def _driver(
+    mapping: StreamMapping | QueueMapping, functions: Functions, surroundings: Surroundings, moto: MotoServer
+) -> StreamDriver | QueueDriver:
+    dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
+    if isinstance(mapping, QueueMapping):
+        return QueueDriver(mapping, functions.invoke, sqs=sqs)
+    if surroundings.has_read_stream:
+        mapping = replace(mapping, starts_at="LATEST")
+    arn = str(dynamodb.describe_table(TableName=mapping.source)["Table"]["LatestStreamArn"])
+    reader: StreamReader = StreamOfServer(boto3.client("dynamodbstreams"), arn)
+    if dynamodb.meta.endpoint_url == moto.url:
+        reader = StreamOfMoto(moto, mapping.source, arn)
+    return StreamDriver(mapping, functions.invoke, reader=reader, sqs=sqs)

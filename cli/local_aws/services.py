@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -54,12 +55,14 @@ def make_services(resources: Collection[Resource], secrets: Mapping[str, str]) -
                 sqs.create_queue(QueueName=resource.reference.rpartition("/")[2], Attributes=attributes)
             elif resource.type == "AWS::Events::EventBus":
                 only(properties, _BUS, where)
-                events.create_event_bus(Name=properties["Name"])
+                with suppress(events.exceptions.ResourceAlreadyExistsException):
+                    events.create_event_bus(Name=properties["Name"])
             elif resource.type == "AWS::SecretsManager::Secret":
                 only(properties, _SECRET, where)
                 if where not in secrets:
                     raise TemplateError(f"{where}: this secret has no value here")
-                manager.create_secret(Name=properties["Name"], SecretString=secrets[where])
+                with suppress(manager.exceptions.ResourceExistsException):
+                    manager.create_secret(Name=properties["Name"], SecretString=secrets[where])
     for resource in resources:  # a queue can be made before the one that gets its dead letters
         if resource.type == "AWS::SQS::Queue" and (policy := resource.properties.get("RedrivePolicy")):
             url = sqs.get_queue_url(QueueName=resource.reference.rpartition("/")[2])["QueueUrl"]

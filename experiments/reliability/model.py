@@ -13,6 +13,7 @@ from unicodedata import normalize
 type Json = dict[str, Any]
 
 SEES_ALL = None
+MOST_WEBHOOKS = 50
 
 
 @dataclass(eq=False)
@@ -175,6 +176,10 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
     "moments": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_KINDS["moment"], value)),
     "event type": lambda value: isinstance(value, str) and bool(re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", value)),
+    "wanted types": lambda value: (
+        isinstance(value, list) and value != [] and all(one == "*" or _KINDS["event type"](one) for one in value)
+    ),
+    "url": lambda value: isinstance(value, str) and value.startswith("https://example.com/"),
     "event types": lambda value: isinstance(value, list) and all(map(_KINDS["event type"], value)),
 }
 
@@ -192,6 +197,7 @@ _READ, _DELETE = ("GET", "POST"), ("DELETE", "POST")
 _IDENTITY, _SYSTEM, _AUTOMATION = (
     {f"{name}_id": "uuid*"} for name in ("user_identity", "acs_system", "enrollment_automation")
 )
+_WEBHOOK = {"webhook_id": "uuid*"}
 _PROFILE = {"user_identity_key": "text?", "email_address": "email?", "phone_number": "phone?", "full_name": "text?"}
 _ID_OR_KEY = {"user_identity_id": "uuid", "user_identity_key": "text"}
 _NAMED_ACS_USER = {"acs_user_id": "uuid", "user_identity_id": "uuid", "acs_system_id": "uuid"}
@@ -288,6 +294,11 @@ ROUTES = {
         },
         for_sessions=True,
     ),
+    "/webhooks/create": Route(("POST",), {"url": "url*", "event_types": "wanted types"}),
+    "/webhooks/get": Route(_READ, _WEBHOOK),
+    "/webhooks/list": Route(_READ, {}),
+    "/webhooks/update": Route(("PUT", "POST"), {**_WEBHOOK, "event_types": "wanted types*"}),
+    "/webhooks/delete": Route(_DELETE, _WEBHOOK),
 }
 
 
@@ -370,6 +381,7 @@ class Model:
         self.acs_users: list[AcsUser] = []
         self.automations: list[Automation] = []
         self.tokens: list[Token] = []
+        self.webhooks: list[tuple[str, Json]] = []
         self.gone: list[Identity | AcsUser | Automation] = []
         self.new: list[Identity | AcsUser | Automation] = []
         self._routes: dict[str, Callable[[Caller, Json], Answer]] = {
@@ -396,6 +408,11 @@ class Model:
             "/acs/users/delete": self._delete_acs_user,
             "/events/get": self._get_event,
             "/events/list": self._list_events,
+            "/webhooks/create": self._create_webhook,
+            "/webhooks/get": self._get_webhook,
+            "/webhooks/list": self._list_webhooks,
+            "/webhooks/update": self._update_webhook,
+            "/webhooks/delete": self._delete_webhook,
         }
 
     def answer(self, call: Call) -> Answer:
@@ -754,6 +771,41 @@ class Model:
             and _holds(parameters.get("search"), one.name, one.id)
         ]
         return Answer(body=None, listed=("acs_systems", list(map(self.system_json, found))))
+
+    def _webhook(self, caller: Caller, webhook_id: str) -> Json:
+        for workspace, webhook in self.webhooks:
+            if (workspace, webhook["webhook_id"]) == (caller.workspace, webhook_id.lower()):
+                return webhook
+        raise _not_found("webhook")
+
+    def _create_webhook(self, caller: Caller, parameters: Json) -> Answer:
+        if sum(workspace == caller.workspace for workspace, _ in self.webhooks) >= MOST_WEBHOOKS:
+            raise Refusal(409, ("too_many_webhooks", {}))
+        webhook = {"url": parameters["url"], "event_types": sorted(set(parameters.get("event_types", ["*"])))}
+
+        def learn(body: Json) -> None:
+            webhook["webhook_id"], webhook["secret"] = (body["webhook"][name] for name in ("webhook_id", "secret"))
+            self.webhooks.append((caller.workspace, webhook))
+
+        return Answer(learn=learn, body=lambda: {"webhook": webhook, "ok": True})
+
+    def _get_webhook(self, caller: Caller, parameters: Json) -> Answer:
+        webhook = self._webhook(caller, parameters["webhook_id"])
+        return Answer(body=lambda: {"webhook": webhook, "ok": True})
+
+    def _list_webhooks(self, caller: Caller, _: Json) -> Answer:
+        found = [webhook for workspace, webhook in self.webhooks if workspace == caller.workspace]
+        return Answer(body=None, listed=("webhooks", found), is_ordered=False)
+
+    def _update_webhook(self, caller: Caller, parameters: Json) -> Answer:
+        webhook = self._webhook(caller, parameters["webhook_id"])
+        webhook["event_types"] = sorted(set(parameters["event_types"]))
+        return Answer()
+
+    def _delete_webhook(self, caller: Caller, parameters: Json) -> Answer:
+        webhook = self._webhook(caller, parameters["webhook_id"])
+        self.webhooks = [(workspace, one) for workspace, one in self.webhooks if one is not webhook]
+        return Answer()
 
     def _get_event(self, _: Caller, __: Json) -> Answer:
         raise _not_found("event")

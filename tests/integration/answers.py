@@ -18,6 +18,7 @@ ANSWERS = Path(__file__).parent / "answers.json"
 # Where a line was logged, when, and by which process.
 _NOT_COMPARED = {"cold_start", "function_request_id", "location", "timestamp", "xray_trace_id"}
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -32,6 +33,7 @@ def answer(stack: Stack, log: io.StringIO, asked: dict[str, Any]) -> Any:
         line.get("_aws", {}).pop("Timestamp", None)
     told = json.dumps({"answer": answered | ({} if body is None else {"body": body}), "log": kept})
     known = {*_ID.findall(json.dumps(asked)), *_ID.findall(json.dumps([*map(str, stack.demo.items.items())]))}
+    told = _SECRET.sub("<secret>", told)
     told = _ID.sub(lambda match: match[0] if match[0] in known else "<new>", told)
     moments = {*_MOMENT.findall(json.dumps(asked)), *_MOMENT.findall(str(stack.demo.items))}
     return json.loads(_MOMENT.sub(lambda match: match[0] if match[0] in moments else "<now>", told))

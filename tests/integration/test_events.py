@@ -10,7 +10,7 @@ import pytest
 from enrollment.callers import TokenKind
 from enrollments.local.stack import Stack
 from local_aws.template import load_template
-from tests.events import ALL, CASES, DENIED, FILE_STATUSES, REQUEST_FILES, TOKEN_FILES, event
+from tests.events import ALL, CASES, DENIED, FILE_STATUSES, REQUEST_FILES, TOKEN_FILES, TRIGGER_FILES, event
 from tests.fixtures import PROJECT
 from tests.integration.answers import ANSWERS, answer
 
@@ -52,6 +52,16 @@ def test_a_case_gives_its_answer(stack: Stack, name: str) -> None:
     assert body["ok"] is (response["statusCode"] == 200)
     assert response["multiValueHeaders"]["Content-Type"] == ["application/json"]
     assert response["multiValueHeaders"]["seam-request-id"] == [event(name)["requestContext"]["requestId"]]
+
+
+@pytest.mark.parametrize("name", TRIGGER_FILES)
+def test_a_batch_is_taken_by_the_function_of_its_mapping(stack: Stack, log: io.StringIO, name: str) -> None:
+    assert stack.invoke(event(name)) == {"batchItemFailures": []}
+
+    (line,) = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert (line["service"], line["message"]) == {"queue": ("deliveries", "dropped"), "stream": ("events", "recorded")}[
+        name
+    ]
 
 
 def test_every_answer_is_an_events() -> None:

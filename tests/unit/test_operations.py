@@ -14,9 +14,10 @@ type Metric = tuple[str, str, Mapping[str, str]]
 
 # Those that answer a request, and those that run behind them.
 FUNCTIONS = ("Authorizer", "EnrollmentAutomations", "UserIdentities", "Acs", "EventsApi")
-BACKGROUND = ("Events",)
+BACKGROUND = ("Deliveries", "Events", "Redeliveries")
 ALL_FUNCTIONS = (*FUNCTIONS, *BACKGROUND)
 STACK = "enrollments"
+NAMES = {name: f"{STACK}-{name}Function" for name in ALL_FUNCTIONS} | {"Redeliveries": f"{STACK}-redeliveries"}
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
 
 # What AWS publishes, with which dimensions: the developer guides' "metrics and dimensions".
@@ -39,11 +40,11 @@ PUBLISHED = {
 }
 VALUES = {
     "ApiName": {STACK},
-    "FunctionName": {f"{STACK}-{name}Function" for name in ALL_FUNCTIONS},
+    "FunctionName": set(NAMES.values()),
     "QueueName": {
         f"{STACK}-{name}" for name in ("DeliveriesDeadLetterQueue", "DeliveriesQueue", "EventsFailuresQueue")
     },
-    "Resource": {f"{STACK}-{name}Function:live" for name in ALL_FUNCTIONS},
+    "Resource": {f"{name}:live" for name in NAMES.values()},
     "Stage": {"prod"},
     "TableName": {f"{STACK}-Table"},
     "service": {"enrollment_automations"},
@@ -107,7 +108,7 @@ def counted_from_logs(resources: Mapping[str, Resource]) -> set[tuple[str, str]]
 def test_each_function_in_the_background_has_alarms_on_errors_and_throttles(
     alarms: dict[str, Mapping[str, Any]], name: str
 ) -> None:
-    live = {"FunctionName": f"{STACK}-{name}Function", "Resource": f"{STACK}-{name}Function:live"}
+    live = {"FunctionName": NAMES[name], "Resource": f"{NAMES[name]}:live"}
 
     assert metric_of(alarms[f"{name}ErrorsAlarm"]) == ("AWS/Lambda", "Errors", live)
     assert metric_of(alarms[f"{name}ThrottlesAlarm"]) == ("AWS/Lambda", "Throttles", live)
@@ -117,7 +118,7 @@ def test_each_function_in_the_background_has_alarms_on_errors_and_throttles(
 def test_each_function_has_alarms_on_errors_throttles_and_latency(
     alarms: dict[str, Mapping[str, Any]], name: str
 ) -> None:
-    live = {"FunctionName": f"{STACK}-{name}Function", "Resource": f"{STACK}-{name}Function:live"}
+    live = {"FunctionName": NAMES[name], "Resource": f"{NAMES[name]}:live"}
 
     assert metric_of(alarms[f"{name}ErrorsAlarm"]) == ("AWS/Lambda", "Errors", live)
     assert metric_of(alarms[f"{name}ThrottlesAlarm"]) == ("AWS/Lambda", "Throttles", live)
@@ -156,10 +157,13 @@ def test_the_gateway_the_authorizer_the_table_and_the_events_have_alarms(
         "ApiLatencyAlarm",
         "ApiThrottlesAlarm",
         "AuthorizerFailuresAlarm",
+        "DeliveriesAgeAlarm",
+        "DeliveriesDeadLettersAlarm",
         "EventsAgeAlarm",
         "EventsFailuresAlarm",
         "TableReadThrottlesAlarm",
         "TableWriteThrottlesAlarm",
+        "WebhooksSwitchedOffAlarm",
         *(f"{name}DefectsAlarm" for name in ALL_FUNCTIONS if name != "Authorizer"),
     }
 
@@ -196,7 +200,8 @@ def test_alarms_are_sent_and_silence_is_no_alarm(alarms: dict[str, Mapping[str, 
 def test_an_alarm_fires_when_two_of_five_minutes_were_bad(alarms: dict[str, Mapping[str, Any]]) -> None:
     of_all = {
         (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["ComparisonOperator"])
-        for alarm in alarms.values()
+        for name, alarm in alarms.items()
+        if name != "WebhooksSwitchedOffAlarm"  # a webhook is switched off once, in one minute
     }
 
     assert of_all == {(60, 5, 2, "GreaterThanOrEqualToThreshold")}
@@ -209,6 +214,7 @@ THRESHOLDS = {
     "EnrollmentAutomationsLatencyAlarm": 5_000,
     "AcsLatencyAlarm": 10_000,
     "ApiLatencyAlarm": 10_000,
+    "DeliveriesAgeAlarm": 60,
     "EventsAgeAlarm": 60_000,
     "EventsApiLatencyAlarm": 10_000,
     "UserIdentitiesLatencyAlarm": 10_000,

@@ -21,11 +21,19 @@ from enrollment.store.items import (
     stored_event,
     stored_user_identity,
 )
-from enrollment.store.keys import Key, acs_user_link_key, page_cursor_key, token_key, token_listing_key
+from enrollment.store.keys import (
+    Key,
+    acs_user_link_key,
+    page_cursor_key,
+    token_key,
+    token_listing_key,
+    webhook_key,
+)
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.automations import automation_item
 from enrollment.use_cases.tokens import NewToken
+from enrollment.use_cases.webhooks import FIRST_VERSION
 
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _NEVER_DELETED = 4102444800  # the year 2100, in seconds: the demo's event is always listed
@@ -74,6 +82,7 @@ def demo() -> Demo:
         "ACS_USER_ID": _id(0x44),
         "ENROLLED_ACS_USER_ID": _id(0x45),
         "EVENT_ID": _id(0x71),
+        "WEBHOOK_ID": _id(0x81),
         "EXPIRED_SEAM_API_KEY": _token("testDxpd"),
         "REVOKED_SEAM_API_KEY": _token("testDrev"),
         "OTHER_SEAM_API_KEY": _token("testDtwo"),
@@ -125,6 +134,14 @@ def demo() -> Demo:
                 "deleted_after": _NEVER_DELETED,
             }
         ),
+        webhook_key(workspace_id, v["WEBHOOK_ID"]): {
+            "webhook_id": v["WEBHOOK_ID"],
+            "workspace_id": workspace_id,
+            "url": "https://example.com/webhooks",
+            "event_types": frozenset({"phone.deactivated"}),
+            "secret_version": FIRST_VERSION,
+            "created_at": _CREATED_AT,
+        },
         **_user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
         **_acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
         **_acs_system(workspace_id, v["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Annex", issues=True),
