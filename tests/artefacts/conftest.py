@@ -16,7 +16,16 @@ import pytest
 from tests.fixtures import PROJECT
 
 BUILD = PROJECT / ".aws-sam/build"
-FUNCTIONS = ("AcsFunction", "AuthorizerFunction", "EnrollmentAutomationsFunction", "UserIdentitiesFunction")
+FUNCTIONS = (
+    "AcsFunction",
+    "AuthorizerFunction",
+    "DeliveriesFunction",
+    "EnrollmentAutomationsFunction",
+    "EventsApiFunction",
+    "EventsFunction",
+    "RedeliveriesFunction",
+    "UserIdentitiesFunction",
+)
 # Each built part → where Lambda has it.
 PLACES = {
     **dict.fromkeys(FUNCTIONS, "/var/task"),
