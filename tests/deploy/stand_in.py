@@ -17,8 +17,8 @@ specification = importlib.util.spec_from_file_location("workbench", sys.argv[1])
 workbench = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(workbench)
 
-# moto's version of a function has no attributes (the alias asks for Version), and its permission knows no alias.
-workbench.ALWAYS_PLAIN |= {"AWS::Lambda::Version", "AWS::Lambda::Permission"}
+# moto's version of a function has no attributes (the alias asks for Version); its permission and mapping know no alias.
+workbench.ALWAYS_PLAIN |= {"AWS::Lambda::EventSourceMapping", "AWS::Lambda::Permission", "AWS::Lambda::Version"}
 
 # moto's layer version has a name for what refers to it only until the stack is updated.
 LayerVersion.physical_resource_id = property(lambda self: self.arn)

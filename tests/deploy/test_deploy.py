@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
 STACK = "enrollment-automations"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_DEFAULT_REGION": "us-east-1"}
 # What a person answers to --guided, and what samconfig.toml says for AWS.
+OVERRIDES = "MemorySize=512 LogRetentionDays=60 EventBusName=owners"
 ANSWERS = "--no-confirm-changeset --no-resolve-s3 --s3-bucket artefacts"
 
 
@@ -108,7 +109,7 @@ def created(aws: Aws) -> dict[str, Any]:
 def updated(aws: Aws, created: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - what there is to update
     """The stack after a second deployment with other parameters; it is built already."""
     sam = str(aws.project / ".venv-sam/bin/sam")
-    aws.run(sam, "deploy", *ANSWERS.split(), "--parameter-overrides", "MemorySize=512 LogRetentionDays=60")
+    aws.run(sam, "deploy", *ANSWERS.split(), "--parameter-overrides", OVERRIDES)
     return aws.stack() | {"functions": aws.functions()}
 
 
@@ -122,8 +123,18 @@ def test_the_first_deployment_creates_the_stack(aws: Aws, created: dict[str, Any
 def test_the_functions_have_their_code_and_the_tables_name(created: dict[str, Any]) -> None:
     functions = created["functions"]
 
-    names = {re.fullmatch(rf"{STACK}-(\w+)-\w+", function["FunctionName"])[1] for function in functions}  # type: ignore[index]
-    assert names == {"AuthorizerFunction", "EnrollmentAutomationsFunction", "UserIdentitiesFunction", "AcsFunction"}
+    # AWS adds something random to a name that the template does not give.
+    names = {re.sub(r"(Function)-\w+$", r"\1", function["FunctionName"]) for function in functions}
+    assert names == {
+        f"{STACK}-AcsFunction",
+        f"{STACK}-AuthorizerFunction",
+        f"{STACK}-DeliveriesFunction",
+        f"{STACK}-EnrollmentAutomationsFunction",
+        f"{STACK}-EventsApiFunction",
+        f"{STACK}-EventsFunction",
+        f"{STACK}-UserIdentitiesFunction",
+        f"{STACK}-redeliveries",
+    }
     for function in functions:
         assert (function["Runtime"], function["Handler"]) == ("python3.13", "app.lambda_handler")
         assert function["MemorySize"] == 1024
@@ -151,3 +162,24 @@ def test_a_deployment_with_other_parameters_updates_the_stack(created: dict[str,
     assert {each["FunctionArn"] for each in updated["functions"]} == {
         each["FunctionArn"] for each in created["functions"]
     }
+
+
+def test_the_functions_that_follow_a_request_know_where_they_send_things(aws: Aws, created: dict[str, Any]) -> None:
+    variables = variables_of(created, "EventsFunction")
+    queues = [url.rpartition("/")[2] for url in aws.client("sqs").list_queues()["QueueUrls"]]
+    buses = [bus["Name"] for bus in aws.client("events").list_event_buses()["EventBuses"]]
+
+    for name in ("DELIVERIES_QUEUE_URL", "EVENTS_FAILURES_QUEUE_URL"):
+        assert variables[name].rpartition("/")[2] in queues
+    assert variables["EVENT_BUS_NAME"] == f"{STACK}-events" in buses
+    assert variables_of(created, "DeliveriesFunction")["REDELIVERIES_FUNCTION"].endswith(f"{STACK}-redeliveries:live")
+
+
+def test_a_bus_of_ones_own_takes_the_place_of_the_stacks(updated: dict[str, Any]) -> None:
+    assert variables_of(updated, "EventsFunction")["EVENT_BUS_NAME"] == "owners"
+
+
+def variables_of(stack: dict[str, Any], name: str) -> dict[str, str]:
+    (found,) = [each for each in stack["functions"] if each["FunctionName"].startswith(f"{STACK}-{name}-")]
+    variables: dict[str, str] = found["Environment"]["Variables"]
+    return variables
