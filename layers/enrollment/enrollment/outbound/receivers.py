@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from typing import NamedTuple
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -73,11 +74,14 @@ def post(  # noqa: PLR0913 - what to send, where, and how long it may take
     end = started + longest_seconds
     try:
         with _connected(target, end, tls) as connection, _ending(connection, end):
-            connection.request("POST", target.path, body=body, headers={**headers, "Host": target.authority})
-            return attempt(connection.getresponse().status, None)
+            named = {**headers, "Host": target.authority}
+            connection.request("POST", target.path, body=body, headers=named, preload_content=False)
+            status = connection.getresponse().status
+            # A connection that was cut ends the headers, too.
+            return attempt(None, "timeout") if time.monotonic() >= end else attempt(status, None)
     except ssl.SSLError:
         return attempt(None, "tls")
-    except (HTTPError, OSError, ValueError) as error:
+    except (HTTPError, HTTPException, OSError, ValueError) as error:
         late = isinstance(error, TimeoutError) or time.monotonic() - started >= longest_seconds
         return attempt(None, "timeout" if late else "connection")
 

@@ -1,0 +1,145 @@
+"""Requests to receivers, against receivers on loopback that behave badly."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from enrollment.outbound.receivers import Attempt, post
+
+type Behaviour = Callable[[socket.socket], None]
+type Receive = Callable[[Behaviour], str]
+
+
+@pytest.fixture
+def receive() -> Iterator[Receive]:
+    """Start a receiver that does as it is told once it has got a request, and return its URL."""
+    listeners = []
+
+    def start(behave: Behaviour) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve() -> None:
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    got = b""
+                    while not got.endswith(b"{}"):
+                        got += connection.recv(65536)
+                    requests.append(got)
+                    behave(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/hook?a=b"
+
+    yield start
+    requests.clear()
+    for listener in listeners:
+        listener.close()
+
+
+requests: list[bytes] = []
+
+
+def send(url: str, seconds: float = 5) -> Attempt:
+    return post(url, b"{}", {"svix-id": "1"}, on_loopback=True, longest_seconds=seconds)
+
+
+def answering(text: str) -> Behaviour:
+    return lambda connection: connection.sendall(text.replace("\n", "\r\n").encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "is_delivered"),
+    [
+        ("HTTP/1.1 200 OK\nContent-Length: 0\n\n", 200, True),
+        ("HTTP/1.1 204 No Content\n\n", 204, True),
+        ("HTTP/1.1 500 Internal Server Error\nContent-Length: 0\n\n", 500, False),
+        ("HTTP/1.1 301 Moved Permanently\nLocation: http://127.0.0.1:1/\nContent-Length: 0\n\n", 301, False),
+        ("HTTP/1.1 199 Odd\nContent-Length: 0\n\n", 199, False),
+    ],
+)
+def test_the_status_decides_and_a_redirect_is_not_followed(
+    receive: Receive,
+    answer: str,
+    status: int | None,
+    is_delivered: bool,  # noqa: FBT001
+) -> None:
+    attempt = send(receive(answering(answer)), seconds=1)
+
+    assert (attempt.status, attempt.is_delivered) == (status, is_delivered)
+    assert len(requests) == 1
+
+
+def test_a_request_names_the_host_of_its_url_and_its_path(receive: Receive) -> None:
+    url = receive(answering("HTTP/1.1 200 OK\n\n"))
+
+    send(url)
+
+    head = requests[0].decode().lower()
+    assert head.startswith("post /hook?a=b http/1.1\r\n")
+    assert f"host: {url.split('/')[2]}\r\n" in head
+    assert "svix-id: 1\r\n" in head
+
+
+def test_an_endless_body_holds_up_nothing(receive: Receive) -> None:
+    def behave(connection: socket.socket) -> None:
+        answering("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n")(connection)
+        with suppress(OSError):
+            while True:
+                connection.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+
+    attempt = send(receive(behave))
+
+    assert attempt.is_delivered
+    assert attempt.seconds < 2
+
+
+def test_headers_that_drip_end_with_the_time(receive: Receive) -> None:
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        with suppress(OSError):
+            while True:
+                connection.sendall(b"x: y\r\n")
+                time.sleep(0.05)
+
+    attempt = send(receive(behave), seconds=0.5)
+
+    assert (attempt.status, attempt.failure) == (None, "timeout")
+    assert 0.4 < attempt.seconds < 2
+
+
+def test_a_receiver_that_does_not_answer_ends_with_the_time(receive: Receive) -> None:
+    attempt = send(receive(lambda _: time.sleep(1.5)), seconds=0.3)
+
+    assert (attempt.status, attempt.failure) == (None, "timeout")
+    assert attempt.seconds < 1.2
+
+
+def test_a_receiver_that_closes_is_a_failed_connection(receive: Receive) -> None:
+    assert send(receive(lambda connection: connection.close()))[:2] == (None, "connection")
+
+
+def test_a_receiver_that_is_down_is_a_failed_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+
+    assert send(f"http://127.0.0.1:{port}/")[:2] == (None, "connection")
+
+
+def test_an_answer_that_is_not_http_is_a_failed_connection(receive: Receive) -> None:
+    assert send(receive(answering("SSH-2.0-OpenSSH\n")))[:2] == (None, "connection")
+
+
+def test_a_receiver_that_speaks_no_tls_is_refused(receive: Receive) -> None:
+    url = receive(answering("HTTP/1.1 200 OK\n\n")).replace("http://", "https://")
+
+    assert send(url, seconds=1).status is None
+
+
+def test_an_address_that_is_not_allowed_is_not_called() -> None:
+    assert post("https://10.0.0.1/", b"{}", {}, on_loopback=True)[:2] == (None, "forbidden_address")
