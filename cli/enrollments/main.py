@@ -53,9 +53,11 @@ class _LazyGroup(click.Group):
             "directory",
             "Import and export ACS systems, credential pools and ACS users.",
         ),
+        "events": _Place("enrollments.events", "events", "Follow events, and send those again that were not recorded."),
         "local": _Place("enrollments.local.commands", "local", "Run the deployed system on this machine, without AWS."),
         "openapi": _Place("enrollments.openapi", "openapi", "Print the API document, made from the code."),
         "tokens": _Place("enrollments.tokens", "tokens", "Issue, list and revoke the tokens of clients."),
+        "webhooks": _Place("enrollments.webhooks", "webhooks", "List webhooks, and what fails."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -13,6 +13,7 @@ from enrollment.store.client import CLIENT_CONFIG
 from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, is_aws, reason_of
 from enrollments.failure import CommandFailed
+from enrollments.running import find_running
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -74,8 +75,11 @@ def in_table(command: Command) -> Command:
         profile: str | None,
         **options: Any,
     ) -> None:
+        if not stack_name and not table_name and not endpoint_url and (running := find_running()):
+            click.echo(f"On the system of `make run` ({running.dynamodb_endpoint}).", err=True)
+            table_name, endpoint_url = running.table_name, running.dynamodb_endpoint
         if bool(stack_name) == bool(table_name):
-            raise click.UsageError("name the table: --stack-name STACK, or --table-name TABLE")
+            raise click.UsageError("name the table: --stack-name STACK, or --table-name TABLE; or start `make run`")
         if stack_name and endpoint_url:
             raise click.UsageError("--endpoint-url goes with --table-name: a stack's table is on AWS")
         is_local = bool(endpoint_url) and not region and not profile
@@ -97,6 +101,20 @@ def in_table(command: Command) -> Command:
             raise CommandFailed(f"{where}{reason_of(error)}") from error
 
     return with_table
+
+
+def in_workspace(command: Command) -> Command:
+    """Add the option that names a workspace to a command, and pass it the workspace's id."""
+
+    @click.option("--workspace-id", type=Uuid(), help="The workspace. On the system of `make run`, the demo's.")
+    @wraps(command)
+    def with_workspace(*, workspace_id: str | None, **options: Any) -> None:
+        running = None if options.get("stack_name") or options.get("table_name") else find_running()
+        if workspace_id is None and running is None:
+            raise click.UsageError("name the workspace: --workspace-id ID")
+        command(workspace_id=workspace_id or (running and running.workspace_id), **options)
+
+    return with_workspace
 
 
 def _local_client(endpoint_url: str) -> "DynamoDBClient":

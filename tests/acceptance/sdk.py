@@ -114,7 +114,8 @@ class Sdk:
 
     def _verb(self, route: str) -> str | None:
         action = route.rpartition("/")[2].partition("_")[0]
-        return {"methods": None, "post": "POST", "verbs": _VERBS.get(action, "POST")}[self.way]
+        verb = "PUT" if route == "/webhooks/update" else _VERBS.get(action, "POST")
+        return {"methods": None, "post": "POST", "verbs": verb}[self.way]
 
     def _run(
         self, service: "Service", calls: Sequence[Any], fields: Sequence[str], options: Mapping[str, str]

@@ -348,10 +348,11 @@ def test_a_database_that_goes_while_it_runs_is_a_line_for_each_request(start: St
     response = run.launch()
 
     assert (response.status_code, response.json()["error"]["type"]) == (503, "service_unavailable")
-    shown = run.output.partition("Requests:\n")[2]
+    shown = run.output.partition("Requests and events:\n")[2]
     assert "the database is unavailable: " in shown
     assert "Traceback" not in shown
-    assert len(shown.strip().splitlines()) <= 4  # two requests, and what was wrong
+    lines = [line for line in shown.strip().splitlines() if "  event  " not in line]
+    assert len(lines) <= 4  # two requests, and what was wrong
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(refuse: Refuse, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ ANY_WAY = [param(sdk, name) for name, sdk in (BY_METHODS | BY_POST | BY_VERBS).i
 BY_CLIENT = [param(sdk, name) for name, sdk in (BY_POST | BY_VERBS).items()]
 
 # That need no parameters.
-LISTS = ["/user_identities/list", "/acs/systems/list", "/acs/users/list"]
+LISTS = ["/user_identities/list", "/acs/systems/list", "/acs/users/list", "/webhooks/list"]
 CREATE = "/user_identities/create"
 ROUTES = sorted(json.loads((PROJECT / "openapi.json").read_text())["paths"])
 IN_NEED = [route for route in ROUTES if route not in {*LISTS, CREATE}]
@@ -33,13 +33,12 @@ IN_NEED = [route for route in ROUTES if route not in {*LISTS, CREATE}]
 
 @pytest.mark.parametrize("way", ANY_WAY)
 def test_a_list_is_answered(service: Service, way: Sdk) -> None:
-    systems, identities, acs_users = installed(way).call(
-        service, ("/acs/systems/list", None), ("/user_identities/list", None), ("/acs/users/list", None)
-    )
+    identities, systems, acs_users, webhooks = installed(way).call(service, *((route, None) for route in LISTS))
 
     assert service["ACS_SYSTEM_ID"] in [system["acs_system_id"] for system in systems["result"]]
     assert service["USER_IDENTITY_ID"] in [identity["user_identity_id"] for identity in identities["result"]]
     assert isinstance(acs_users["result"], list)
+    assert service["WEBHOOK_ID"] in [webhook["webhook_id"] for webhook in webhooks["result"]]
 
 
 @pytest.mark.parametrize("way", ANY_WAY)

@@ -201,7 +201,11 @@ def test_a_name_is_a_line_of_printable_text(service: Service, run: Run, name: st
     ],
 )
 @pytest.mark.usefixtures("service")
-def test_a_table_that_is_not_there_is_a_clear_line(options: list[str], message: str) -> None:
+def test_a_table_that_is_not_there_is_a_clear_line(
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no system runs
+
     result = CliRunner().invoke(tokens, ["list", *options])
 
     assert result.exit_code != 0

@@ -15,6 +15,7 @@ from enrollments.failure import CommandFailed
 from enrollments.local import docs_page
 from enrollments.local.containers import open_containers
 from enrollments.local.stack import open_stack
+from enrollments.running import announced
 from local_aws.errors import StackError
 from local_aws.functions import FunctionError
 from local_aws.moto_server import serve_moto
@@ -104,8 +105,9 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                 variables = {"SEAM_ENDPOINT": f"http://{HOST}:{server.server_address[1]}", **stack.demo.variables}
                 _write_variables(variables)
                 click.echo(_introduction(variables, stack.gateway.routes, log_path, page=docs_page.PATH))
-                click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C stops it. Requests:\n")
-                serve(server)
+                with announced(str(stack.endpoint), stack.table_name, variables["SEAM_WORKSPACE_ID"]):
+                    click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C stops it. Requests and events:\n")
+                    serve(server)
     except (TemplateError, StackError) as error:
         raise CommandFailed(error) from error
     except OSError as error:
