@@ -92,6 +92,12 @@ def test_a_url_that_is_not_as_it_should_be_is_refused(resolving: Resolving, url:
         require_allowed(url, on_loopback=False)
 
 
+@pytest.mark.parametrize("host", ["a..example.com", f"{'a' * 64}.example.com"])
+def test_a_host_that_can_be_no_name_is_refused(host: str) -> None:
+    with pytest.raises(ForbiddenAddress, match="Invalid url"):
+        require_allowed(f"https://{host}/", on_loopback=False)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]"])
 def test_loopback_is_refused_in_whatever_form_it_is_written(host: str) -> None:
     with pytest.raises(ForbiddenAddress, match="private, loopback or link-local"):

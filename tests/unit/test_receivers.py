@@ -1,17 +1,21 @@
 """Requests to receivers, against receivers on loopback that behave badly."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
+from trustme import CA
 
+from enrollment.outbound.addresses import Target, resolve
 from enrollment.outbound.receivers import Attempt, post
 
 type Behaviour = Callable[[socket.socket], None]
 type Receive = Callable[[Behaviour], str]
+type Encrypted = Callable[[str, Behaviour], str]
 
 
 @pytest.fixture
@@ -143,3 +147,124 @@ def test_a_receiver_that_speaks_no_tls_is_refused(receive: Receive) -> None:
 
 def test_an_address_that_is_not_allowed_is_not_called() -> None:
     assert post("https://10.0.0.1/", b"{}", {}, on_loopback=True)[:2] == (None, "forbidden_address")
+
+
+# ------------------------------------------------------------------------------------------------------------------ TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> CA:
+    return CA()
+
+
+@pytest.fixture
+def trusting(authority: CA) -> ssl.SSLContext:
+    """How certificates are checked if the authority of these tests is one that this system trusts."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture
+def encrypted(authority: CA) -> Iterator[Encrypted]:
+    """Start a receiver with a certificate for a name, and return its URL at localhost."""
+
+    def start(name: str, behave: Behaviour) -> str:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert(name).configure_cert(context)
+        listener = socket.create_server(("127.0.0.1", 0))
+
+        def serve() -> None:
+            with listener, suppress(OSError):
+                connection, _ = listener.accept()
+                with context.wrap_socket(connection, server_side=True) as wrapped:
+                    got = b""
+                    while not got.endswith(b"{}"):
+                        got += wrapped.recv(65536)
+                    requests.append(got)
+                    behave(wrapped)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"https://localhost:{listener.getsockname()[1]}/"
+
+    yield start
+    requests.clear()
+
+
+def send_encrypted(url: str, tls: ssl.SSLContext | None, seconds: float = 5) -> Attempt:
+    return post(url, b"{}", {}, on_loopback=True, longest_seconds=seconds, tls=tls)
+
+
+def test_a_certificate_for_the_host_of_the_url_is_accepted(encrypted: Encrypted, trusting: ssl.SSLContext) -> None:
+    url = encrypted("localhost", answering("HTTP/1.1 200 OK\n\n"))
+
+    assert send_encrypted(url, trusting).is_delivered
+
+
+@pytest.mark.parametrize("name", ["example.com", "127.0.0.1"])
+def test_a_certificate_for_another_host_is_refused_and_nothing_is_sent(
+    encrypted: Encrypted, trusting: ssl.SSLContext, name: str
+) -> None:
+    url = encrypted(name, answering("HTTP/1.1 200 OK\n\n"))
+
+    assert send_encrypted(url, trusting)[:2] == (None, "tls")
+    assert requests == []
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused_and_nothing_is_sent(encrypted: Encrypted) -> None:
+    url = encrypted("localhost", answering("HTTP/1.1 200 OK\n\n"))
+
+    assert send_encrypted(url, None)[:2] == (None, "tls")
+    assert requests == []
+
+
+def test_an_encrypted_answer_that_drips_or_does_not_come_ends_with_the_time(
+    encrypted: Encrypted, trusting: ssl.SSLContext
+) -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        with suppress(OSError):
+            while True:
+                connection.sendall(b"x: y\r\n")
+                time.sleep(0.05)
+
+    attempts = [
+        send_encrypted(encrypted("localhost", drip), trusting, seconds=0.4),
+        send_encrypted(encrypted("localhost", lambda _: time.sleep(1)), trusting, seconds=0.4),
+    ]
+
+    assert [attempt[:2] for attempt in attempts] == 2 * [(None, "timeout")]
+    assert max(attempt.seconds for attempt in attempts) < 1
+
+
+# ------------------------------------------------------------------------------------------------------- Many addresses
+
+
+@pytest.fixture
+def leading(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let every URL lead to addresses."""
+
+    def lead(*addresses: str) -> None:
+        def resolve_to(url: str, *, on_loopback: bool) -> Target:
+            return resolve(url, on_loopback=on_loopback)._replace(addresses=addresses)
+
+        monkeypatch.setattr("enrollment.outbound.receivers.resolve", resolve_to)
+
+    return lead
+
+
+def test_if_one_address_is_down_the_next_is_called(receive: Receive, leading: Callable[..., None]) -> None:
+    url = receive(answering("HTTP/1.1 200 OK\n\n"))
+    leading("::1", "127.0.0.1")
+
+    assert send(url).is_delivered
+
+
+def test_many_silent_addresses_take_no_longer_than_one(leading: Callable[..., None]) -> None:
+    leading("127.0.0.1", "127.0.0.1", "127.0.0.1")
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        attempt = send_encrypted(f"https://localhost:{silent.getsockname()[1]}/", None, seconds=0.6)
+
+    assert attempt[:2] == (None, "timeout")
+    assert 0.5 < attempt.seconds < 1.2

@@ -73,7 +73,10 @@ def resolve(url: str, *, on_loopback: bool) -> Target:
     parts = _split(url)
     host = parts.hostname or ""
     port = parts.port or _PORTS[parts.scheme]
-    found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except UnicodeError as error:  # a part of the name is empty, or longer than 63 characters
+        raise ForbiddenAddress("Invalid url") from error
     addresses = [ipaddress.ip_address(address.partition("%")[0]) for address in sorted(found)]
     all_on_loopback = on_loopback and all(address.is_loopback for address in addresses)
     if parts.scheme != "https" and not all_on_loopback:

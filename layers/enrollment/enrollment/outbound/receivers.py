@@ -69,53 +69,57 @@ def post(  # noqa: PLR0913 - what to send, where, and how long it may take
         target = resolve(url, on_loopback=on_loopback)
     except ForbiddenAddress:
         return attempt(None, "forbidden_address")
-    except (OSError, UnicodeError):
+    except OSError:
         return attempt(None, "no_such_host")
     end = started + longest_seconds
     try:
-        with _connected(target, end, tls) as connection, _ending(connection, end):
+        with contextlib.closing(_connect(target, end, tls)) as connection, _ending(connection, end):
             named = {**headers, "Host": target.authority}
             connection.request("POST", target.path, body=body, headers=named, preload_content=False)
             status = connection.getresponse().status
             # A connection that was cut ends the headers, too.
             return attempt(None, "timeout") if time.monotonic() >= end else attempt(status, None)
-    except ssl.SSLError:
-        return attempt(None, "tls")
     except (HTTPError, HTTPException, OSError, ValueError) as error:
-        late = isinstance(error, TimeoutError) or time.monotonic() - started >= longest_seconds
-        return attempt(None, "timeout" if late else "connection")
+        # A connection that was cut can fail in any of these ways.
+        if isinstance(error, TimeoutError) or time.monotonic() >= end:
+            return attempt(None, "timeout")
+        return attempt(None, "tls" if isinstance(error, ssl.SSLError) else "connection")
 
 
-@contextlib.contextmanager
-def _connected(target: Target, end: float, tls: ssl.SSLContext | None) -> Iterator[HTTPConnection]:
-    """Connect to the first of the target's addresses that lets it."""
-    *others, last = target.addresses
-    connection = _connection(target, last, end, tls)
-    for address in others:
-        candidate = _connection(target, address, end, tls)
+def _connect(target: Target, end: float, tls: ssl.SSLContext | None) -> HTTPConnection:
+    """Connect to the first of the target's addresses that lets it.
+
+    Each address gets an equal share of the time that is left, so that one that is silent does not use up all of it.
+
+    Raises:
+        HTTPError: No address lets it.
+        OSError: The same, or the time is over.
+    """
+    failure: Exception = TimeoutError()
+    for left, address in zip(range(len(target.addresses), 0, -1), target.addresses, strict=True):
+        seconds = (end - time.monotonic()) / left
+        if seconds <= 0:
+            raise TimeoutError
+        connection = _connection(target, address, seconds, tls)
         try:
-            candidate.connect()
-        except (OSError, HTTPError):
-            candidate.close()
-        else:
-            connection = candidate
-            break
-    with contextlib.closing(connection):
-        if connection.sock is None:
             connection.connect()
-        yield connection
+        except (HTTPError, OSError) as error:
+            connection.close()
+            failure = error
+        else:
+            return connection
+    raise failure
 
 
-def _connection(target: Target, address: str, end: float, tls: ssl.SSLContext | None) -> HTTPConnection:
-    left = max(0.1, end - time.monotonic())
+def _connection(target: Target, address: str, seconds: float, tls: ssl.SSLContext | None) -> HTTPConnection:
     if not target.is_encrypted:
-        return HTTPConnection(address, target.port, timeout=left)
+        return HTTPConnection(address, target.port, timeout=seconds)
+    # The certificate has to be for the host that the URL names, and not for the address.
     return HTTPSConnection(
         address,
         target.port,
-        timeout=left,
+        timeout=seconds,
         server_hostname=target.host,
-        assert_hostname=target.host,
         ssl_context=tls or ssl.create_default_context(),
     )
 
@@ -123,12 +127,15 @@ def _connection(target: Target, address: str, end: float, tls: ssl.SSLContext | 
 @contextlib.contextmanager
 def _ending(connection: HTTPConnection, end: float) -> Iterator[None]:
     """End a connection at a moment.  Its own time-out is for each part of an answer, and a receiver can send many."""
-    socket_ = connection.sock
+    connected = connection.sock
+    if connected is None:
+        raise OSError("not connected")
+    connected.settimeout(max(0.1, end - time.monotonic()))  # until now, it was an address's share
 
     def cut() -> None:
+        # A TLS socket's own method changes the object, which the other thread is reading from.
         with contextlib.suppress(OSError):
-            if socket_ is not None:
-                socket_.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
     timer = threading.Timer(max(0.0, end - time.monotonic()), cut)
     timer.daemon = True
