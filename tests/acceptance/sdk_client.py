@@ -55,10 +55,25 @@ def make(seam, call):
     return with_method(seam, method, call, parameters)
 
 
+def pages_by_client(seam, route, parameters):
+    """Return all records of a list, by the SDK's HTTP client and the cursors of its pages."""
+    records, cursor = [], None
+    while True:
+        body = seam.client.post(route, json={**parameters, "page_cursor": cursor})
+        (page,) = [value for name, value in body.items() if name not in {"ok", "pagination"}]
+        records += page
+        cursor = body["pagination"]["next_page_cursor"]
+        if cursor is None:
+            return records
+
+
 def with_method(seam, method, call, parameters):
     """Make a call with a method, or by the SDK's paginator."""
     if call.get("pages"):
-        return seam.create_paginator(method, parameters).flatten_to_list()
+        try:
+            return seam.create_paginator(method, parameters).flatten_to_list()
+        except ValueError:  # newer SDKs have no paginator for a list that is published without pages
+            return pages_by_client(seam, call["route"], parameters)
     return method(**parameters)
 
 

@@ -5,9 +5,10 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from enrollments.directory.importing import import_rows
 from enrollments.directory.rows import RawRow, read_row
 from local_aws.moto_server import serve_moto
 from tests.acceptance.conftest import IN_PROCESS, Service, serve_stack
-from tests.acceptance.sdk import AUTOMATIONS, javascript, python
+from tests.acceptance.sdk import AUTOMATIONS, Sdk, installed, javascript, param, python
 from tests.fixtures import put_all
 
 pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="what follows a request is driven in the local stack only")
@@ -199,6 +200,46 @@ def test_a_client_session_sees_the_events_of_its_identities(live: Service, since
     assert [event["enrollment_automation_id"] for event in seen] == [mine]
     assert sorted(got) == [200, 404]
     ask(live, f"{AUTOMATIONS}/delete", enrollment_automation_id=mine)
+
+
+SDKS = {"seam-1": Sdk(python(1)), "seam-3": Sdk(python(3)), "http-1": Sdk(javascript(1)), "http-2": Sdk(javascript(2))}
+
+
+@pytest.mark.parametrize("sdk", [param(sdk, name) for name, sdk in SDKS.items()])
+def test_an_sdk_lists_each_event_once_page_by_page_while_others_happen(live: Service, since: str, sdk: Sdk) -> None:
+    before = {launch(live) for _ in range(15)}
+    soon(lambda: launches(live, since, before), 15)
+    meanwhile: list[str] = []
+    stop = threading.Event()
+
+    def go_on_launching() -> None:
+        while not stop.wait(0.02):
+            meanwhile.append(launch(live))
+
+    with ThreadPoolExecutor() as executor:
+        executor.submit(go_on_launching)
+        try:
+            pages = installed(sdk).all_pages(live, "/events/list", {"since": since, "limit": 4})
+        finally:
+            stop.set()
+    soon(lambda: launches(live, since, meanwhile), len(meanwhile))
+    latest = datetime.fromisoformat(pages[-1]["created_at"])
+    overlapping = timestamp(max(datetime.fromisoformat(since), latest - timedelta(seconds=10)))
+    polled = installed(sdk).all_pages(live, "/events/list", {"since": overlapping, "limit": 100})
+    (got,) = installed(sdk).call(live, ("/events/get", {"event_id": pages[0]["event_id"]}))
+
+    ids = [event["event_id"] for event in pages]
+    assert len(ids) == len({*ids})
+    seen = {event["event_id"]: event.get("enrollment_automation_id") for event in (*pages, *polled)}
+    assert before | {*meanwhile} <= {*seen.values()}
+    assert before <= {event.get("enrollment_automation_id") for event in pages}
+    assert meanwhile
+    assert got["result"]["event_id"] == pages[0]["event_id"]
+
+
+def launches(service: Service, since: str, automation_ids: Collection[str]) -> list[Json]:
+    found = listed(service, since, event_type="enrollment_automation.launched")
+    return [event for event in found if event["enrollment_automation_id"] in automation_ids]
 
 
 class Arrival(NamedTuple):

@@ -29,7 +29,20 @@ const callRoute = async ({ client }, route, parameters, verb) => {
   return Object.values(result)[0]
 }
 
+// All records of a list, by the cursors of its pages: the SDK has no paginator for a list that is published without pages.
+const pagesByClient = async ({ client }, route, parameters) => {
+  const records = []
+  for (let cursor = null; ; ) {
+    const { data } = await client.post(route, { ...parameters, page_cursor: cursor })
+    const { ok, pagination, ...result } = data
+    records.push(...Object.values(result)[0])
+    cursor = pagination.next_page_cursor
+    if (cursor === null) return records
+  }
+}
+
 const make = async (seam, { route, parameters, verb, pages }) => {
+  if (pages && route === '/events/list') return await pagesByClient(seam, route, parameters)
   const request = verb == null ? callMethod(seam, route, parameters) : undefined
   if (request === undefined) return await callRoute(seam, route, parameters, verb ?? 'POST')
   return await (pages ? seam.createPaginator(request).flattenToArray() : request)
