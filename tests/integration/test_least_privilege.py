@@ -2,20 +2,23 @@
 
 AWS asks for the permission of each action of a transaction, and for the partition keys of the records that a request is
 about (``dynamodb:LeadingKeys``).  What a request needs is derived here from what botocore sends, and judged by
-``tests.iam`` before it gets to moto.
+``tests.iam`` before it gets to moto.  Services other than DynamoDB are not in moto: what is allowed succeeds.
 
-What else a role allows no handler can exercise: Lambda writes the logs and traces, and DynamoDB has KMS decrypt the
-table's key.  Those statements are compared as they stand, in ``test_a_role_allows_this_and_nothing_else``, and those
-about keys are judged too.
+What else a role allows no handler can exercise: Lambda writes the logs and traces, reads streams and queues, and keeps
+the place of durable functions, and DynamoDB has KMS decrypt the table's key.  Those statements are compared as they
+stand, in ``test_a_role_allows_this_and_nothing_else``, and those about keys are judged too.
 """
 
+import inspect
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 import botocore.handlers
 import pytest
@@ -24,7 +27,12 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from enrollment.errors import EnrollmentError
+from enrollment.outbound.failures import RefusedError
+from enrollment.store.attributes import Item, marshal
 from enrollment.store.client import create_client
+from enrollment.store.items import stored_acs_user, stored_event
+from enrollment.store.keys import Key, acs_user_key, held_delivery_key, webhook_key
 from enrollment.store.table import Table
 from enrollments.examples import example_events
 from enrollments.local.demo import demo, seed
@@ -32,7 +40,7 @@ from enrollments.local.stack import function_names
 from local_aws.functions import FunctionDefinition, FunctionError, Functions, environment
 from local_aws.rest_api import read_rest_api
 from local_aws.template import REGION, Resource, load_template
-from tests.fixtures import PROJECT
+from tests.fixtures import PROJECT, put_all
 from tests.iam import Statement, is_allowed, values
 
 TABLE = "enrollments-Table"
@@ -75,20 +83,81 @@ def on_keys(actions: list[str], operator: str, key: str) -> dict[str, Any]:
     }
 
 
+def on_others(actions: list[str], *resources: str) -> dict[str, Any]:
+    """Return the statement that allows actions on these resources."""
+    return {"Effect": "Allow", "Action": actions, "Resource": resources[0] if len(resources) == 1 else [*resources]}
+
+
 IN_WORKSPACES = on_keys(READS_AND_WRITES, "StringLike", "WORKSPACE#*")
 OF_PAGE_CURSORS = on_keys(PAGE_CURSOR, "StringEquals", "SECRET#PAGE_CURSOR")
+SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:enrollments-webhooks"
+QUEUES = f"arn:aws:sqs:{REGION}:123456789012:enrollments-"
+REDELIVERIES = f"arn:aws:lambda:{REGION}:123456789012:function:enrollments-redeliveries"
+BUS_ARN = f"arn:aws:events:{REGION}:123456789012:event-bus/enrollments-events"
+OF_WEBHOOKS, OF_EVENTS = "WORKSPACE#*#WEBHOOK*", "WORKSPACE#*#EVENT*"
+SECRET = on_others(["secretsmanager:GetSecretValue"], SECRET_ARN)
+STARTS_REDELIVERIES = on_others(["lambda:InvokeFunction"], f"{REDELIVERIES}:live")
+CHANGES = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
 # The first statements of each role.
-ON_TABLE = {
+OWN = {
     "Authorizer": [on_keys(["dynamodb:GetItem"], "StringLike", "TOKEN#*")],
     "EnrollmentAutomations": [IN_WORKSPACES],
     "UserIdentities": [IN_WORKSPACES, OF_PAGE_CURSORS],
     "Acs": [IN_WORKSPACES, OF_PAGE_CURSORS],
+    "EventsApi": [
+        on_keys(["dynamodb:GetItem", "dynamodb:Query"], "StringLike", OF_EVENTS),
+        on_keys(CHANGES, "StringLike", OF_WEBHOOKS),
+        SECRET,
+        OF_PAGE_CURSORS,
+    ],
+    "Events": [
+        on_keys(["dynamodb:PutItem"], "StringLike", OF_EVENTS),
+        on_keys(["dynamodb:BatchGetItem"], "StringLike", "WORKSPACE#*#ACS_SYSTEM#*"),
+        on_keys(["dynamodb:Query"], "StringLike", "WORKSPACE#*#WEBHOOKS"),
+        {
+            **on_others(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]),
+            "Resource": [f"{TABLE_ARN}/stream/local"],
+        },
+        on_others(["dynamodb:ListStreams"], "*"),
+        on_others(["sqs:SendMessage"], f"{QUEUES}DeliveriesQueue", f"{QUEUES}EventsFailuresQueue"),
+        on_others(["events:PutEvents"], BUS_ARN),
+    ],
+    "Deliveries": [
+        on_keys(
+            ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            "StringLike",
+            OF_WEBHOOKS,
+        ),
+        SECRET,
+        on_others(["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], f"{QUEUES}DeliveriesQueue"),
+        STARTS_REDELIVERIES,
+    ],
+    "Redeliveries": [
+        on_keys(["dynamodb:ConditionCheckItem", *CHANGES], "StringLike", OF_WEBHOOKS),
+        SECRET,
+        on_others(["sqs:SendMessage"], f"{QUEUES}DeliveriesQueue"),
+        STARTS_REDELIVERIES,
+        on_others(["lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState"], f"{REDELIVERIES}:*"),
+    ],
+}
+# What Lambda does with a function's role.
+OF_LAMBDA = {
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+    "lambda:CheckpointDurableExecution",
+    "lambda:GetDurableExecutionState",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
 }
 EACH_ACTION = [
     (name, index, action)
-    for name, statements in ON_TABLE.items()
+    for name, statements in OWN.items()
     for index, statement in enumerate(statements)
     for action in statement["Action"]
+    if action not in OF_LAMBDA
 ]
 
 TOKEN_EVENT = json.loads((PROJECT / "events/authorizer_api_key.json").read_text())
@@ -102,6 +171,7 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "credential_manager_acs_system_id": V["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
     },
     "/acs/systems/list": {"limit": 1},
+    "/events/list": {"since": "2020-01-01T00:00:00Z", "limit": 1},
     "/acs/users/create": {
         "full_name": "Jane Doe",
         "acs_system_id": V["ACS_SYSTEM_ID"],
@@ -113,7 +183,73 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
     },
 }
 
-WORKSPACE_KEY = f"WORKSPACE#{V['SEAM_WORKSPACE_ID']}#USER_IDENTITIES"
+WORKSPACE = V["SEAM_WORKSPACE_ID"]
+WORKSPACE_KEY = f"WORKSPACE#{WORKSPACE}#USER_IDENTITIES"
+WEBHOOKS_KEY = webhook_key(WORKSPACE, "").pk
+
+# Webhooks of a receiver that is down: one with an event that is still held, and one whose breaker is open.
+DOWN, BREAKER_OPEN = "de300000-0000-4000-8000-000000000082", "de300000-0000-4000-8000-000000000083"
+FAILING: Item = {
+    "workspace_id": WORKSPACE,
+    "url": "http://127.0.0.1:1/",
+    "event_types": frozenset({"*"}),
+    "secret_version": "1",
+    "created_at": "2026-01-09T05:45:33.068Z",
+}
+EVENT = {
+    "event_id": V["EVENT_ID"],
+    "event_type": "enrollment_automation.launched",
+    "created_at": "2026-01-09T05:45:33.068Z",
+}
+MESSAGES = [{"workspace_id": WORKSPACE, "webhook_id": one, "event": EVENT} for one in (DOWN, BREAKER_OPEN)]
+EXECUTIONS = [
+    *({"message": message} for message in MESSAGES),
+    {"breaker": {"workspace_id": WORKSPACE, "webhook_id": DOWN}},
+]
+
+
+def more_items() -> dict[Key, Item]:
+    """Return these webhooks, and a second event, so that events have a second page."""
+    event: Item = {**EVENT, "event_id": DOWN, "workspace_id": WORKSPACE, "sequence": "1" * 40}
+    held: Item = {"event": json.dumps(EVENT), "deleted_after": 4102444800}
+    return {
+        webhook_key(WORKSPACE, DOWN): {**FAILING, "webhook_id": DOWN},
+        webhook_key(WORKSPACE, BREAKER_OPEN): {
+            **FAILING,
+            "webhook_id": BREAKER_OPEN,
+            "breaker_opened_at": EVENT["created_at"],
+        },
+        held_delivery_key(WORKSPACE, DOWN, EVENT["created_at"], EVENT["event_id"]): held,
+        **stored_event({**event, "occurred_at": EVENT["created_at"], "deleted_after": 4102444800}),
+    }
+
+
+def batch(file: str) -> dict[str, Any]:
+    """Return the event of a batch, from its file."""
+    found: dict[str, Any] = json.loads((PROJECT / f"events/{file}.json").read_text())
+    return found
+
+
+def stream_batch() -> dict[str, Any]:
+    """Return a batch with a launch and a new ACS user, whose system the function looks up."""
+    batched = batch("stream")
+    key = acs_user_key(WORKSPACE, V["ACS_USER_ID"])
+    user: Item = {
+        "acs_user_id": V["ACS_USER_ID"],
+        "acs_system_id": V["ACS_SYSTEM_ID"],
+        "workspace_id": WORKSPACE,
+        "created_at": EVENT["created_at"],
+    }
+    image = {**key._asdict(), **stored_acs_user(user)[key]}
+    told = {**batched["Records"][0]["dynamodb"], "Keys": marshal(key._asdict()), "NewImage": marshal(image)}
+    batched["Records"].append({**batched["Records"][0], "eventID": "another", "dynamodb": told})
+    return batched
+
+
+def queue_batch() -> dict[str, Any]:
+    """Return a batch with a message for each of the webhooks."""
+    (record,) = batch("queue")["Records"]
+    return {"Records": [{**record, "body": json.dumps(message)} for message in MESSAGES]}
 
 
 def requests_of(table: str, *pks: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -142,17 +278,24 @@ FOREIGN_KEYS = {
     "EnrollmentAutomations": (*TOKEN_KEYS, "SECRET#PAGE_CURSOR", "SECRET#OTHER", "WORKSPACES", "XWORKSPACE#a"),
     "UserIdentities": (*TOKEN_KEYS, "SECRET#OTHER", "SECRET#PAGE_CURSOR#2", "WORKSPACES", "workspace#a"),
     "Acs": (*TOKEN_KEYS, "SECRET#OTHER", "SECRET#PAGE_CURSOR#2", "WORKSPACES", "workspace#a"),
+    "EventsApi": (*TOKEN_KEYS, WORKSPACE_KEY, "SECRET#OTHER", "WORKSPACES"),
+    "Events": (*TOKEN_KEYS, WORKSPACE_KEY, "SECRET#PAGE_CURSOR"),
+    "Deliveries": (*TOKEN_KEYS, WORKSPACE_KEY, f"WORKSPACE#{WORKSPACE}#EVENTS", "SECRET#PAGE_CURSOR"),
+    "Redeliveries": (*TOKEN_KEYS, WORKSPACE_KEY, f"WORKSPACE#{WORKSPACE}#EVENTS", "SECRET#PAGE_CURSOR"),
 }
-OWN_KEY = {"Authorizer": "TOKEN#testDemo"}
+OWN_KEY = {
+    "Authorizer": "TOKEN#testDemo",
+    **dict.fromkeys(("EventsApi", "Events", "Deliveries", "Redeliveries"), WEBHOOKS_KEY),
+}
 
 
 @dataclass(frozen=True)
 class Needed:
-    """What a request needs: an action on a table, for records with these partition keys."""
+    """What a request needs: an action on a resource, for records with these partition keys."""
 
     action: str
-    table: str
-    keys: tuple[str, ...]
+    resource: str
+    keys: tuple[str, ...] = ()
 
 
 def needed(operation: str, request: Mapping[str, Any]) -> Iterator[Needed]:
@@ -162,19 +305,52 @@ def needed(operation: str, request: Mapping[str, Any]) -> Iterator[Needed]:
             actions = [(kind, parameters) for action in request["TransactItems"] for kind, parameters in action.items()]
             keys = tuple((parameters.get("Key") or parameters["Item"])["pk"]["S"] for _, parameters in actions)
             for kind, parameters in actions:
-                yield Needed(f"dynamodb:{kind}Item", parameters["TableName"], keys)
+                yield Needed(f"dynamodb:{kind}Item", TABLES + parameters["TableName"], keys)
         case "BatchGetItem":
             for table, asked in request["RequestItems"].items():
                 keys = tuple(key["pk"]["S"] for key in asked["Keys"])
-                yield Needed("dynamodb:BatchGetItem", table, keys)
+                yield Needed("dynamodb:BatchGetItem", TABLES + table, keys)
         case "Query":
             (placeholder,) = re.findall(r"\bpk = (:\w+)", request["KeyConditionExpression"])
             key = request["ExpressionAttributeValues"][placeholder]["S"]
-            yield Needed("dynamodb:Query", request["TableName"], (key,))
+            yield Needed("dynamodb:Query", TABLES + request["TableName"], (key,))
         case "GetItem":
-            yield Needed("dynamodb:GetItem", request["TableName"], (request["Key"]["pk"]["S"],))
+            yield Needed("dynamodb:GetItem", TABLES + request["TableName"], (request["Key"]["pk"]["S"],))
+        case _ if operation in ANSWERS:
+            yield from needed_of_others(operation, request)
         case _:
-            yield Needed(f"dynamodb:{operation}", request["TableName"], ())
+            yield Needed(f"dynamodb:{operation}", TABLES + request["TableName"])
+
+
+def needed_of_others(operation: str, request: Mapping[str, Any]) -> Iterator[Needed]:
+    """Yield what AWS asks a role for, at services other than DynamoDB."""
+    match operation:
+        case "SendMessageBatch":
+            yield Needed("sqs:SendMessage", QUEUES + request["QueueUrl"].rpartition("/enrollments-")[2])
+        case "PutEvents":
+            for entry in request["Entries"]:
+                yield Needed("events:PutEvents", BUS_ARN.replace("enrollments-events", entry["EventBusName"]))
+        case "GetSecretValue":
+            yield Needed("secretsmanager:GetSecretValue", request["SecretId"])
+        case "Invoke":
+            yield Needed("lambda:InvokeFunction", request["FunctionName"])
+
+
+# The answers of these services, which are not in moto.
+ANSWERS: Mapping[str, dict[str, Any]] = {
+    "GetSecretValue": {"SecretString": "secret"},
+    "Invoke": {"StatusCode": 202},
+    "PutEvents": {"FailedEntryCount": 0},
+    "SendMessageBatch": {"Successful": []},
+}
+
+
+def request_of(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a request that botocore is about to send."""
+    if operation == "Invoke":
+        return {"FunctionName": unquote(params["url_path"]).split("/functions/")[1].removesuffix("/invocations")}
+    parameters: dict[str, Any] = json.loads(params["body"])
+    return parameters
 
 
 @dataclass
@@ -194,35 +370,46 @@ class Guard:
             return None
         denied = [
             one
-            for one in needed(model.name, json.loads(params["body"]))
-            if not is_allowed(self.statements, one.action, TABLES + one.table, {LEADING_KEYS: one.keys})
+            for one in needed(model.name, request_of(model.name, params))
+            if not is_allowed(self.statements, one.action, one.resource, {LEADING_KEYS: one.keys} if one.keys else {})
         ]
         self.denied += denied
-        if not denied:
-            return None
-        error = {"Code": "AccessDeniedException", "Message": "not authorized"}
-        refusal = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
-        return AWSResponse("https://dynamodb", 400, HTTPHeaders(), None), refusal
+        if denied:
+            error = {"Code": "AccessDeniedException", "Message": "not authorized"}
+            return _answer(400, {"Error": error})
+        return _answer(200, ANSWERS[model.name]) if model.name in ANSWERS else None
+
+
+def _answer(status: int, body: Mapping[str, Any]) -> tuple[AWSResponse, dict[str, Any]]:
+    parsed = {**body, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return AWSResponse("https://aws", status, HTTPHeaders(), None), parsed
 
 
 @pytest.fixture
 def guard(monkeypatch: pytest.MonkeyPatch) -> Guard:
     """Stand before every client that is made from now on."""
     guard = Guard()
-    handlers = [*botocore.handlers.BUILTIN_HANDLERS, ("before-call.dynamodb", guard.judge)]
+    handlers = [*botocore.handlers.BUILTIN_HANDLERS, ("before-call", guard.judge)]
     monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", handlers)
     return guard
 
 
+@cache
+def deployed(parameter: str, value: str) -> dict[str, Resource]:
+    """Return the template's resources if one parameter has a value."""
+    return load_template(PROJECT / "template.yaml", {parameter: value})
+
+
 @pytest.fixture(scope="module")
 def resources() -> dict[str, Resource]:
-    return load_template(PROJECT / "template.yaml", {"TableKmsKeyArn": KEY_ARN})
+    return deployed("TableKmsKeyArn", KEY_ARN)
 
 
 @pytest.fixture
 def aws() -> Iterator[None]:
     credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    with mock_aws(), environment({"AWS_DEFAULT_REGION": REGION, **credentials}):
+    on_loopback = {"WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
+    with mock_aws(), environment({"AWS_DEFAULT_REGION": REGION, **credentials, **on_loopback}):
         yield
 
 
@@ -234,6 +421,7 @@ def table(aws: None, resources: dict[str, Resource]) -> None:  # noqa: ARG001 - 
     client = create_client()
     client.create_table(TableName=table.reference, **properties)
     seed(Table(client, table.reference))
+    put_all(Table(client, table.reference), more_items())
     client.delete_item(TableName=table.reference, Key={"pk": {"S": "SECRET#PAGE_CURSOR"}, "sk": {"S": "SECRET"}})
 
 
@@ -250,18 +438,45 @@ def without(found: Iterable[Mapping[str, Any]], index: int, action: str) -> list
 
 
 def failures(resources: Mapping[str, Resource], name: str) -> list[str]:
-    """Run a function; return what it could not answer."""
+    """Run a function; return what it could not do."""
     function = resources[f"{name}Function"]
     definition = FunctionDefinition.from_resource(function, PROJECT, function.properties["Layers"])
-    functions = Functions([definition], [], log=io.StringIO(), terminal=io.StringIO())
-    if name == "Authorizer":
+    log = io.StringIO()
+    functions = Functions([definition], [], log=log, terminal=io.StringIO())
+    if name in RUNS:
         try:
-            functions.invoke(definition.name, TOKEN_EVENT)
-        except FunctionError:
-            return ["authorize"]
-        return []
+            RUNS[name](functions, definition.name)
+        except (EnrollmentError, FunctionError, RefusedError) as error:
+            return [str(error)]
+        lines = [json.loads(line) for line in log.getvalue().splitlines()]
+        return [line["message"] for line in lines if line["level"] in {"ERROR", "WARNING"}]
     answers = [(event["path"], functions.invoke(definition.name, event)) for event in requests_for(resources, function)]
     return [path for path, answer in answers if answer["statusCode"] != HTTPStatus.OK]
+
+
+class Undurable:
+    """Runs the steps of a durable function at once.  Nothing is repeated after an error."""
+
+    def step(self, function: Callable[[object], Any], **_: object) -> Any:
+        return function(None)
+
+    def wait(self, *_: object, **__: object) -> None:
+        pass
+
+
+def _execute(functions: Functions, name: str) -> None:
+    handler = inspect.unwrap(functions.handler(name))
+    context: Any = Undurable()
+    for given in EXECUTIONS:
+        handler(given, context)
+
+
+RUNS: dict[str, Callable[[Functions, str], Any]] = {
+    "Authorizer": lambda functions, name: functions.invoke(name, TOKEN_EVENT),
+    "Events": lambda functions, name: functions.invoke(name, stream_batch()),
+    "Deliveries": lambda functions, name: functions.invoke(name, queue_batch()),
+    "Redeliveries": _execute,
+}
 
 
 def requests_for(resources: Mapping[str, Resource], function: Resource) -> list[dict[str, Any]]:
@@ -275,12 +490,12 @@ def requests_for(resources: Mapping[str, Resource], function: Resource) -> list[
     return [*more, *(EVENTS[path] for path in paths)]
 
 
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 def test_a_role_allows_this_and_nothing_else(resources: dict[str, Resource], name: str) -> None:
     via_dynamodb = {"kms:ViaService": "dynamodb.us-east-1.amazonaws.com"}
 
     assert statements(resources, name) == [
-        *ON_TABLE[name],
+        *OWN[name],
         {
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -312,7 +527,7 @@ def test_a_role_allows_this_and_nothing_else(resources: dict[str, Resource], nam
     ]
 
 
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 def test_only_lambda_has_a_role(resources: dict[str, Resource], name: str) -> None:
     (statement,) = resources[f"{name}Role"].properties["AssumeRolePolicyDocument"]["Statement"]
 
@@ -321,7 +536,7 @@ def test_only_lambda_has_a_role(resources: dict[str, Resource], name: str) -> No
 
 
 @pytest.mark.usefixtures("table")
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 def test_everything_works_with_the_role(resources: dict[str, Resource], guard: Guard, name: str) -> None:
     guard.statements = statements(resources, name)
 
@@ -337,11 +552,25 @@ def test_something_fails_without_any_one_action(
     guard.statements = without(statements(resources, name), index, action)
 
     assert failures(resources, name)
-    assert {(denied.action, denied.table) for denied in guard.denied} == {(action, TABLE)}
+    assert {denied.action for denied in guard.denied} == {action}
+    assert {denied.resource for denied in guard.denied} <= set(values(OWN[name][index]["Resource"]))
+
+
+@pytest.mark.usefixtures("table")
+def test_the_role_of_events_lets_it_set_aside_what_it_cannot_read(
+    resources: dict[str, Resource], guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard.statements = statements(resources, "Events")
+    (record,) = batch("stream")["Records"]
+    unreadable = {"Records": [{**record, "dynamodb": {"SequenceNumber": "7"}}]}
+    monkeypatch.setitem(RUNS, "Events", lambda functions, name: functions.invoke(name, unreadable))
+
+    assert failures(resources, "Events") == ["set_aside"]
+    assert guard.denied == []
 
 
 @pytest.mark.usefixtures("aws")
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 def test_another_table_is_out_of_reach(resources: dict[str, Resource], guard: Guard, name: str) -> None:
     guard.statements = statements(resources, name)
     client = create_client()
@@ -353,7 +582,7 @@ def test_another_table_is_out_of_reach(resources: dict[str, Resource], guard: Gu
     assert {denied.action for denied in guard.denied} == set(READS_AND_WRITES)
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name, keys in FOREIGN_KEYS.items() for key in keys])
 def test_a_record_that_is_none_of_the_functions_is_out_of_reach(
     resources: dict[str, Resource], guard: Guard, name: str, key: str
@@ -368,7 +597,7 @@ def test_a_record_that_is_none_of_the_functions_is_out_of_reach(
     assert {denied.action for denied in guard.denied} == set(READS_AND_WRITES)
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name, keys in FOREIGN_KEYS.items() for key in keys])
 def test_a_foreign_record_among_its_own_is_out_of_reach(
     resources: dict[str, Resource], guard: Guard, name: str, key: str
@@ -381,7 +610,7 @@ def test_a_foreign_record_among_its_own_is_out_of_reach(
             getattr(client, operation)(**parameters)
 
 
-@pytest.mark.parametrize("name", ["UserIdentities", "Acs"])
+@pytest.mark.parametrize("name", ["UserIdentities", "Acs", "EventsApi"])
 @pytest.mark.parametrize("action", sorted(set(READS_AND_WRITES) - set(PAGE_CURSOR)))
 def test_the_secret_of_page_cursors_is_only_read_and_made(
     resources: dict[str, Resource], name: str, action: str
@@ -402,7 +631,7 @@ def test_a_request_without_keys_is_denied(
 
 
 @pytest.mark.usefixtures("aws")
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 def test_the_table_can_be_neither_scanned_nor_deleted(resources: dict[str, Resource], guard: Guard, name: str) -> None:
     guard.statements = statements(resources, name)
     client = create_client()
@@ -428,28 +657,28 @@ def of_dynamodb(
     }
 
 
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize(
     ("before", "after"), [("", KEY_ARN), (KEY_ARN, OTHER_KEY_ARN), (KEY_ARN, "")], ids=["first", "another", "none"]
 )
 def test_whatever_comes_first_a_change_of_the_key_locks_no_function_out(name: str, before: str, after: str) -> None:
     """CloudFormation changes the table and the roles one after the other, and DynamoDB takes its time."""
-    for parameters in ({"TableKmsKeyArn": before}, {"TableKmsKeyArn": after}):
-        found = statements(load_template(PROJECT / "template.yaml", parameters), name)
+    for key_arn in (before, after):
+        found = statements(deployed("TableKmsKeyArn", key_arn), name)
 
         for key in {before, after} - {""}:
             assert is_allowed(found, "kms:Decrypt", key, of_dynamodb())
 
 
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("table", [TABLE, "restored"])
 def test_the_keys_of_both_tables_can_be_used_while_one_is_replaced(name: str, table: str) -> None:
-    found = statements(load_template(PROJECT / "template.yaml", {"RestoredTableName": "restored"}), name)
+    found = statements(deployed("RestoredTableName", "restored"), name)
 
     assert is_allowed(found, "kms:Decrypt", KEY_ARN, of_dynamodb(table))
 
 
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize(
     "context",
     [
@@ -468,14 +697,14 @@ def test_a_key_is_used_by_dynamodb_for_the_table_and_for_nothing_else(
     assert not is_allowed(statements(resources, name), action, KEY_ARN, context)
 
 
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 def test_a_key_of_another_account_cannot_be_used(resources: dict[str, Resource], name: str) -> None:
     key = KEY_ARN.replace("123456789012", "210987654321")
 
     assert not is_allowed(statements(resources, name), "kms:Decrypt", key, of_dynamodb())
 
 
-@pytest.mark.parametrize("name", ON_TABLE)
+@pytest.mark.parametrize("name", OWN)
 def test_no_key_is_managed(resources: dict[str, Resource], name: str) -> None:
     for action in ("kms:CreateGrant", "kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"):
         assert not is_allowed(statements(resources, name), action, KEY_ARN, of_dynamodb())
