@@ -387,6 +387,12 @@ class QueueDriver(Driver):
             threading.Thread(target=self._work, args=(records,), name=self._mapping.name, daemon=True).start()
         return bool(received)
 
+    def wait(self) -> None:
+        """Wait until no invocation is running."""
+        for _ in range(self._mapping.at_once):
+            self._free.acquire()
+        self._free.release(self._mapping.at_once)
+
     def _work(self, records: Sequence[Record]) -> None:
         try:
             wanted = [record for record in records if self._is_wanted(record)]
