@@ -233,9 +233,12 @@ class StreamDriver(Driver):
         invoke: Invokes a function.
         reader: Reads the stream.
         sqs: boto3's client of SQS.
+        pauses: Whether it waits before it tries again, and before it looks for new shards.
     """
 
-    def __init__(self, mapping: StreamMapping, invoke: Invoke, *, reader: StreamReader, sqs: Any) -> None:
+    def __init__(
+        self, mapping: StreamMapping, invoke: Invoke, *, reader: StreamReader, sqs: Any, pauses: bool = True
+    ) -> None:
         super().__init__(mapping.name)
         self._mapping = mapping
         self._invoke = invoke
@@ -244,10 +247,12 @@ class StreamDriver(Driver):
         self._shards: dict[str, _Shard] = {}
         self._ended: set[str] = set()
         self._listed_at = float("-inf")
+        self._longest_retry = _LONGEST_RETRY_SECONDS if pauses else 0.0
+        self._lists_every = _SHARDS_ARE_LISTED_EVERY_SECONDS if pauses else 0.0
 
     def poll(self) -> bool:
         """Read each shard once, and invoke the function.  Return whether there were records."""
-        if time.monotonic() - self._listed_at > _SHARDS_ARE_LISTED_EVERY_SECONDS:
+        if time.monotonic() - self._listed_at > self._lists_every:
             self._list_shards()
         found = False
         for shard_id, shard in list(self._shards.items()):  # a copy, because a shard that has ended is taken out
@@ -298,7 +303,7 @@ class StreamDriver(Driver):
                 self._give_up(shard_id, left.pop(0))
             shard.waiting.extendleft(reversed(left))
             shard.pauses_until = time.monotonic() + min(
-                _LONGEST_RETRY_SECONDS, _SHORTEST_PAUSE_SECONDS * 2 ** min(batch.retries, 10)
+                self._longest_retry, _SHORTEST_PAUSE_SECONDS * 2 ** min(batch.retries, 10)
             )
             return
 

@@ -119,22 +119,20 @@ def resource(**properties: Any) -> Resource:
     return Resource("Mapping", "AWS::Lambda::EventSourceMapping", "Mapping", properties)
 
 
-def drive(reader: Reader, function: Function, read: StreamMapping, monkeypatch: pytest.MonkeyPatch) -> Queue:
+def drive(reader: Reader, function: Function, read: StreamMapping) -> Queue:
     """Poll until nothing is left to do; pauses before retries are over at once."""
-    monkeypatch.setattr("local_aws.mappings._LONGEST_RETRY_SECONDS", 0)
-    monkeypatch.setattr("local_aws.mappings._SHARDS_ARE_LISTED_EVERY_SECONDS", 0)
     queue = Queue()
-    driver = StreamDriver(read, function.invoke, reader=reader, sqs=queue)
+    driver = StreamDriver(read, function.invoke, reader=reader, sqs=queue, pauses=False)
     idle = 0
     while idle < 3:
         idle = 0 if driver.poll() else idle + 1
     return queue
 
 
-def test_records_come_in_batches_in_the_form_of_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_come_in_batches_in_the_form_of_lambda() -> None:
     function = Function()
 
-    drive(Reader({"a": [record(number) for number in range(6)]}), function, mapping(), monkeypatch)
+    drive(Reader({"a": [record(number) for number in range(6)]}), function, mapping())
 
     assert function.batches == [["0", "1", "2", "3"], ["4", "5"]]
     told = function.events[0]["Records"][0]
@@ -142,28 +140,26 @@ def test_records_come_in_batches_in_the_form_of_lambda(monkeypatch: pytest.Monke
     assert isinstance(told["dynamodb"]["ApproximateCreationDateTime"], float)
 
 
-def test_only_what_matches_a_filter_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_matches_a_filter_comes() -> None:
     function = Function()
     pattern = json.dumps({"dynamodb": {"Keys": {"pk": {"S": ["k1", {"suffix": "3"}]}}}})
 
     read = mapping(FilterCriteria={"Filters": [{"Pattern": pattern}]})
-    drive(Reader({"a": [record(number) for number in range(5)]}), function, read, monkeypatch)
+    drive(Reader({"a": [record(number) for number in range(5)]}), function, read)
 
     assert function.batches == [["1", "3"]]
 
 
-def test_a_batch_starts_again_at_its_first_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_starts_again_at_its_first_failure() -> None:
     failures = [["2", "1"], []]
     function = Function(lambda _: failures.pop(0))
 
-    drive(Reader({"a": [record(number) for number in range(4)]}), function, mapping(), monkeypatch)
+    drive(Reader({"a": [record(number) for number in range(4)]}), function, mapping())
 
     assert function.batches == [["0", "1", "2", "3"], ["1", "2", "3"]]
 
 
-def test_a_function_that_raises_gets_halves_until_the_bad_record_is_alone_and_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_function_that_raises_gets_halves_until_the_bad_record_is_alone_and_given_up() -> None:
     def raise_for_two(ids: list[str]) -> Sequence[str]:
         if "2" in ids:
             raise FunctionError("raised")
@@ -171,7 +167,7 @@ def test_a_function_that_raises_gets_halves_until_the_bad_record_is_alone_and_gi
 
     function = Function(raise_for_two)
 
-    queue = drive(Reader({"a": [record(number) for number in range(6)]}), function, mapping(), monkeypatch)
+    queue = drive(Reader({"a": [record(number) for number in range(6)]}), function, mapping())
 
     assert [ids for ids in function.batches if "2" not in ids] == [["0", "1"], ["3"], ["4", "5"]]
     assert function.batches.count(["2"]) == 3  # the first time, and two retries
@@ -181,11 +177,11 @@ def test_a_function_that_raises_gets_halves_until_the_bad_record_is_alone_and_gi
     assert (info["shardId"], info["startSequenceNumber"], info["endSequenceNumber"]) == ("a", "2", "2")
 
 
-def test_a_record_that_is_too_old_is_given_up_after_its_next_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_is_too_old_is_given_up_after_its_next_failure() -> None:
     function = Function(lambda ids: ids)
 
     read = mapping(MaximumRetryAttempts=-1, MaximumRecordAgeInSeconds=60)
-    queue = drive(Reader({"a": [record(1, age=90)]}), function, read, monkeypatch)
+    queue = drive(Reader({"a": [record(1, age=90)]}), function, read)
 
     assert function.batches == [["1"]]
     assert queue.sent[0]["requestContext"]["condition"] == "RecordAgeExceeded"
@@ -194,9 +190,7 @@ def test_a_record_that_is_too_old_is_given_up_after_its_next_failure(monkeypatch
 @pytest.mark.parametrize(
     "answer", ["x", {"batchItemFailures": [{"itemIdentifier": "unknown"}]}, {"batchItemFailures": 1}]
 )
-def test_an_answer_that_cannot_be_understood_fails_the_whole_batch(
-    monkeypatch: pytest.MonkeyPatch, answer: Any
-) -> None:
+def test_an_answer_that_cannot_be_understood_fails_the_whole_batch(answer: Any) -> None:
     answers = [answer, None]
     invoked = []
 
@@ -205,16 +199,16 @@ def test_an_answer_that_cannot_be_understood_fails_the_whole_batch(
             invoked.append(len(event["Records"]))
             return answers.pop(0)
 
-    drive(Reader({"a": [record(1), record(2)]}), Odd(), mapping(), monkeypatch)
+    drive(Reader({"a": [record(1), record(2)]}), Odd(), mapping())
 
     assert invoked == [2, 2]
 
 
-def test_a_shard_is_read_after_the_one_that_it_continues(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_is_read_after_the_one_that_it_continues() -> None:
     function = Function()
     reader = Reader({"child": [record(9)], "parent": [record(1)]}, {"child": "parent"}, {"parent"})
 
-    drive(reader, function, mapping(StartingPosition="LATEST"), monkeypatch)
+    drive(reader, function, mapping(StartingPosition="LATEST"))
 
     assert reader.begun == [("parent", "LATEST"), ("child", "TRIM_HORIZON")]
     assert function.batches == [["1"], ["9"]]
