@@ -170,6 +170,16 @@ def failing_for(service: Service, webhook_id: str, **duration: float) -> None:
     service.clock.go_on(**duration)
 
 
+def breaker_open(service: Service, webhook_id: str, *, events: int) -> Any:
+    """Open a webhook's breaker and let it hold events.  Return the input of its execution."""
+    failing_for(service, webhook_id, seconds=61)
+    service.started.clear()
+    for number in range(1, events + 1):
+        service.handle(message(webhook_id, number))
+    ((_, given),) = service.started.items()
+    return given
+
+
 def test_a_delivery_is_signed_and_writes_nothing(service: Service) -> None:
     webhook_id = service.webhook()
     service.clock.now = datetime.now(UTC)
@@ -287,6 +297,59 @@ def test_once_the_address_answers_what_is_held_is_delivered_once(service: Servic
     assert [event_id[-1] for event_id in service.receiver.got] == ["1", "2", "3"]
     assert service.item(webhook_id).keys() & {"failing_since", "breaker_opened_at"} == set()
     assert not list(service.deliverer.held(WORKSPACE, webhook_id))
+
+
+def test_what_is_held_is_sent_by_several_steps_if_it_is_much(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enrollment.use_cases.redelivery.MOST_SENT", 12)
+    webhook_id = service.webhook()
+    given = breaker_open(service, webhook_id, events=25)
+    service.receiver.status = 200
+    names: list[str] = []
+
+    service.run(given, Steps(service.clock, names.append))
+
+    assert names == ["probe 1", *(f"send what is held, part {part}" for part in (1, 2, 3))]
+    service.drain()
+    assert [int(event_id[-3:], 16) for event_id in service.receiver.got] == list(range(1, 26))
+
+
+def test_what_is_held_is_sent_after_an_update_has_closed_the_breaker(service: Service) -> None:
+    webhook_id = service.webhook()
+    given = breaker_open(service, webhook_id, events=2)
+    webhooks.update(service.store.table, CALLER, UpdateWebhookRequest(webhook_id=webhook_id, event_types=["*"]))
+    service.receiver.status = 200
+
+    assert service.run(given, Steps(service.clock)) == "delivered"
+    service.drain()
+
+    assert [event_id[-1] for event_id in service.receiver.got] == ["1", "2"]
+
+
+def test_what_is_held_for_a_deleted_webhook_is_dropped(service: Service) -> None:
+    webhook_id = service.webhook()
+    given = breaker_open(service, webhook_id, events=2)
+    webhooks.delete_webhook(service.store.table, CALLER, WebhookRequest(webhook_id=webhook_id))
+    asked = service.receiver.asked
+
+    assert service.run(given, Steps(service.clock)) == "dropped"
+    service.drain()
+
+    assert service.receiver.asked == asked
+    assert service.store.items() == {}
+
+
+def test_a_webhook_that_is_deleted_during_an_attempt_does_not_come_back(service: Service) -> None:
+    webhook_id = service.webhook()
+    service.receiver.status = 500
+
+    def delete_and_fail(*request: Any) -> Attempt:
+        webhooks.delete_webhook(service.store.table, CALLER, WebhookRequest(webhook_id=webhook_id))
+        return service.receiver.post(*request)
+
+    late = Deliverer(service.store.table, master=lambda: MASTER, post=delete_and_fail, now=service.clock)
+
+    assert late.deliver(message(webhook_id)).outcome is Outcome.FAILED
+    assert service.store.items() == {}
 
 
 def test_an_event_whose_own_execution_finds_the_breaker_open_is_held(service: Service) -> None:

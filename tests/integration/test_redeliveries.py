@@ -170,12 +170,15 @@ def test_once_an_address_answers_its_breaker_is_closed_and_what_is_held_is_queue
     outcome, operations = executions.run(executions.breaker())
 
     assert outcome == "delivered"
-    assert operations == ["before probe 1", "probe 1", "send what is held"]
+    assert operations == ["before probe 1", "probe 1", "send what is held, part 1"]
     assert [event_id[-1] for event_id in receiver.got] == ["1"]
     assert [event_id[-1] for event_id in queued()] == ["2", "3"]
     assert executions.webhook().keys() & times.keys() == set()
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    assert [(line["message"], line["result"]) for line in lines] == [("probe 1", "delivered"), ("send what is held", 2)]
+    assert [(line["message"], line["result"]) for line in lines] == [
+        ("probe 1", "delivered"),
+        ("send what is held, part 1", 2),
+    ]
 
 
 def queued() -> list[str]:

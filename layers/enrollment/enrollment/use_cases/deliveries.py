@@ -180,13 +180,13 @@ class Deliverer:
             else:
                 self.drop_held(key)
 
-    def drop_held(self, key: Key) -> None:
-        """Delete an event that is held.
+    def drop_held(self, *keys: Key) -> None:
+        """Delete a few events that are held.
 
         Raises:
             ServiceUnavailable: The database stays out of reach.
         """
-        self._table.transact({"held": delete(key)})
+        self._table.transact({key.sk: delete(key) for key in keys})
 
     def _wanting(self, message: Message) -> Item | None:
         webhook = self._table.get(webhook_key(message.workspace_id, message.webhook_id))

@@ -6,6 +6,7 @@ AWS keeps.  After an interruption the code runs again from the beginning, with t
 
 import hashlib
 from collections.abc import Callable, Mapping
+from itertools import batched, islice
 from typing import Any, Protocol
 
 from enrollment.outbound.queues import Queue
@@ -17,6 +18,9 @@ WAITS = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
 _JITTER = 0.1
 # A webhook is switched off after five days, so this many waits are never over before.
 _MOST_PROBES = len(WAITS) + 15
+# A day's events can be too many for the time of one invocation, so a step sends so many of them.
+MOST_SENT = 1000
+_SENT_AT_ONCE = 10  # that many messages go with one request
 
 
 class Steps(Protocol):
@@ -85,12 +89,12 @@ def _close_breaker(given: Mapping[str, str], steps: Steps, deliverer: Deliverer,
     workspace_id, webhook_id = given["workspace_id"], given["webhook_id"]
 
     def send_held() -> int:
-        """Put into the queue what is held.  An interruption can put an event there twice."""
+        """Put into the queue what is held, up to a limit.  An interruption can put an event there twice."""
         count = 0
-        for key, message in deliverer.held(workspace_id, webhook_id):
-            queue.send([message.to_json()])
-            deliverer.drop_held(key)
-            count += 1
+        for some in batched(islice(deliverer.held(workspace_id, webhook_id), MOST_SENT), _SENT_AT_ONCE, strict=False):
+            queue.send([message.to_json() for _, message in some])
+            deliverer.drop_held(*(key for key, _ in some))
+            count += len(some)
         return count
 
     for number in range(1, _MOST_PROBES + 1):
@@ -99,7 +103,9 @@ def _close_breaker(given: Mapping[str, str], steps: Steps, deliverer: Deliverer,
         outcome = str(steps.run(f"probe {number}", lambda: deliverer.probe(workspace_id, webhook_id).outcome))
         if outcome == Outcome.FAILED:
             continue
-        steps.run("send what is held", send_held)
+        part = 1
+        while steps.run(f"send what is held, part {part}", send_held) == MOST_SENT:
+            part += 1
         return outcome
     return "given_up"
 
