@@ -31,6 +31,8 @@ def _value_size(attribute: Mapping[str, Any]) -> int:
     match kind:
         case "BOOL" | "NULL":
             return 1
+        case "N":  # a byte for two digits, and one more (developer guide, "DynamoDB item sizes and formats")
+            return (len(value) + 1) // 2 + 1
         case "S":
             return len(value.encode())
         case "SS":

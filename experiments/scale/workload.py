@@ -123,18 +123,27 @@ def captured_workload(table: Table, client: Any, other_client: Any, *, creates_a
         )
         automations.launch(table, known, Caller(WORKSPACE_ID), request)
 
-    def sampled(call: Callable[[int], object]) -> Kind:
-        samples = []
-        for number in range(_SAMPLES):
-            time.sleep(_PAUSE_SECONDS)
-            samples.append(each(partial(call, number), client, other_client))
-        return _kind(samples)
-
+    sampled = partial(sampled_kind, client=client, other_client=other_client)
     return Workload(
         authorizer=sampled(lambda _: authenticate(table, f"Bearer {token}", datetime.now(UTC))),
         cold=sampled(lambda number: launch(number, known if number == 0 else automations.known_items())),
         warm=sampled(lambda number: launch(_SAMPLES + number, known)),
     )
+
+
+def sampled_kind(call: Callable[[int], object], client: Any, other_client: Any) -> Kind:
+    """Make calls of a kind, and return the requests that they have in common.
+
+    Args:
+        call: Makes one; takes its number.
+        client: The table's client.
+        other_client: Another one of the same server.
+    """
+    samples = []
+    for number in range(_SAMPLES):
+        time.sleep(_PAUSE_SECONDS)
+        samples.append(each(partial(call, number), client, other_client))
+    return _kind(samples)
 
 
 def _kind(samples: Sequence[Sequence[Request]]) -> Kind:
