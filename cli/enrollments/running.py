@@ -2,12 +2,15 @@
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 FILE = Path(".local/run.json")
+_LONGEST_SECONDS_TO_CONNECT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +49,29 @@ def announced(dynamodb_endpoint: str, table_name: str, workspace_id: str) -> Ite
     try:
         yield
     finally:
-        if find_running() == system:  # another may have started meanwhile, on another port
+        if _read() == system:  # another may have started meanwhile, on another port
             FILE.unlink(missing_ok=True)
 
 
 def find_running() -> RunningSystem | None:
     """Return the system that runs on this machine, from this folder; ``None`` if there is none.
 
-    A process that was killed leaves its file behind, so its process is looked for.
+    A process that was killed leaves its file behind, and another process may get its id.  So the process is looked for,
+    and the server is tried.
     """
-    with suppress(OSError, ValueError, TypeError):
-        system = RunningSystem(**json.loads(FILE.read_text()))
+    system = _read()
+    if system is None:
+        return None
+    with suppress(OSError, OverflowError, TypeError, ValueError):
         os.kill(system.process_id, 0)  # sends no signal; fails if there is no such process
-        return system
+        address = urlsplit(system.dynamodb_endpoint)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        with socket.create_connection((address.hostname or "", port), _LONGEST_SECONDS_TO_CONNECT):
+            return system
+    return None
+
+
+def _read() -> RunningSystem | None:
+    with suppress(OSError, TypeError, ValueError):
+        return RunningSystem(**json.loads(FILE.read_text()))
     return None

@@ -75,7 +75,8 @@ def in_table(command: Command) -> Command:
         profile: str | None,
         **options: Any,
     ) -> None:
-        if not stack_name and not table_name and not endpoint_url and (running := find_running()):
+        # An option that is there but empty is a script's mistake, so it names no system.
+        if {stack_name, table_name, endpoint_url, region, profile} == {None} and (running := find_running()):
             click.echo(f"On the system of `make run` ({running.dynamodb_endpoint}).", err=True)
             table_name, endpoint_url = running.table_name, running.dynamodb_endpoint
         if bool(stack_name) == bool(table_name):
@@ -104,15 +105,17 @@ def in_table(command: Command) -> Command:
 
 
 def in_workspace(command: Command) -> Command:
-    """Add the option that names a workspace to a command, and pass it the workspace's id."""
+    """Add the option that names a workspace to a command of ``in_table``, and pass it the workspace's id."""
 
     @click.option("--workspace-id", type=Uuid(), help="The workspace. On the system of `make run`, the demo's.")
     @wraps(command)
     def with_workspace(*, workspace_id: str | None, **options: Any) -> None:
-        running = None if options.get("stack_name") or options.get("table_name") else find_running()
-        if workspace_id is None and running is None:
+        if workspace_id is None and {options["stack_name"], options["table_name"]} == {None}:
+            running = find_running()
+            workspace_id = None if running is None else running.workspace_id
+        if workspace_id is None:
             raise click.UsageError("name the workspace: --workspace-id ID")
-        command(workspace_id=workspace_id or (running and running.workspace_id), **options)
+        command(workspace_id=workspace_id, **options)
 
     return with_workspace
 

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from subprocess import PIPE
 from typing import override
 
 import httpx
@@ -58,11 +59,15 @@ class Run:
         lines = (self.folder / ".local/demo.env").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines)
 
-    def launch(self) -> httpx.Response:
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command in the same folder."""
+        return subprocess.run([COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, check=True)  # noqa: S603
+
+    def launch(self, token: str | None = None) -> httpx.Response:
         variables = self.variables
         return httpx.post(
             variables["SEAM_ENDPOINT"] + LAUNCH,
-            headers={"Authorization": f"Bearer {variables['SEAM_API_KEY']}"},
+            headers={"Authorization": f"Bearer {token or variables['SEAM_API_KEY']}"},
             json={
                 "user_identity_id": variables["USER_IDENTITY_ID"],
                 "credential_manager_acs_system_id": variables["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
@@ -193,6 +198,39 @@ def test_what_is_printed_works_when_pasted(served: Run, project: Path) -> None:
 
     assert '"ok":true' in by_curl.stdout
     assert by_sdk.stdout.startswith("EnrollmentAutomation(")
+
+
+def test_commands_find_the_running_system_by_themselves(served: Run) -> None:
+    workspace_id = served.variables["SEAM_WORKSPACE_ID"]
+
+    made = served.command("tokens", "create", "--kind", "api-key", "--workspace-id", workspace_id)
+    checked = served.command("directory", "check")
+
+    assert re.fullmatch(r"On the system of `make run` \(http://127\.0\.0\.1:\d+\)\.\n", made.stderr)
+    assert served.launch(token=made.stdout.strip()).status_code == 200
+    assert checked.stdout == "Nothing is wrong.\n"
+
+
+def test_the_end_of_the_system_leaves_nothing_to_find(start: Start) -> None:
+    run = start()
+
+    run.stop(signal.SIGTERM)
+
+    assert not (run.folder / ".local/run.json").exists()
+
+
+def test_events_are_followed_until_ctrl_c(served: Run) -> None:
+    served.launch()
+    tail = [COMMAND, "events", "tail", "--since", "2000-01-01T00:00:00Z"]
+    with subprocess.Popen(tail, cwd=served.folder, stdout=PIPE, stderr=PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+
+    assert "  enrollment_automation.launched  " in line or "  acs_user.created  " in line
+    assert process.returncode == 0
+    assert "Traceback" not in errors
 
 
 def test_the_page_of_the_routes_is_where_it_is_printed(served: Run) -> None:

@@ -188,7 +188,7 @@ def test_a_name_is_a_line_of_printable_text(service: Service, run: Run, name: st
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "name the table"),
+        ([], "or start `make run`"),
         (["--table-name", ""], "name the table"),
         (["--stack-name", "s", "--endpoint-url", "http://127.0.0.1:9"], "a stack's table is on AWS"),
         (["--stack-name", "a", "--table-name", "b"], "name the table"),

@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,22 +17,41 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     FILE.parent.mkdir()
 
 
-def test_a_system_is_found_while_it_runs() -> None:
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def write(endpoint: str, process_id: int) -> None:
+    FILE.write_text(
+        json.dumps({"dynamodb_endpoint": endpoint, "table_name": "t", "workspace_id": "w", "process_id": process_id})
+    )
+
+
+def test_a_system_is_found_while_it_runs(endpoint: str) -> None:
     assert find_running() is None
 
-    with announced("http://127.0.0.1:1", "table", "workspace"):
-        assert find_running() == RunningSystem("http://127.0.0.1:1", "table", "workspace", os.getpid())
+    with announced(endpoint, "table", "workspace"):
+        assert find_running() == RunningSystem(endpoint, "table", "workspace", os.getpid())
 
     assert find_running() is None
     assert not FILE.exists()
 
 
-def test_a_system_that_was_killed_is_not_found() -> None:
+def test_a_system_that_was_killed_is_not_found(endpoint: str) -> None:
     pid = os.fork()
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    FILE.write_text(json.dumps({"dynamodb_endpoint": "x", "table_name": "t", "workspace_id": "w", "process_id": pid}))
+    write(endpoint, pid)
+
+    assert find_running() is None
+
+
+@pytest.mark.parametrize("closed", ["http://127.0.0.1:9", "http://127.0.0.1:99999", "nowhere", ""])
+def test_a_system_whose_database_does_not_answer_is_not_found(closed: str) -> None:
+    write(closed, os.getpid())
 
     assert find_running() is None
 
@@ -42,10 +63,15 @@ def test_a_file_that_is_none_is_no_system(content: str) -> None:
     assert find_running() is None
 
 
-def test_the_end_of_one_system_leaves_another_found() -> None:
-    with announced("http://127.0.0.1:1", "table", "workspace"):
-        FILE.write_text(
-            json.dumps({"dynamodb_endpoint": "x", "table_name": "t", "workspace_id": "w", "process_id": os.getppid()})
-        )
+def test_a_system_ends_without_its_database_and_leaves_no_file() -> None:
+    with announced("http://127.0.0.1:9", "table", "workspace"):
+        assert FILE.exists()
+
+    assert not FILE.exists()
+
+
+def test_the_end_of_one_system_leaves_another_found(endpoint: str) -> None:
+    with announced(endpoint, "table", "workspace"):
+        write(endpoint, os.getppid())
 
     assert FILE.exists()

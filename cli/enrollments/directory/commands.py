@@ -28,7 +28,7 @@ from enrollments.directory.importing import Outcome, Result, import_rows
 from enrollments.directory.rows import KINDS, read_row
 from enrollments.directory.unused import UnusedNames
 from enrollments.failure import CommandFailed
-from enrollments.target import Uuid, in_table
+from enrollments.target import in_table, in_workspace
 
 _STANDARD_STREAM = "-"
 _FORMATS = click.Choice([file_format.value for file_format in Format])
@@ -55,11 +55,11 @@ def directory() -> None:
 
 @directory.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--workspace-id", type=Uuid(), required=True, help="The workspace. A workspace_id in a row is ignored.")
 @click.option("--format", "format_name", type=_FORMATS, help="JSON Lines or CSV. The default depends on FILE's name.")
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
 @click.option("--strict", is_flag=True, help="Refuse a file or a row with an unused property.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, for scripts.")
+@in_workspace
 @in_table
 def import_directory(  # noqa: PLR0913 - options
     table: Table,
@@ -73,10 +73,10 @@ def import_directory(  # noqa: PLR0913 - options
 ) -> None:
     """Import FILE: JSON Lines or CSV, with the properties of the API's resources.  `-` is standard input.
 
-    A system must come before its pools and ACS users.  A property that a row does not name keeps its value; null or an
-    empty cell removes the value.  Good rows are imported.  Each bad row gets a line on standard error (FILE:LINE:
-    FIELD: REASON), and the exit status is then 1.  Importing a file again changes nothing.  To resume an interrupted
-    import, run it again.
+    A system must come before its pools and ACS users.  A workspace_id in a row is ignored.  A property that a row does
+    not name keeps its value; null or an empty cell removes the value.  Good rows are imported.  Each bad row gets a
+    line on standard error (FILE:LINE: FIELD: REASON), and the exit status is then 1.  Importing a file again changes
+    nothing.  To resume an interrupted import, run it again.
     """
     file_format = _format_of_import(format_name, file)
     summary = _Summary(is_dry_run=dry_run)
@@ -106,9 +106,9 @@ def import_directory(  # noqa: PLR0913 - options
 
 
 @directory.command("check")
-@click.option("--workspace-id", type=Uuid(), required=True, help="The workspace.")
 @click.option("--mend", is_flag=True, help="Mend the findings that need no decision of a person.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, for scripts.")
+@in_workspace
 @in_table
 def check_directory(table: Table, workspace_id: str, *, mend: bool, as_json: bool) -> None:
     """Find needless and missing entries, and incomplete links.
@@ -137,7 +137,6 @@ def check_directory(table: Table, workspace_id: str, *, mend: bool, as_json: boo
 
 
 @directory.command("export")
-@click.option("--workspace-id", type=Uuid(), required=True, help="The workspace.")
 @click.option(
     "-o", "--output", default=_STANDARD_STREAM, type=click.Path(dir_okay=False, allow_dash=True), help="The file."
 )
@@ -154,6 +153,7 @@ def check_directory(table: Table, workspace_id: str, *, mend: bool, as_json: boo
     multiple=True,
     help="Export only this kind. Can be repeated.",
 )
+@in_workspace
 @in_table
 def export_directory(
     table: Table, workspace_id: str, output: str, format_name: str | None, kind_names: Sequence[str]
