@@ -222,7 +222,11 @@ def test_a_page_reads_that_it_is_throttled(page: Chrome, project: Path, origins:
 
 
 def test_a_page_reads_that_the_service_is_unavailable(page: Chrome, project: Path, origins: str, kind: str) -> None:
-    with serve_stack(project, {"CorsOrigins": origins, "RestoredTableName": "nowhere"}) as service:
+    nowhere = {
+        "RestoredTableName": "nowhere",
+        "RestoredTableStreamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/nowhere/stream/2026-11-25T00:00:00.000",
+    }
+    with serve_stack(project, {"CorsOrigins": origins, **nowhere}) as service:
         (failed,) = outcomes(answer(page, options(service, kind), by_post(IDENTITIES)))
 
     assert failed["error"]["class"] == "SeamHttpApiError"

@@ -678,6 +678,16 @@ def test_the_keys_of_both_tables_can_be_used_while_one_is_replaced(name: str, ta
     assert is_allowed(found, "kms:Decrypt", KEY_ARN, of_dynamodb(table))
 
 
+@pytest.mark.parametrize("action", ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"])
+def test_events_come_from_the_streams_of_both_tables_and_no_other(action: str) -> None:
+    found = statements(deployed("RestoredTableName", "restored"), "Events")
+    streams = [f"{TABLES}{table}/stream/{name}" for table in (TABLE, "restored", "other") for name in ("local", "old")]
+
+    read = [stream for stream in streams if is_allowed(found, action, stream, {})]
+
+    assert read == [f"{TABLE_ARN}/stream/local", f"{TABLES}restored/stream/local", f"{TABLES}restored/stream/old"]
+
+
 @pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize(
     "context",

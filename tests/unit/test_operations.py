@@ -18,6 +18,7 @@ BACKGROUND = ("Deliveries", "Events", "Redeliveries")
 ALL_FUNCTIONS = (*FUNCTIONS, *BACKGROUND)
 STACK = "enrollments"
 NAMES = {name: f"{STACK}-{name}Function" for name in ALL_FUNCTIONS} | {"Redeliveries": f"{STACK}-redeliveries"}
+LEADING_KEYS = "dynamodb:LeadingKeys"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
 
 # What AWS publishes, with which dimensions: the developer guides' "metrics and dimensions".
@@ -384,15 +385,21 @@ def test_what_is_counted_from_the_access_log_is_in_it(
 
 
 def test_a_restored_table_is_used_instead_of_the_stacks_own(expanded: dict[str, Any]) -> None:
-    resources = load_template(PROJECT / "template.yaml", {"RestoredTableName": "restored"})
+    stream = "arn:aws:dynamodb:us-east-1:123456789012:table/restored/stream/2026-11-25T00:00:00.000"
+    parameters = {"RestoredTableName": "restored", "RestoredTableStreamArn": stream}
+    resources = load_template(PROJECT / "template.yaml", parameters)
 
-    for name in FUNCTIONS:
+    for name in ALL_FUNCTIONS:
         (policy,) = resources[f"{name}Role"].properties["Policies"]
+        of_records = [one for one in policy["PolicyDocument"]["Statement"] if LEADING_KEYS in str(one)]
         assert resources[f"{name}Function"].properties["Environment"]["Variables"]["TABLE_NAME"] == "restored"
-        assert policy["PolicyDocument"]["Statement"][0]["Resource"] == [
-            f"arn:aws:dynamodb:us-east-1:123456789012:table/{STACK}-Table",
-            "arn:aws:dynamodb:us-east-1:123456789012:table/restored",
-        ]
+        assert {tuple(statement["Resource"]) for statement in of_records} == {
+            (
+                f"arn:aws:dynamodb:us-east-1:123456789012:table/{STACK}-Table",
+                "arn:aws:dynamodb:us-east-1:123456789012:table/restored",
+            )
+        }
+    assert resources["EventsFunctionTableStream"].properties["EventSourceArn"] == stream
     for name in ("TableReadThrottlesAlarm", "TableWriteThrottlesAlarm"):
         assert metric_of(resources[name].properties)[2] == {"TableName": "restored"}
     assert '"TableName", "restored"' in resources["Dashboard"].properties["DashboardBody"]
