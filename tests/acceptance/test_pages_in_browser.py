@@ -224,7 +224,7 @@ def test_a_page_reads_that_it_is_throttled(page: Chrome, project: Path, origins:
 def test_a_page_reads_that_the_service_is_unavailable(page: Chrome, project: Path, origins: str, kind: str) -> None:
     nowhere = {
         "RestoredTableName": "nowhere",
-        "RestoredTableStreamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/nowhere/stream/2026-11-25T00:00:00.000",
+        "RestoredTableStreamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/nowhere/stream/2026",
     }
     with serve_stack(project, {"CorsOrigins": origins, **nowhere}) as service:
         (failed,) = outcomes(answer(page, options(service, kind), by_post(IDENTITIES)))
