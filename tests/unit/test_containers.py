@@ -17,6 +17,7 @@ Resources:
     Type: AWS::Serverless::Function
     Properties:
       CodeUri: Function
+      DurableConfig: {ExecutionTimeout: 60}
       Events:
         Get: {Type: Api, Properties: {Path: /get, Method: GET}}
         Preflight: {Type: Api, Properties: {Path: /get, Method: OPTIONS}}
@@ -29,6 +30,12 @@ def test_sam_local_gets_no_route_without_authorizer_and_code_where_it_is() -> No
     assert resources["Layer"]["Properties"]["ContentUri"] == "/build/Layer"
     assert resources["Function"]["Properties"]["CodeUri"] == "/build/Function"
     assert resources["Function"]["Properties"]["Events"].keys() == {"Get"}
+
+
+def test_sam_local_needs_no_emulator_of_durable_functions() -> None:
+    function = for_sam_local(yaml.safe_load(BUILT), Path("/build"))["Resources"]["Function"]
+
+    assert "DurableConfig" not in function["Properties"]
 
 
 def test_a_machine_without_docker_is_told_so(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,13 +150,16 @@ def _bridge_address() -> str:
 
 
 def for_sam_local(template: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return a built template without its preflight routes.
+    """Return a built template without its preflight routes, and without durable functions' configuration.
 
     ``sam local`` keeps one authorizer for all routes of a path, and its choice changes from start to start.  A
     preflight has no authorizer.  If SAM chooses that, it does not check tokens.
+
+    For a durable function, SAM starts an emulator in one more image.  Nothing invokes such a function here.
     """
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
+        properties.pop("DurableConfig", None)
         for code in {"CodeUri", "ContentUri"} & properties.keys():
             properties[code] = str(folder / properties[code])
         if resource["Type"] == "AWS::Serverless::Function" and "Events" in properties:
