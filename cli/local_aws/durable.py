@@ -33,6 +33,7 @@ class DurableFunction:
         logging.getLogger("aws_durable_execution_sdk_python_testing").setLevel(logging.CRITICAL)
         self._name = name
         self._started: set[str] = set()
+        self._is_closed = False
         self._lock = threading.Lock()
         self._runner: DurableFunctionTestRunner | None = None
 
@@ -51,14 +52,15 @@ class DurableFunction:
             given: Its input.
         """
         with self._lock:
-            if execution_name in self._started:
+            if execution_name in self._started or self._is_closed:
                 return
-            self._started.add(execution_name)
             self._runner = self._runner or self._make_runner()
             self._runner.run_async(input=json.dumps(given), function_name=self._name, execution_name=execution_name)
+            self._started.add(execution_name)
 
     def close(self) -> None:
-        """Forget all executions."""
+        """Forget all executions, and start no more."""
         with self._lock:
+            self._is_closed = True
             if self._runner is not None:
                 self._runner.close()  # type: ignore[no-untyped-call]

@@ -1,5 +1,6 @@
 """What follows a request in a deployed system: streams, queues, buses, and what reads them."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import boto3
 from local_aws.durable import DurableFunction
 from local_aws.functions import Functions
 from local_aws.invocations import Invocations
-from local_aws.mappings import QueueDriver, QueueMapping, StreamDriver, StreamMapping
+from local_aws.mappings import Driver, QueueDriver, QueueMapping, StreamDriver, StreamMapping
 from local_aws.moto_server import MotoServer
 from local_aws.services import BusWatcher, Expiry
 from local_aws.streams import StreamOfMoto, StreamOfServer, StreamReader
@@ -94,9 +95,12 @@ def following(
             )
         )
 
-        def start(driver: StreamDriver | QueueDriver | Expiry) -> None:
+        drivers: list[Driver] = []
+        exit_stack.callback(_end, drivers)
+
+        def start(driver: Driver) -> None:
             driver.start()
-            exit_stack.callback(driver.stop)
+            drivers.append(driver)
 
         moto.beside.append(BusWatcher(surroundings.tell))
         for resource in resources:
@@ -107,6 +111,15 @@ def following(
         for mapping in mappings:
             start(_driver(mapping, functions, surroundings, moto))
         yield
+
+
+def _end(drivers: Sequence[Driver]) -> None:
+    """Stop all drivers, and wait a second at most for what they do."""
+    for driver in drivers:
+        driver.stop()
+    end = time.monotonic() + 1
+    for driver in drivers:
+        driver.wait(max(0.0, end - time.monotonic()))
 
 
 def _driver(

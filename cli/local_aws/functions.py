@@ -198,6 +198,7 @@ class Functions:
         self._longest_wait = longest_wait
         self._at_once = frozenset(at_once)
         self._turn = threading.Lock()
+        self._is_closed = False
         self._handlers: dict[str, Handler] = {}
         self._sources = self._read_sources()
 
@@ -260,11 +261,24 @@ class Functions:
         if not self._turn.acquire(timeout=self._longest_wait):
             raise NoTurnError(f"{name} waited {self._longest_wait:g} s for another invocation to end")
         try:
+            if self._is_closed:
+                raise NoTurnError(f"{name} cannot begin, because the system has ended")
             yield
         finally:
             self._turn.release()
 
+    def close(self) -> None:
+        """Begin no more invocations, and show nothing of those that are under way.
+
+        What has the turn gets a second to end, because it changes the environment of the process.
+        """
+        self._is_closed = True
+        if self._turn.acquire(timeout=1):
+            self._turn.release()
+
     def _show(self, lines: str) -> None:
+        if self._is_closed:
+            return
         self._terminal.write(lines)
         self._terminal.flush()
 

@@ -41,8 +41,11 @@ class Invocations:
             return _error(HTTPStatus.NOT_FOUND, "ResourceNotFoundException")(environ, start_response)
         if request.headers.get("X-Amz-Invocation-Type") != "Event":
             return _error(HTTPStatus.BAD_REQUEST, "InvalidParameterValueException")(environ, start_response)
-        name = request.headers.get("X-Amz-Durable-Execution-Name", str(uuid4()))
-        self._start(function, name, json.loads(request.get_data() or b"null"))
+        try:
+            given = json.loads(request.get_data() or b"null")
+        except ValueError:
+            return _error(HTTPStatus.BAD_REQUEST, "InvalidRequestContentException")(environ, start_response)
+        self._start(function, request.headers.get("X-Amz-Durable-Execution-Name", str(uuid4())), given)
         return Response(b"", HTTPStatus.ACCEPTED)(environ, start_response)
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_aws.event_patterns import EventPattern
 from local_aws.functions import FunctionError, NoTurnError
 from local_aws.streams import Record, StreamReader
-from local_aws.template import REGION, Resource, TemplateError, interpreting, number, only
+from local_aws.template import ACCOUNT_ID, REGION, Resource, TemplateError, interpreting, number, only
 
 type Invoke = Callable[[str, Mapping[str, Any]], Any]
 
@@ -122,23 +123,24 @@ def read_mapping(resource: Resource, functions: Mapping[str, str]) -> StreamMapp
             raise TemplateError(f"{where}: only a mapping that is enabled can be interpreted here")
         if properties["FunctionName"] not in functions:
             raise TemplateError(f"{where}: {properties['FunctionName']} is no function of the template")
+        filters = _part(properties, "FilterCriteria", {"Filters"}, where).get("Filters", [])
+        for each in filters:
+            only(each, {"Pattern"}, f"{where}.FilterCriteria")
         types = properties.get("FunctionResponseTypes", [])
         if not set(types) <= {"ReportBatchItemFailures"}:
             raise TemplateError(f"{where}.FunctionResponseTypes cannot be interpreted here")
         common: dict[str, Any] = {
             "name": where,
             "function": functions[properties["FunctionName"]],
-            "patterns": [
-                EventPattern(each["Pattern"], f"{where}.FilterCriteria")
-                for each in properties.get("FilterCriteria", {}).get("Filters", [])
-            ],
+            "patterns": [EventPattern(each["Pattern"], f"{where}.FilterCriteria") for each in filters],
             "reports_failures": bool(types),
         }
         if service == "dynamodb":
             only(properties, _OF_STREAMS, where)
             return _stream_mapping(properties, source, where, common)
         only(properties, _OF_QUEUES, where)
-        most = number(properties.get("ScalingConfig", {}).get("MaximumConcurrency", 1000), 2, 1000, where)
+        scaling = _part(properties, "ScalingConfig", {"MaximumConcurrency"}, where)
+        most = number(scaling.get("MaximumConcurrency", 1000), 2, 1000, f"{where}.ScalingConfig")
         return QueueMapping(
             source=source,
             batch_size=int(number(properties.get("BatchSize", 10), 1, 10, f"{where}.BatchSize")),
@@ -156,20 +158,35 @@ def source_name(arn: str) -> str:
     parts = arn.split(":", 5)
     if len(parts) != 6 or parts[2] not in {"dynamodb", "sqs"}:  # noqa: PLR2004 - of an ARN
         raise ValueError(f"{arn} is no stream and no queue")
-    return parts[5].split("/")[1] if parts[2] == "dynamodb" else parts[5]
+    if parts[2] == "sqs":
+        return parts[5]
+    kind, _, rest = parts[5].partition("/")
+    if kind != "table" or not rest:
+        raise ValueError(f"{arn} is no stream of a table")
+    return rest.split("/")[0]
+
+
+def _part(properties: Mapping[str, Any], name: str, known: set[str], where: str) -> Mapping[str, Any]:
+    part: Mapping[str, Any] = properties.get(name, {})
+    only(part, known, f"{where}.{name}")
+    return part
 
 
 def _stream_mapping(properties: Mapping[str, Any], source: str, where: str, common: Mapping[str, Any]) -> StreamMapping:
     if properties["StartingPosition"] not in {"TRIM_HORIZON", "LATEST"}:
         raise TemplateError(f"{where}.StartingPosition cannot be interpreted here")
-    destination = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+    destinations = _part(properties, "DestinationConfig", {"OnFailure"}, where)
+    destination = _part(destinations, "OnFailure", {"Destination"}, f"{where}.DestinationConfig").get("Destination")
+    bisects = properties.get("BisectBatchOnFunctionError", False)
+    if not isinstance(bisects, bool):
+        raise TemplateError(f"{where}.BisectBatchOnFunctionError cannot be interpreted here")
     if destination is not None and not destination.startswith("arn:aws:sqs:"):
         raise TemplateError(f"{where}.DestinationConfig: only a queue can be interpreted here")
     retries, age = (properties.get(name, -1) for name in ("MaximumRetryAttempts", "MaximumRecordAgeInSeconds"))
     return StreamMapping(
         source=source,
         batch_size=int(number(properties.get("BatchSize", 100), 1, 10_000, f"{where}.BatchSize")),
-        bisects=properties.get("BisectBatchOnFunctionError", False) is True,
+        bisects=bisects,
         most_retries=float("inf") if retries == -1 else number(retries, 0, 10_000, where),
         longest_age=float("inf") if age == -1 else number(age, 60, 604_800, where),
         on_failure=destination,
@@ -194,9 +211,12 @@ class Driver:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop, and wait until what is running has ended, but not longer than a second."""
+        """Begin nothing more, and write nothing more."""
         self._stopping.set()
-        self._thread.join(timeout=1)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until what is running has ended, but not longer than so many seconds."""
+        self._thread.join(seconds)
 
     def poll(self) -> bool:
         """Look once for something to do, and do it.  Return whether there was something."""
@@ -233,12 +253,9 @@ class StreamDriver(Driver):
         invoke: Invokes a function.
         reader: Reads the stream.
         sqs: boto3's client of SQS.
-        pauses: Whether it waits before it tries again, and before it looks for new shards.
     """
 
-    def __init__(
-        self, mapping: StreamMapping, invoke: Invoke, *, reader: StreamReader, sqs: Any, pauses: bool = True
-    ) -> None:
+    def __init__(self, mapping: StreamMapping, invoke: Invoke, *, reader: StreamReader, sqs: Any) -> None:
         super().__init__(mapping.name)
         self._mapping = mapping
         self._invoke = invoke
@@ -247,12 +264,11 @@ class StreamDriver(Driver):
         self._shards: dict[str, _Shard] = {}
         self._ended: set[str] = set()
         self._listed_at = float("-inf")
-        self._longest_retry = _LONGEST_RETRY_SECONDS if pauses else 0.0
-        self._lists_every = _SHARDS_ARE_LISTED_EVERY_SECONDS if pauses else 0.0
+        self._has_begun = False
 
     def poll(self) -> bool:
         """Read each shard once, and invoke the function.  Return whether there were records."""
-        if time.monotonic() - self._listed_at > self._lists_every:
+        if time.monotonic() - self._listed_at > _SHARDS_ARE_LISTED_EVERY_SECONDS:
             self._list_shards()
         found = False
         for shard_id, shard in list(self._shards.items()):  # a copy, because a shard that has ended is taken out
@@ -263,11 +279,16 @@ class StreamDriver(Driver):
         """Find new shards.  A shard whose parent is still being read has to wait: it has later changes."""
         described = self._reader.shards()
         known = {shard.shard_id for shard in described}
+        # Only at the start, LATEST is the end of what is there.  A shard that is made later has only what is later.
+        position = "TRIM_HORIZON"
+        if not self._has_begun and self._mapping.starts_at == "LATEST":
+            position = "LATEST"
+            self._ended |= known & {parent_id for _, parent_id in described}
         for shard_id, parent_id in described:
             if shard_id in self._shards or shard_id in self._ended or parent_id in known - self._ended:
                 continue
-            position = self._mapping.starts_at if parent_id not in self._ended else "TRIM_HORIZON"
             self._shards[shard_id] = _Shard(self._reader.begin(shard_id, position))
+        self._has_begun = True
         self._listed_at = time.monotonic()
 
     def _advance(self, shard_id: str, shard: _Shard) -> bool:
@@ -295,17 +316,24 @@ class StreamDriver(Driver):
     def _work(self, shard_id: str, shard: _Shard) -> None:
         """Invoke the function with what waits, until all is done or something fails."""
         while shard.waiting and not self._stopping.is_set():
-            batch = shard.waiting.popleft()
-            left = self._try(batch)
-            if not left:
+            batch = shard.waiting[0]
+            if old := self._count_too_old(batch.records):
+                self._give_up(shard_id, _Batch(batch.records[:old], batch.retries), "RecordAgeExceeded")
+                batch.records = batch.records[old:]
+                if not batch.records:
+                    shard.waiting.popleft()
                 continue
-            if left[0].retries > self._mapping.most_retries or self._is_too_old(left[0]):
-                self._give_up(shard_id, left.pop(0))
+            if batch.retries > self._mapping.most_retries:
+                self._give_up(shard_id, batch, "RetryAttemptsExhausted")
+                shard.waiting.popleft()
+                continue
+            left = self._try(batch)
+            shard.waiting.popleft()
             shard.waiting.extendleft(reversed(left))
-            shard.pauses_until = time.monotonic() + min(
-                self._longest_retry, _SHORTEST_PAUSE_SECONDS * 2 ** min(batch.retries, 10)
-            )
-            return
+            if left and left[0].retries <= self._mapping.most_retries:
+                pause = min(_LONGEST_RETRY_SECONDS, _SHORTEST_PAUSE_SECONDS * 2 ** min(batch.retries, 10))
+                shard.pauses_until = time.monotonic() + pause
+                return
 
     def _try(self, batch: _Batch) -> list[_Batch]:
         """Invoke the function with a batch, and return what has to be tried again."""
@@ -323,20 +351,21 @@ class StreamDriver(Driver):
         # Lambda starts again at the first failure.
         return [_Batch(records[min(failed) :], batch.retries + 1)] if failed else []
 
-    def _is_too_old(self, batch: _Batch) -> bool:
-        made = float(batch.records[0]["dynamodb"]["ApproximateCreationDateTime"])
-        return time.time() - made > self._mapping.longest_age
+    def _count_too_old(self, records: Sequence[Record]) -> int:
+        """Return how many of the first records are too old to be tried."""
+        oldest = time.time() - self._mapping.longest_age
+        made = (record["dynamodb"]["ApproximateCreationDateTime"] for record in records)
+        return sum(1 for _ in takewhile(lambda at: at < oldest, made))
 
-    def _give_up(self, shard_id: str, batch: _Batch) -> None:
+    def _give_up(self, shard_id: str, batch: _Batch, condition: str) -> None:
         if self._mapping.on_failure is None:
             return
         first, last = batch.records[0]["dynamodb"], batch.records[-1]["dynamodb"]
-        too_old = self._is_too_old(batch)
         pointer = {
             "requestContext": {
-                "functionArn": self._mapping.function,
-                "condition": "RecordAgeExceeded" if too_old else "RetryAttemptsExhausted",
-                "approximateInvokeCount": batch.retries + 1,
+                "functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{self._mapping.function}",
+                "condition": condition,
+                "approximateInvokeCount": batch.retries,
             },
             "version": "1.0",
             "DDBStreamBatchInfo": {
@@ -387,23 +416,19 @@ class QueueDriver(Driver):
         finally:
             if not received:
                 self._free.release()
-        if received:
+        if received and self._stopping.is_set():
+            self._free.release()
+        elif received:
             records = [_message(message, self._arn) for message in received]
             threading.Thread(target=self._work, args=(records,), name=self._mapping.name, daemon=True).start()
         return bool(received)
-
-    def wait(self) -> None:
-        """Wait until no invocation is running."""
-        for _ in range(self._mapping.at_once):
-            self._free.acquire()
-        self._free.release(self._mapping.at_once)
 
     def _work(self, records: Sequence[Record]) -> None:
         try:
             wanted = [record for record in records if self._is_wanted(record)]
             failed = self._try(wanted) if wanted else set()
             for record in records:
-                if record["messageId"] not in failed:
+                if record["messageId"] not in failed and not self._stopping.is_set():
                     self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=record["receiptHandle"])
         except (BotoCoreError, ClientError):
             pass  # the messages come again
@@ -445,7 +470,10 @@ def _told(record: Mapping[str, Any], arn: str) -> Record:
     """Return a stream's record in the form in which Lambda passes it on."""
     changed = dict(record["dynamodb"])
     changed["ApproximateCreationDateTime"] = float(int(changed["ApproximateCreationDateTime"].timestamp()))
+    # DynamoDB says with it that an item has expired.
+    identity = {"userIdentity": record["userIdentity"]} if "userIdentity" in record else {}
     return {
+        **identity,
         "eventID": record["eventID"],
         "eventName": record["eventName"],
         "eventVersion": record.get("eventVersion", "1.1"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, override
 
 from moto import mock_aws
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from local_aws.quick_transactions import quick_transactions
@@ -58,12 +59,15 @@ def serve_moto(host: str) -> Iterator[MotoServer]:
     """
     with mock_aws(), quick_transactions(), socket.create_server((host, 0), backlog=128) as listener:
         application = DomainDispatcherApplication(create_backend_app)
+        has_ended = threading.Event()
 
         def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
             for other in moto.beside:
                 if (answered := other(environ, start_response)) is not None:
                     return answered
             with moto.alone():
+                if has_ended.is_set():
+                    return ServiceUnavailable()(environ, start_response)
                 return list(application(environ, start_response))
 
         moto = MotoServer(f"http://{host}:{listener.getsockname()[1]}")
@@ -73,6 +77,8 @@ def serve_moto(host: str) -> Iterator[MotoServer]:
         try:
             yield moto
         finally:
+            with moto.alone():  # clients keep their connections, and a new server has the same memory
+                has_ended.set()
             server.shutdown()
             thread.join()
             server.server_close()

@@ -70,9 +70,13 @@ def _copy_what_can_change(table: Table, actions: Sequence[Mapping[str, Any]]) ->
         if parameters["TableName"] != table.name:
             continue
         key = parameters.get("Key") or parameters["Item"]
-        pk, sk = DynamoType(key[table.hash_key_attr]), DynamoType(key[table.range_key_attr])
+        pk = DynamoType(key[table.hash_key_attr])
         if pk not in table.items:
             continue
+        if table.range_key_attr is None:
+            copied.items[pk] = copy.deepcopy(table.items[pk])
+            continue
+        sk = DynamoType(key[table.range_key_attr])
         if copied.items[pk] is table.items[pk]:
             copied.items[pk] = dict(table.items[pk])
         if sk in table.items[pk]:

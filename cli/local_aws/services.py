@@ -127,6 +127,8 @@ class Expiry(Driver):
         )
         count = 0
         for item in [item for page in pages for item in page["Items"]]:
+            if self._stopping.is_set():
+                break
             key = {name: item[name] for name in self._key_names}
             try:
                 self._dynamodb.delete_item(

@@ -160,7 +160,10 @@ def open_stack(  # noqa: PLR0913 - each is its own thing, and is given by its na
             exit_stack.enter_context(mock_aws())
             exit_stack.enter_context(quick_transactions())
         resources = load_template(template, parameters or {})
-        functions = _functions(resources, template.parent, log, terminal)
+        functions_log = FunctionLog(log, terminal)
+        exit_stack.callback(functions_log.end)
+        functions = _functions(resources, template.parent, functions_log, terminal)
+        exit_stack.callback(functions.close)
         api = read_rest_api(
             _only_one(resources, "AWS::ApiGateway::RestApi"),
             _only_one(resources, "AWS::ApiGateway::Stage"),
@@ -198,7 +201,7 @@ def open_stack(  # noqa: PLR0913 - each is its own thing, and is given by its na
         )
 
 
-def _functions(resources: Mapping[str, Resource], root: Path, log: TextIO, terminal: TextIO) -> Functions:
+def _functions(resources: Mapping[str, Resource], root: Path, log: "FunctionLog", terminal: TextIO) -> Functions:
     for permission in _of_type(resources, "AWS::Lambda::Permission"):
         check_permission(permission)
     layers = {}
@@ -213,7 +216,7 @@ def _functions(resources: Mapping[str, Resource], root: Path, log: TextIO, termi
         definitions,
         # The layer of third-party code is this Python environment itself.
         [layer for layer in layers.values() if (layer / _OWN_LAYER_MARK).is_file()],
-        log=FunctionLog(log, terminal),
+        log=log,
         terminal=terminal,
         needs_no_traceback=is_outage,
         at_once={
@@ -251,6 +254,11 @@ class FunctionLog(io.TextIOBase):
         self._log = log
         self._terminal = terminal
         self._unfinished_line = ""
+        self._has_ended = False
+
+    def end(self) -> None:
+        """Drop what is written from now on: a function that still runs must not write into a file that is closed."""
+        self._has_ended = True
 
     @override
     def writable(self) -> bool:
@@ -258,6 +266,8 @@ class FunctionLog(io.TextIOBase):
 
     @override
     def write(self, text: str, /) -> int:
+        if self._has_ended:
+            return len(text)
         self._log.write(text)
         self._log.flush()
         *lines, self._unfinished_line = (self._unfinished_line + text).split("\n")
