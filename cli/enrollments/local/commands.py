@@ -207,7 +207,7 @@ def _end_when_interrupted() -> None:
 
 
 def _end_without_waiting() -> NoReturn:
-    """End the process though deliveries are under way: Python would wait for their threads, and a receiver takes 15 s."""
+    """End the process.  Python would wait for the threads of deliveries, and a receiver may take 15 s."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
