@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # How long an expired item may still be seen.  DynamoDB takes days.
 _EXPIRY_SECONDS = 30
+_HAS_EXPIRED = "attribute_type(#e, :number) AND #e < :now"
 
 
 def make_services(resources: Collection[Resource], secrets: Mapping[str, str]) -> None:
@@ -85,9 +86,15 @@ class BusWatcher:
             return
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         environ["wsgi.input"] = io.BytesIO(body)
-        for entry in json.loads(body)["Entries"]:
-            detail = json.loads(entry["Detail"])
-            self._tell({"source": entry["Source"], "detail-type": entry["DetailType"], "detail": detail})
+        try:
+            events = [
+                {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
+                for entry in json.loads(body)["Entries"]
+            ]
+        except (KeyError, TypeError, ValueError):
+            return  # moto says what is wrong
+        for event in events:
+            self._tell(event)
 
 
 class Expiry(Driver):
@@ -120,10 +127,10 @@ class Expiry(Driver):
         """Delete the items that have expired, unless they are renewed meanwhile.  Return how many there were."""
         condition: dict[str, Any] = {
             "ExpressionAttributeNames": self._names,
-            "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}},
+            "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}, ":number": {"S": "N"}},
         }
         pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=self._table_name, FilterExpression="#e < :now", **condition
+            TableName=self._table_name, FilterExpression=_HAS_EXPIRED, **condition
         )
         count = 0
         for item in [item for page in pages for item in page["Items"]]:
@@ -132,7 +139,7 @@ class Expiry(Driver):
             key = {name: item[name] for name in self._key_names}
             try:
                 self._dynamodb.delete_item(
-                    TableName=self._table_name, Key=key, ConditionExpression="#e < :now", **condition
+                    TableName=self._table_name, Key=key, ConditionExpression=_HAS_EXPIRED, **condition
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException:
                 continue

@@ -20,7 +20,7 @@ STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/T/stream/2026"
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:Q"
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:F:live"
 FAILURES = "arn:aws:sqs:us-east-1:123456789012:Failures"
-ALL = {"batchItemFailures": []}
+ALL: dict[str, Any] = {"batchItemFailures": []}
 
 
 def failed(*identifiers: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Stream:
     def add(self, shard_id: str, parent_id: str | None, *records: Record) -> None:
         self.described.append(Shard(shard_id, parent_id))
         self.records[shard_id] = list(records)
-        self.ended |= {parent_id} & self.records.keys()
+        self.ended |= {parent for parent in self.records if parent == parent_id}
 
     def shards(self) -> list[Shard]:
         return self.described
