@@ -221,7 +221,7 @@ def test_the_end_of_the_system_leaves_nothing_to_find(start: Start) -> None:
 
 def test_events_are_followed_until_ctrl_c(served: Run) -> None:
     served.launch()
-    tail = [COMMAND, "events", "tail", "--since", "2000-01-01T00:00:00Z"]
+    tail = [str(COMMAND), "events", "tail", "--since", "2000-01-01T00:00:00Z"]
     with subprocess.Popen(tail, cwd=served.folder, stdout=PIPE, stderr=PIPE, text=True) as process:  # noqa: S603
         assert process.stdout is not None
         line = process.stdout.readline()

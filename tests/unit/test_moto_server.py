@@ -15,12 +15,13 @@ from moto import mock_aws
 from local_aws.functions import environment
 from local_aws.moto_server import MotoServer, serve_moto
 from local_aws.quick_transactions import quick_transactions
+from local_aws.streams import StreamOfMoto, StreamOfServer, StreamReader
 
 CREDENTIALS = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 ONCE = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def moto() -> Iterator[MotoServer]:
     with environment(CREDENTIALS), serve_moto("127.0.0.1") as moto:
         yield moto
@@ -37,19 +38,20 @@ class Table:
 
     def __init__(self, name: str, endpoint: str | None, *, sort_key: bool = True) -> None:
         self.name = name
-        self.client = boto3.client("dynamodb", endpoint_url=endpoint, config=ONCE)
-        self.streams = boto3.client("dynamodbstreams", endpoint_url=endpoint, config=ONCE)
+        self.client: Any = boto3.client("dynamodb", endpoint_url=endpoint, config=ONCE)
         names = ["pk", "sk"] if sort_key else ["pk"]
         self.client.create_table(
             TableName=name,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in names],
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind} for key, kind in zip(names, ("HASH", "RANGE"), strict=False)
-            ],
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH" if key == "pk" else "RANGE"} for key in names],
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )
         self._names = names
+        arn = self.client.describe_table(TableName=name)["Table"]["LatestStreamArn"]
+        self.stream: StreamReader = StreamOfMoto(MotoServer("in process"), name, arn)
+        if endpoint is not None:
+            self.stream = StreamOfServer(boto3.client("dynamodbstreams", endpoint_url=endpoint, config=ONCE), arn)
 
     def put(self, name: str, **more: Any) -> dict[str, Any]:
         item = {**{key: {"S": name} for key in self._names}, "n": {"S": name}}
@@ -65,13 +67,11 @@ class Table:
         return {item["pk"]["S"] for item in self.client.scan(TableName=self.name)["Items"]}
 
     def iterator(self) -> str:
-        arn = self.client.describe_table(TableName=self.name)["Table"]["LatestStreamArn"]
-        (shard,) = self.streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
-        asked = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
-        return str(self.streams.get_shard_iterator(**asked)["ShardIterator"])
+        (shard,) = self.stream.shards()
+        return self.stream.begin(shard.shard_id, "TRIM_HORIZON")
 
     def changes(self, iterator: str) -> list[str]:
-        records = self.streams.get_records(ShardIterator=iterator)["Records"]
+        records, _ = self.stream.read(iterator)
         return [record["dynamodb"]["Keys"]["pk"]["S"] for record in records]
 
 
@@ -168,28 +168,27 @@ def test_no_request_gets_through_while_one_is_alone(moto: MotoServer) -> None:
     thread.join()
 
 
-def test_what_is_beside_moto_is_asked_first() -> None:
+def test_what_is_beside_moto_is_asked_first(moto: MotoServer) -> None:
     def other(environ: Any, start_response: Any) -> list[bytes] | None:
         if environ["PATH_INFO"] != "/mine":
             return None
         start_response("200 OK", [("Content-Length", "5")])
         return [b"other"]
 
-    with environment(CREDENTIALS), serve_moto("127.0.0.1") as moto:
-        moto.beside.append(other)
+    moto.beside.append(other)
 
-        assert httpx.get(f"{moto.url}/mine").text == "other"
-        assert boto3.client("dynamodb", endpoint_url=moto.url).list_tables()["TableNames"] == []
+    assert httpx.get(f"{moto.url}/mine").text == "other"
+    assert boto3.client("dynamodb", endpoint_url=moto.url).list_tables()["TableNames"] == []
 
 
 def test_a_client_that_keeps_its_connection_writes_nothing_after_the_end() -> None:
     with environment(CREDENTIALS), serve_moto("127.0.0.1") as moto:
         table = Table("t", moto.url)
 
-    with (
-        environment(CREDENTIALS),
-        serve_moto("127.0.0.1") as later,
-        pytest.raises((ClientError, EndpointConnectionError)),
-    ):
-        Table("t", later.url)
-        table.transact(table.put("1"))
+    with environment(CREDENTIALS), serve_moto("127.0.0.1") as later:
+        table_of_later = Table("t", later.url)
+
+        with pytest.raises((ClientError, EndpointConnectionError)):
+            table.transact(table.put("1"))
+
+        assert table_of_later.items() == set()
