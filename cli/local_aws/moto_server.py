@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
+# The server looks so often whether it has to end.
+_POLL_SECONDS = 0.05
+
 type Application = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes] | None]
 
 
@@ -72,7 +75,7 @@ def serve_moto(host: str) -> Iterator[MotoServer]:
 
         moto = MotoServer(f"http://{host}:{listener.getsockname()[1]}")
         server = ThreadedWSGIServer(host, 0, answer, _RequestHandler, fd=listener.fileno())
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
         thread.start()
         try:
             yield moto
