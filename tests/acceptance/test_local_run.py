@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -74,6 +75,15 @@ class Run:
             },
             timeout=30,
         )
+
+    def create_webhook(self, url: str) -> None:
+        variables = self.variables
+        httpx.post(
+            f"{variables['SEAM_ENDPOINT']}/webhooks/create",
+            headers={"Authorization": f"Bearer {variables['SEAM_API_KEY']}"},
+            json={"url": url},
+            timeout=30,
+        ).raise_for_status()
 
     def stop(self, number: int) -> float:
         """Send a signal; return the seconds until the command has ended."""
@@ -273,6 +283,37 @@ def test_a_signal_ends_it_at_once_though_a_client_is_connected(
         assert run.stop(number) < 5  # where a connected client was waited for, it would be its 29 s
 
     assert "Traceback" not in run.output
+
+
+class NeverAnswers(NoDynamoDb):
+    """A receiver that takes a request and does not answer until the test ends."""
+
+    asked = threading.Event()
+    may_end = threading.Event()
+
+    def do_POST(self) -> None:
+        self.asked.set()
+        self.may_end.wait(30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once_and_quietly_during_a_delivery(start: Start, number: int) -> None:
+    NeverAnswers.asked.clear()
+    NeverAnswers.may_end.clear()
+    run = start()
+
+    with serving(HTTPServer(("127.0.0.1", 0), NeverAnswers)) as receiver:
+        try:
+            run.create_webhook(receiver)
+            run.launch()
+            assert NeverAnswers.asked.wait(20)
+            assert run.stop(number) < 4  # the receiver would be waited for 15 s
+        finally:
+            NeverAnswers.may_end.set()
+
+    assert run.process.returncode == 0
+    assert "Traceback" not in run.output
+    assert "Error" not in run.output
 
 
 def test_ctrl_c_during_the_imports_shows_no_traceback(start: Start) -> None:
