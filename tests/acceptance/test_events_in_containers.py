@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from enrollments.local.containers import Containers
 from tests.acceptance.conftest import free_port
-from tests.events import CASES, DENIED, EVENTS, FILE_STATUSES, FILES, event
+from tests.events import CASES, DENIED, EVENTS, FILE_STATUSES, FILES, TRIGGER_FILES, event
 from tests.fixtures import Store
 
 pytestmark = [pytest.mark.sam_local, pytest.mark.timeout(300)]
@@ -75,6 +75,11 @@ def outcome(answer: Any) -> tuple[Any, Any]:
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_gives_its_answer(started: Invoke, name: str) -> None:
     assert outcome(started(name)) == expected(name)
+
+
+@pytest.mark.parametrize("name", TRIGGER_FILES)
+def test_a_batch_of_a_stream_and_of_a_queue_is_done_with(started: Invoke, name: str) -> None:
+    assert started(name) == {"batchItemFailures": []}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -33,6 +33,15 @@ _HOST_NAME = "host.docker.internal"
 _LOOPBACK = "127.0.0.1"
 _START_SECONDS = 300  # the image may have to be pulled
 _END_SECONDS = 30
+# Variables that refer to resources.  `sam local` knows their logical IDs only.
+_REFERRING = (
+    "DELIVERIES_QUEUE_URL",
+    "EVENTS_FAILURES_QUEUE_URL",
+    "EVENT_BUS_NAME",
+    "REDELIVERIES_FUNCTION",
+    "TABLE_NAME",
+    "WEBHOOKS_SECRET_ARN",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +134,11 @@ def open_containers(
         database = services
         if dynamodb_endpoint is not None:
             database = exit_stack.enter_context(_reachable(dynamodb_endpoint, bridge))
+        interpreted: dict[str, str] = {}
+        for function in stack.functions.definitions.values():
+            interpreted |= function.environment
         values = {
-            "TABLE_NAME": stack.table_name,
+            **{name: interpreted[name] for name in _REFERRING},
             "AWS_ENDPOINT_URL_DYNAMODB": database,
             **{f"AWS_ENDPOINT_URL_{name}": services for name in ("EVENTBRIDGE", "LAMBDA", "SECRETS_MANAGER", "SQS")},
         }
