@@ -2,12 +2,14 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import click
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from enrollment.callers import Caller
@@ -17,11 +19,14 @@ from enrollment.timestamps import timestamp
 from enrollment.use_cases.events import list_events
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.failure import CommandFailed
+from enrollments.resending import Resending
 from enrollments.target import in_table, in_workspace
 
 # An event can be listed after one with a later `created_at` (contract, "Events").
 _OVERLAP = timedelta(seconds=10)
 _PAUSE_SECONDS = 1.0
+# The function `events` may take 60 s, after a start.
+_PATIENT = Config(read_timeout=90)
 _KNOWN = {"event_id", "event_type", "workspace_id", "created_at", "occurred_at"}
 
 
@@ -91,97 +96,50 @@ def line_of(event: Event) -> str:
 @click.option("--region", help="The AWS region. The default is in your AWS configuration.")
 @click.option("--profile", help="The AWS profile. The default is in your AWS configuration.")
 def resend(stack_name: str, region: str | None, profile: str | None) -> None:
-    """Record the events again that were not recorded, as long as the stream has them: for 24 hours.
+    """Record the events of a stack that were not recorded, as long as the stream has them: for 24 hours.
 
-    The queue EventsFailuresQueue points to them. What is recorded is taken from the queue.
+    The stack's queue EventsFailuresQueue points to them. What is recorded is taken from the queue. Each message that
+    stays is a line on standard error, and the exit status is then 1.
     """
+    counts: Counter[str] = Counter(recorded=0, left=0)
     try:
         session = boto3.session.Session(region_name=region, profile_name=profile)
-        stack, functions = session.client("cloudformation"), session.client("lambda")
-
-        def physical(logical_id: str) -> str:
-            found = stack.describe_stack_resource(StackName=stack_name, LogicalResourceId=logical_id)
-            return str(found["StackResourceDetail"]["PhysicalResourceId"])
-
-        function = f"{physical('EventsFunction')}:live"
-
-        def invoke(event: Mapping[str, Any]) -> Any:
-            answer = functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
-            content = json.loads(answer["Payload"].read() or b"null")
-            return None if answer.get("FunctionError") else content
-
-        queue_url = physical("EventsFailuresQueue")
-        lines = list(resend_all(session.client("sqs"), session.client("dynamodbstreams"), invoke, queue_url))
+        for resent in _resending(session, stack_name).run():
+            counts["recorded" if resent.problem is None else "left"] += 1
+            if resent.problem is not None:
+                click.echo(f"{resent.about}: {resent.problem}", err=True)
     except AWS_ERRORS as error:
-        raise CommandFailed(reason_of(error)) from error
-    for line in lines:
-        click.echo(line)
-    if not lines:
-        click.echo("Nothing is to be sent again.", err=True)
+        raise CommandFailed(f"{reason_of(error)}; before that, {counts['recorded']:,} recorded") from error
+    click.echo(
+        f"{counts['recorded']:,} recorded, {counts['left']:,} left."
+        if counts.total()
+        else "Nothing is to be sent again."
+    )
+    if counts["left"]:
+        click.get_current_context().exit(1)
 
 
-def resend_all(sqs: Any, streams: Any, invoke: Callable[[Mapping[str, Any]], Any], queue_url: str) -> Iterator[str]:
-    """Record again what a queue of failures points to.  Yield a line for each message.
+def _resending(session: boto3.session.Session, stack_name: str) -> Resending:
+    stack = session.client("cloudformation")
 
-    Args:
-        sqs: boto3's client of SQS.
-        streams: boto3's client of DynamoDB Streams.
-        invoke: Invokes the function ``events``; returns ``None`` if it raises.
-        queue_url: The queue.
-    """
-    while received := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
-        for message in received:
-            pointer = json.loads(message["Body"])["DDBStreamBatchInfo"]
-            about = f"{pointer['startSequenceNumber']}-{pointer['endSequenceNumber']}"
-            records = _records(streams, pointer)
-            if not records:
-                yield f"{about}: the stream no longer has it"
-                continue
-            answer = invoke({"Records": records})
-            if answer is None or answer.get("batchItemFailures"):
-                yield f"{about}: failed again"
-                continue
-            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-            yield f"{about}: recorded"
-
-
-def _records(streams: Any, pointer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the records that a pointer points to, in the form in which Lambda passes them on."""
-    arn, last = pointer["streamArn"], int(pointer["endSequenceNumber"])
-    shards = [pointer["shardId"]] if "shardId" in pointer else _shards(streams, arn)
-    for shard_id in shards:
-        found: list[dict[str, Any]] = []
+    def physical_id(logical_id: str) -> str:
         try:
-            iterator = streams.get_shard_iterator(
-                StreamArn=arn,
-                ShardId=shard_id,
-                ShardIteratorType="AT_SEQUENCE_NUMBER",
-                SequenceNumber=pointer["startSequenceNumber"],
-            )["ShardIterator"]
-            while iterator:
-                got = streams.get_records(ShardIterator=iterator)
-                wanted = [one for one in got["Records"] if int(one["dynamodb"]["SequenceNumber"]) <= last]
-                found += [_told(record, arn) for record in wanted]
-                iterator = got.get("NextShardIterator") if wanted and len(wanted) == len(got["Records"]) else None
-        except ClientError:  # another shard has it, or it was trimmed
-            continue
-        if found and found[0]["dynamodb"]["SequenceNumber"] == pointer["startSequenceNumber"]:
-            return found
-    return []
+            found = stack.describe_stack_resource(StackName=stack_name, LogicalResourceId=logical_id)
+        except ClientError as error:
+            if "does not exist" not in str(error):
+                raise
+            raise click.ClickException(
+                f"there is no {logical_id} of a stack {stack_name} in {stack.meta.region_name}; "
+                "check --stack-name, --region and --profile"
+            ) from error
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
+    function, queue_url = f"{physical_id('EventsFunction')}:live", physical_id("EventsFailuresQueue")
+    functions = session.client("lambda", config=_PATIENT)
 
-def _shards(streams: Any, arn: str) -> list[str]:
-    shards: list[str] = []
-    more: dict[str, str] = {}
-    while True:
-        found = streams.describe_stream(StreamArn=arn, **more)["StreamDescription"]
-        shards += [shard["ShardId"] for shard in found["Shards"]]
-        if not (last := found.get("LastEvaluatedShardId")):
-            return shards
-        more = {"ExclusiveStartShardId": last}
+    def invoke(event: Mapping[str, Any]) -> Any:
+        answer = functions.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        content = json.loads(answer["Payload"].read() or b"null")
+        return None if answer.get("FunctionError") else content
 
-
-def _told(record: Mapping[str, Any], arn: str) -> dict[str, Any]:
-    changed = dict(record["dynamodb"])
-    changed["ApproximateCreationDateTime"] = changed["ApproximateCreationDateTime"].timestamp()
-    return {**record, "eventSourceARN": arn, "dynamodb": changed}
+    return Resending(session.client("sqs"), session.client("dynamodbstreams"), invoke, queue_url)
