@@ -69,13 +69,25 @@ class StreamOfServer:
 
     def begin(self, shard_id: str, position: str) -> str:
         """Return where to begin."""
-        asked = {"StreamArn": self.arn, "ShardId": shard_id, "ShardIteratorType": position}
-        return str(self._streams.get_shard_iterator(**asked)["ShardIterator"])
+        return f"{shard_id} {position} {self._iterator(shard_id, position)}"
 
     def read(self, iterator: str) -> tuple[list[Record], str | None]:
         """Return records, and where to go on."""
-        got = self._streams.get_records(ShardIterator=iterator, Limit=_MOST_RECORDS)
-        return got["Records"], got.get("NextShardIterator")
+        shard_id, position, token = iterator.split(" ", 2)
+        try:
+            got = self._streams.get_records(ShardIterator=token, Limit=_MOST_RECORDS)
+        except self._streams.exceptions.ExpiredIteratorException:  # after 15 minutes, in which a batch was tried again
+            got = self._streams.get_records(ShardIterator=self._iterator(shard_id, position), Limit=_MOST_RECORDS)
+        if got["Records"]:
+            position = got["Records"][-1]["dynamodb"]["SequenceNumber"]
+        following = got.get("NextShardIterator")
+        return got["Records"], f"{shard_id} {position} {following}" if following else None
+
+    def _iterator(self, shard_id: str, position: str) -> str:
+        asked = {"StreamArn": self.arn, "ShardId": shard_id, "ShardIteratorType": position}
+        if position.isdecimal():
+            asked |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": position}
+        return str(self._streams.get_shard_iterator(**asked)["ShardIterator"])
 
 
 class StreamOfMoto:

@@ -179,6 +179,8 @@ def open_stack(  # noqa: PLR0913 - each is its own thing, and is given by its na
                 for resource in _of_type(resources, "AWS::Lambda::EventSourceMapping")
                 for mapping in [read_mapping(resource, function_names(resources))]
             }
+            if len(mappings) < len(_of_type(resources, "AWS::Lambda::EventSourceMapping")):
+                raise TemplateError("the template has two mappings of the same stream or queue")
             make_services(resources.values(), _SECRETS)
             if moto is not None and tell is not None:
                 # The demo was there before: only what happens from now on is in the stream.
