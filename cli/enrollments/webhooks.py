@@ -4,10 +4,17 @@ import json
 
 import click
 
-from enrollment.store.attributes import elements
+from enrollment.store.attributes import Item, elements
 from enrollment.store.keys import webhook_key
 from enrollment.store.table import Table
 from enrollments.target import in_table, in_workspace
+
+# What a webhook has only while its deliveries fail, and what it means; see `use_cases.webhook_items`.
+_STATES = {
+    "failing_since": "failing since",
+    "breaker_opened_at": "events held since",
+    "switched_off_at": "switched off since",
+}
 
 
 @click.group()
@@ -20,32 +27,26 @@ def webhooks() -> None:
 @in_workspace
 @in_table
 def list_(table: Table, workspace_id: str, *, as_json: bool) -> None:
-    """List the webhooks of a workspace, oldest first, without their secrets."""
+    """List the webhooks of a workspace, oldest first, without their secrets.
+
+    Of a webhook that fails, the list says since when. While its events are held, its address gets only one attempt now
+    and then. One that is switched off gets none, until /webhooks/update switches it on again.
+    """
     found = sorted(table.query(webhook_key(workspace_id, "").pk), key=lambda item: str(item["created_at"]))
-    rows = [
-        {
-            "webhook_id": str(item["webhook_id"]),
-            "state": _state(item),
-            "failing_since": str(item.get("failing_since", "")),
-            "url": str(item["url"]),
-            "event_types": elements(item["event_types"]),
-        }
-        for item in found
-    ]
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps([_shown(item) for item in found]))
         return
-    if not rows:
+    if not found:
         click.echo("No webhooks.", err=True)
-    for row in rows:
-        since = f" since {row['failing_since']}" if row["failing_since"] else ""
-        click.echo(f"{row['webhook_id']}  {row['state']}{since}  {row['url']}  {','.join(row['event_types'])}")
+    for item in found:
+        types = "all events" if "*" in elements(item["event_types"]) else ",".join(elements(item["event_types"]))
+        click.echo(f"{item['webhook_id']}  {_state(item)}  {item['url']}  {types}")
 
 
-def _state(item: object) -> str:
-    names = item if isinstance(item, dict) else {}
-    if "switched_off_at" in names:
-        return "switched off, failing"
-    if "breaker_opened_at" in names:
-        return "held, failing"
-    return "failing" if "failing_since" in names else "good"
+def _shown(item: Item) -> dict[str, object]:
+    known = {"webhook_id": item["webhook_id"], "url": item["url"], "created_at": item["created_at"]}
+    return {**known, "event_types": elements(item["event_types"]), **{name: item.get(name) for name in _STATES}}
+
+
+def _state(item: Item) -> str:
+    return ", ".join(f"{text} {item[name]}" for name, text in _STATES.items() if name in item) or "good"

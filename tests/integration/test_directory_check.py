@@ -27,9 +27,14 @@ from enrollment.store.keys import (
     automation_key,
     credential_manager_listing_key,
     enrolled_listing_key,
+    event_key,
+    event_listing_key,
+    event_of_user_identity_listing_key,
+    held_delivery_key,
     unique_key,
     user_identity_key,
     user_identity_listing_key,
+    webhook_key,
 )
 from enrollments.directory.checking import Finding, check
 from enrollments.directory.commands import directory
@@ -145,6 +150,22 @@ def test_a_sound_workspace_has_nothing_wrong(run: Run) -> None:
     result = run()
 
     assert (result.exit_code, result.output) == (0, "Nothing is wrong.\n")
+
+
+def test_events_webhooks_and_held_deliveries_are_passed_over(world: World) -> None:
+    event = Workspace(world.store.table, world.id).event(user_identity_id=world.ann)
+    event_alone: Item = {"event_id": OTHER, "workspace_id": world.id}
+    world.put(event_key(world.id, OTHER), event_alone)
+    world.put(event_listing_key(world.id, CREATED_AT, "0" * 40, OTHER), event_alone)
+    world.put(event_of_user_identity_listing_key(world.id, OTHER, CREATED_AT, "0" * 40, OTHER), event_alone)
+    world.put(webhook_key(world.id, OTHER), {"webhook_id": OTHER, "workspace_id": world.id})
+    world.put(held_delivery_key(world.id, OTHER, CREATED_AT, event), {"event": "{}"})
+    before = world.store.items()
+
+    found = world.check(mend=True)
+
+    assert found == []
+    assert world.store.items() == before
 
 
 def test_every_kind_of_entry_is_tried(world: World) -> None:

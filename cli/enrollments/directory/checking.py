@@ -3,6 +3,9 @@
 Every entry is derived from a record.  An entry is right if ``enrollment.store.items`` derives it from its record.  The
 workspace may be in use meanwhile.  So an item that looks wrong is read again before it becomes a finding, and each
 mending transaction checks that the items are as they were read.
+
+Events, webhooks and held deliveries are no part of the directory, and are passed over.  An event and its entries are
+put in one transaction and never changed, so looking each of them up would cost more than it could find.
 """
 
 import re
@@ -283,7 +286,7 @@ class _Checker:
 
     def _problems_of_entry(self, key: Key, item: Item, found: Mapping[Key, Item]) -> list[_Problem]:
         source = self._source(key, item)
-        if source is None:  # a kind of item that this release does not know
+        if source is None:  # no part of the directory, or a kind of item that this release does not know
             return []
         entry, source_key = source
         record_item = found.get(source_key)
