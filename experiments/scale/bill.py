@@ -31,7 +31,7 @@ _PRICES = Path(__file__).parent / "prices.toml"
 LAUNCHES = 1_000_000
 _MONTH_SECONDS = 30 * 24 * 3600
 _GB = 1e9
-_GIB = 1024**3
+GIB = 1024**3
 # Lambda gives a function a whole processor at this memory, and a share below it ("Configure Lambda function memory").
 MEGABYTES_OF_A_PROCESSOR = 1769
 TRANSACTION_MS = 1000 * Limits().held_seconds
@@ -41,8 +41,12 @@ _HEADER_BYTES = 500
 _METRICS_OF_LAUNCHES = 4
 # Of each method that is called: Count, Latency, IntegrationLatency, 4XXError, 5XXError.
 _METRICS_OF_A_METHOD = 5
+_MAPPING = "AWS::Lambda::EventSourceMapping"
 # DynamoDB asks for a table's key at most this often for each who calls it, and two functions take part in a launch.
 _KEY_SECONDS, _CALLERS = 300, 2
+# Lambda begins with five batches at a time (developer guide, "Using Lambda with Amazon SQS").  That it asks an empty
+# queue for each of them every 20 s was not looked up.
+_POLLERS, _POLL_SECONDS = 5, 20
 
 # What Lambda writes about an invocation, in the format that is text.
 _ID = "8f5d5b8e-0f5c-4f0e-9f0a-1c2d3e4f5a6b"
@@ -131,7 +135,7 @@ class Deployment:
     """The parts of the template that cost something."""
 
     def __init__(self, resources: Mapping[str, Resource]) -> None:
-        self._resources = resources
+        self.resources = resources
         self._stage = self.only("AWS::ApiGateway::Stage")
         (self.authorizer,) = self.only("AWS::ApiGateway::RestApi")["Body"]["components"]["securitySchemes"].values()
         self.table = self.only("AWS::DynamoDB::Table")
@@ -143,7 +147,7 @@ class Deployment:
 
     def of_type(self, kind: str) -> list[Mapping[str, Any]]:
         """Return the properties of the resources of a type."""
-        return [resource.properties for resource in self._resources.values() if resource.type == kind]
+        return [resource.properties for resource in self.resources.values() if resource.type == kind]
 
     def only(self, kind: str) -> Mapping[str, Any]:
         """Return the properties of the one resource of a type."""
@@ -152,12 +156,12 @@ class Deployment:
 
     def memory_mb(self, function: str) -> int:
         """Return a function's memory."""
-        return int(self._resources[function].properties["MemorySize"])
+        return int(self.resources[function].properties["MemorySize"])
 
     @property
     def architecture(self) -> str:
         """The processor of the launch function."""
-        (found,) = self._resources["EnrollmentAutomationsFunction"].properties["Architectures"]
+        (found,) = self.resources["EnrollmentAutomationsFunction"].properties["Architectures"]
         return str(found)
 
     @property
@@ -259,9 +263,9 @@ class Bill:
         cold, asked = self.look_ups(pace), self.decisions(pace)
         workload = taken.workload
         return (
-            (1 - cold) * _units(workload.warm, is_write=is_write)
-            + cold * _units(workload.cold, is_write=is_write)
-            + asked * _units(workload.authorizer, is_write=is_write)
+            (1 - cold) * units_of_kind(workload.warm, is_write=is_write)
+            + cold * units_of_kind(workload.cold, is_write=is_write)
+            + asked * units_of_kind(workload.authorizer, is_write=is_write)
         )
 
     def log_bytes(self, pace: Pace) -> float:
@@ -285,7 +289,7 @@ class Bill:
         written, read = (LAUNCHES * self.units(taken, pace, is_write=is_write) for is_write in (True, False))
         yield Line("DynamoDB: written", written, "dynamodb_write_unit")
         yield Line("DynamoDB: read", read, "dynamodb_read_unit")
-        logged = LAUNCHES * self.log_bytes(pace) / _GIB
+        logged = LAUNCHES * self.log_bytes(pace) / GIB
         yield Line("CloudWatch: logs", logged, "logs_taken_in")
         yield Line(f"CloudWatch: logs, for {deployment.log_days} days", logged * deployment.log_days / 30, "logs_kept")
         yield Line("X-Ray: traces", LAUNCHES * self.traced(pace), "xray_trace")
@@ -298,12 +302,12 @@ class Bill:
         seconds = self.duration_ms("authorizer", kind, pace) / 1000
         yield Line("requests", LAUNCHES, "lambda_request")
         yield Line("time", LAUNCHES * gigabytes * seconds, f"lambda_gb_second_{self.deployment.architecture}")
-        yield Line("read", LAUNCHES * _units(kind, is_write=False), "dynamodb_read_unit")
-        yield Line("logs", LAUNCHES * self.logged.authorizer / _GIB, "logs_taken_in")
+        yield Line("read", LAUNCHES * units_of_kind(kind, is_write=False), "dynamodb_read_unit")
+        yield Line("logs", LAUNCHES * self.logged.authorizer / GIB, "logs_taken_in")
 
     def of_storage(self, taken: Taken) -> Iterator[Line]:
         """Yield what the records of a million launches cost each month."""
-        gigabytes = LAUNCHES * taken.stored / _GIB
+        gigabytes = LAUNCHES * taken.stored / GIB
         yield Line("DynamoDB: stored", gigabytes, "dynamodb_storage")
         if self.deployment.table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]:
             yield Line("DynamoDB: point-in-time recovery", gigabytes, "dynamodb_point_in_time_recovery")
@@ -316,6 +320,9 @@ class Bill:
         if "KMSMasterKeyId" in deployment.table["SSESpecification"]:
             yield Line("the table's key", 1, "kms_key")
         yield Line("requests to the table's key, at most", _CALLERS * _MONTH_SECONDS / _KEY_SECONDS, "kms_request")
+        polled = sum(mapping["EventSourceArn"].split(":")[2] == "sqs" for mapping in deployment.of_type(_MAPPING))
+        yield Line("requests to an empty queue", polled * _POLLERS * _MONTH_SECONDS / _POLL_SECONDS, "sqs_request")
+        yield Line("the secret of webhooks", len(deployment.of_type("AWS::SecretsManager::Secret")), "secret")
         yield Line("metrics of launches, if there are all four outcomes in every hour", _METRICS_OF_LAUNCHES, "metric")
         filters = len(deployment.of_type("AWS::Logs::MetricFilter"))
         yield Line("metrics from logs, if there is something to count in every hour", filters, "metric")
@@ -329,7 +336,8 @@ class Bill:
 FUNCTIONS = {"launch": "EnrollmentAutomationsFunction", "authorizer": "AuthorizerFunction"}
 
 
-def _units(kind: Kind, *, is_write: bool) -> float:
+def units_of_kind(kind: Kind, *, is_write: bool) -> float:
+    """Return the units of capacity that calls of a kind take."""
     return sum(pattern.units(is_write=is_write) for pattern in kind)
 
 
@@ -346,10 +354,10 @@ def _logged() -> Logged:
 
         answer, launch = invoke("launch.json")
         _, authorizer = invoke("authorizer_api_key.json")
-        return Logged(_rounded(launch), _rounded(authorizer), _rounded(len(answer["body"].encode())))
+        return Logged(rounded(launch), rounded(authorizer), rounded(len(answer["body"].encode())))
 
 
-def _rounded(size: int) -> int:
+def rounded(size: int) -> int:
     """Return a size to the next 50 bytes, so that a line number with a digit more is not another document."""
     return -(-size // 50) * 50
 

@@ -1,4 +1,4 @@
-"""docs/cost.md: what a million launches cost, part by part.
+"""docs/cost.md: what a million launches, events and deliveries cost, part by part.
 
 ``python -m experiments.scale.cost`` renews it from the template, the code and prices.toml.  Where ``make bench`` has
 left what it measured, durations.json is renewed before.
@@ -25,6 +25,13 @@ from experiments.scale.bill import (
     Bill,
     Line,
 )
+from experiments.scale.bill_of_events import (
+    ANSWER_MS,
+    OPERATIONS_OF_A_REDELIVERY,
+    SEND_MS,
+    SENT_BYTES,
+    BillOfEvents,
+)
 
 DOCUMENT = PROJECT / "docs" / "cost.md"
 # What the last `make bench` has left.
@@ -32,7 +39,7 @@ _MEASURED = PROJECT / ".local" / "bench" / "bench.json"
 _TEMPLATE = Path(__file__).parent / "cost_template.md"
 
 
-def document(bill: Bill) -> str:
+def document(bill: Bill, bill_of_events: BillOfEvents) -> str:
     """Return the document."""
     evenly, in_bursts = PACES
     launch, authorizer = (bill.durations[function] for function in ("launch", "authorizer"))
@@ -50,6 +57,20 @@ def document(bill: Bill) -> str:
             },
         ),
         stored=_table(bill, {kind: list(bill.of_storage(taken)) for kind, taken in bill.kinds.items()}),
+        events=_table(bill, {each.name: list(bill_of_events.of_events(each)) for each in bill_of_events.batches}),
+        deliveries=_table(
+            bill, {each.name: list(bill_of_events.of_deliveries(each)) for each in bill_of_events.batches}
+        ),
+        redeliveries=_table(bill, {"besides": list(bill_of_events.of_redeliveries())}),
+        most_records=bill_of_events.batches[-1].events,
+        most_messages=bill_of_events.batches[-1].deliveries,
+        event_units=f"{bill_of_events.written_units:g}",
+        event_bytes=f"{bill_of_events.stored:,}",
+        retention_days=bill_of_events.retention_days,
+        operations=OPERATIONS_OF_A_REDELIVERY,
+        send_ms=SEND_MS,
+        answer_ms=ANSWER_MS,
+        sent_bytes=f"{SENT_BYTES:,}",
         monthly=_monthly(bill),
         methods=bill.deployment.methods,
         taken=_taken(bill),
@@ -161,7 +182,8 @@ def main() -> None:
     if _MEASURED.is_file():
         durations = measured_durations(json.loads(_MEASURED.read_text()))
         DURATIONS.write_text(json.dumps(durations, indent=1) + "\n")
-    DOCUMENT.write_text(with_ages("cost", document(Bill()), has_changed))
+    bill = Bill()
+    DOCUMENT.write_text(with_ages("cost", document(bill, BillOfEvents(bill)), has_changed))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 
 from experiments.figures import without_ages
 from experiments.scale.bill import PACES, Bill, Line
+from experiments.scale.bill_of_events import BillOfEvents
 from experiments.scale.cost import DOCUMENT, document, measured_durations
 
 
@@ -16,13 +17,25 @@ def bill() -> Bill:
     return Bill()
 
 
-def test_the_document_is_up_to_date(bill: Bill) -> None:
-    assert without_ages(DOCUMENT.read_text()) == document(bill), "make cost renews it"
+@pytest.fixture(scope="module")
+def bill_of_events(bill: Bill) -> BillOfEvents:
+    return BillOfEvents(bill)
 
 
-def test_each_price_is_used_but_those_of_what_is_no_default(bill: Bill) -> None:
-    taken = bill.kinds["with a pool"]
-    lines = chain(bill.of_launches(taken, PACES[0]), bill.of_storage(taken), bill.of_a_month())
+def test_the_document_is_up_to_date(bill: Bill, bill_of_events: BillOfEvents) -> None:
+    assert without_ages(DOCUMENT.read_text()) == document(bill, bill_of_events), "make cost renews it"
+
+
+def test_each_price_is_used_but_those_of_what_is_no_default(bill: Bill, bill_of_events: BillOfEvents) -> None:
+    taken, (batches, _) = bill.kinds["with a pool"], bill_of_events.batches
+    lines = chain(
+        bill.of_launches(taken, PACES[0]),
+        bill.of_storage(taken),
+        bill.of_a_month(),
+        bill_of_events.of_events(batches),
+        bill_of_events.of_deliveries(batches),
+        bill_of_events.of_redeliveries(),
+    )
 
     prices = {name for name, price in bill.prices.items() if isinstance(price, dict)}
 
@@ -37,6 +50,20 @@ def test_a_launch_that_creates_an_acs_user_costs_more_units_than_one_that_does_n
     written = [bill.units(taken, PACES[0], is_write=True) for taken in bill.kinds.values()]
 
     assert written == [8, 18]
+
+
+def test_an_event_is_three_items_in_a_transaction(bill_of_events: BillOfEvents) -> None:
+    assert bill_of_events.written_units == 6
+
+
+def test_full_batches_save_invocations_and_no_writes(bill_of_events: BillOfEvents) -> None:
+    one, full = (
+        {line.name: line.quantity for line in bill_of_events.of_events(batches)} for batches in bill_of_events.batches
+    )
+
+    assert one["Lambda: requests"] == 1_000_000
+    assert full["Lambda: requests"] == pytest.approx(1_000_000 / 300)
+    assert one["DynamoDB: written"] == full["DynamoDB: written"] == 6_000_000
 
 
 def test_each_price_has_a_source_and_says_where_it_was_seen() -> None:

@@ -406,6 +406,21 @@ def test_a_restored_table_is_used_instead_of_the_stacks_own(expanded: dict[str, 
     assert expanded["Outputs"]["TableName"]["Value"]["Fn::If"][0] == "HasRestoredTable"
 
 
+def test_a_restored_tables_stream_is_read_instead_of_the_own_tables() -> None:
+    stream = "arn:aws:dynamodb:us-east-1:123456789012:table/restored/stream/2026-11-25T10:00:00.000"
+    parameters = {"RestoredTableName": "restored", "RestoredTableStreamArn": stream}
+    resources = load_template(PROJECT / "template.yaml", parameters)
+    (policy,) = resources["EventsRole"].properties["Policies"]
+    (readable,) = [
+        statement["Resource"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "dynamodb:GetRecords" in statement["Action"]
+    ]
+
+    assert resources["EventsFunctionTableStream"].properties["EventSourceArn"] == stream
+    assert f"{stream.rpartition('/')[0]}/*" in readable
+
+
 def test_every_parameter_is_described_and_constrained(expanded: dict[str, Any]) -> None:
     constraints = {"AllowedPattern", "AllowedValues", "MinValue"}
 
