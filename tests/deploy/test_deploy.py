@@ -24,6 +24,7 @@ STACK = "enrollment-automations"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_DEFAULT_REGION": "us-east-1"}
 # What a person answers to --guided, and what samconfig.toml says for AWS.
 OVERRIDES = "MemorySize=512 LogRetentionDays=60 EventBusName=owners"
+RESTORED = "restored"
 ANSWERS = "--no-confirm-changeset --no-resolve-s3 --s3-bucket artefacts"
 
 
@@ -113,11 +114,27 @@ def updated(aws: Aws, created: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG00
     return aws.stack() | {"functions": aws.functions()}
 
 
+@pytest.fixture(scope="module")
+def restored(aws: Aws, updated: dict[str, Any]) -> dict[str, Any]:
+    """The stack after a deployment with a table that was restored as docs/operations.md says."""
+    dynamodb = aws.client("dynamodb")
+    dynamodb.restore_table_to_point_in_time(
+        SourceTableName=updated["Outputs"]["TableName"], TargetTableName=RESTORED, UseLatestRestorableTime=True
+    )
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    dynamodb.update_table(TableName=RESTORED, StreamSpecification=stream)
+    stream_arn = dynamodb.describe_table(TableName=RESTORED)["Table"]["LatestStreamArn"]
+    sam = str(aws.project / ".venv-sam/bin/sam")
+    overrides = f"{OVERRIDES} RestoredTableName={RESTORED} RestoredTableStreamArn={stream_arn}"
+    aws.run(sam, "deploy", *ANSWERS.split(), "--parameter-overrides", overrides)
+    return aws.stack() | {"functions": aws.functions()}
+
+
 def test_the_first_deployment_creates_the_stack(aws: Aws, created: dict[str, Any]) -> None:
     assert created["StackStatus"] == "CREATE_COMPLETE"
     assert created["Outputs"].keys() == {"DashboardUrl", "Document", "Endpoint", "TableName"}
     assert re.fullmatch(r"https://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod", created["Outputs"]["Endpoint"])
-    assert aws.client("dynamodb").list_tables()["TableNames"] == [created["Outputs"]["TableName"]]
+    assert created["Outputs"]["TableName"] in aws.client("dynamodb").list_tables()["TableNames"]
 
 
 def test_the_functions_have_their_code_and_the_tables_name(created: dict[str, Any]) -> None:
@@ -177,6 +194,12 @@ def test_the_functions_that_follow_a_request_know_where_they_send_things(aws: Aw
 
 def test_a_bus_of_ones_own_takes_the_place_of_the_stacks(updated: dict[str, Any]) -> None:
     assert variables_of(updated, "EventsFunction")["EVENT_BUS_NAME"] == "owners"
+
+
+def test_a_deployment_with_a_restored_table_gives_it_to_all_functions(restored: dict[str, Any]) -> None:
+    assert restored["StackStatus"] == "UPDATE_COMPLETE"
+    assert restored["Outputs"]["TableName"] == RESTORED
+    assert {each["Environment"]["Variables"]["TABLE_NAME"] for each in restored["functions"]} == {RESTORED}
 
 
 def variables_of(stack: dict[str, Any], name: str) -> dict[str, str]:

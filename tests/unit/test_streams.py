@@ -7,7 +7,7 @@ import pytest
 from local_aws.streams import Shard, StreamOfServer
 
 
-class ExpiredIteratorException(Exception):  # noqa: N818 - AWS's name
+class ExpiredIteratorException(Exception):
     pass
 
 
