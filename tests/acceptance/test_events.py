@@ -28,8 +28,8 @@ from tests.fixtures import put_all
 pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="what follows a request is driven in the local stack only")
 
 type Json = dict[str, Any]
-# The contract lists an event within a second or two ("Events").  `make test-events` is alone on the machine; it asks for
-# that and for large numbers.  With `make test`, other tests run meanwhile.
+# The contract lists an event within a second or two ("Events").  `make test-events` is alone on the machine, and asks
+# for that with large numbers.  With `make test`, other tests run meanwhile.
 IS_ALONE = "ENROLLMENTS_SOON_SECONDS" in os.environ
 SOON = float(os.environ.get("ENROLLMENTS_SOON_SECONDS", "30"))
 AUTOMATIONS_OF_ONE, IMPORTED = (250, 1000) if IS_ALONE else (40, 100)

@@ -26,6 +26,13 @@ PERMISSION = """\
       FunctionName: !Ref AuthorizerFunction
       Principal: "*"
 """
+SECOND_MAPPING = """\
+  Second:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      EventSourceArn: !GetAtt DeliveriesQueue.Arn
+      FunctionName: !GetAtt DeliveriesFunction.Arn
+"""
 
 
 @pytest.fixture
@@ -135,6 +142,7 @@ def test_parameters_reach_the_resources(project: Path) -> None:
         ),
         ("        DEFAULT_5XX: ", "        WAF_FILTERED: ", "no gateway response DEFAULT_5XX"),
         ("        DEFAULT_4XX: ", "        WAF_FILTERED: ", "no gateway response DEFAULT_4XX"),
+        ("Resources:\n", f"Resources:\n{SECOND_MAPPING}", "two mappings of the same stream or queue"),
         ("Resources:\n", f"Resources:\n{PERMISSION}", "only API Gateway invokes functions here, not [*]"),
         ("Resources:\n", f"Resources:\n{PERMISSION}      FunctionUrlAuthType: NONE\n", "FunctionUrlAuthType"),
         ("AWS_ENDPOINT_URL_DYNAMODB: !Ref AWS::NoValue", "AWS_ENDPOINT_URL_DYNAMODB: x", "AWS_ENDPOINT_URL_DYNAMODB"),
