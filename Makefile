@@ -43,7 +43,7 @@ TYPESCRIPT := tests/acceptance/clients/typescript
 
 .DEFAULT_GOAL := help
 .PHONY: help run invoke build sbom deploy test test-document test-javascript test-clients test-browser test-build test-deploy \
-	test-setup check gates audit format sam-local invoke-docker test-sam-local test-faults test-races soak test-hostile fuzz \
+	test-setup check gates audit format sam-local invoke-docker test-sam-local test-events test-faults test-races soak test-hostile fuzz \
 	test-mutation reliability bench flat burst scale figures openapi answers published cost lock lock-javascript clean node
 
 ##@ Start
