@@ -33,6 +33,7 @@ type Json = dict[str, Any]
 IS_ALONE = "ENROLLMENTS_SOON_SECONDS" in os.environ
 SOON = float(os.environ.get("ENROLLMENTS_SOON_SECONDS", "30"))
 AUTOMATIONS_OF_ONE, IMPORTED = (250, 1000) if IS_ALONE else (40, 100)
+takes_seconds = pytest.mark.skipif(not IS_ALONE, reason="takes seconds; `make test-events`")
 
 
 @pytest.fixture(scope="module", params=["moto", "DynamoDB Local"])
@@ -207,7 +208,10 @@ def test_a_client_session_sees_the_events_of_its_identities(live: Service, since
 SDKS = {"seam-1": Sdk(python(1)), "seam-3": Sdk(python(3)), "http-1": Sdk(javascript(1)), "http-2": Sdk(javascript(2))}
 
 
-@pytest.mark.parametrize("sdk", [param(sdk, name) for name, sdk in SDKS.items()])
+OF_MAKE_TEST = {"seam-3", "http-1", "http-2"}
+
+
+@pytest.mark.parametrize("sdk", [param(sdk, name) for name, sdk in SDKS.items() if IS_ALONE or name in OF_MAKE_TEST])
 def test_an_sdk_lists_each_event_once_page_by_page_while_others_happen(live: Service, since: str, sdk: Sdk) -> None:
     before = {launch(live) for _ in range(15)}
     soon(lambda: launches(live, since, before), 15)
@@ -341,7 +345,7 @@ try { console.log(new SeamWebhook(secret).verify(body, headers).event_id) } catc
 """,
 }
 VERIFIERS = [
-    pytest.param([python(1)[0], "-c", VERIFY["python"]], id="seam 1"),
+    pytest.param([python(1)[0], "-c", VERIFY["python"]], id="seam 1", marks=takes_seconds),
     pytest.param([python(3)[0], "-c", VERIFY["python"]], id="seam 3"),
     pytest.param(
         ["node", "--input-type=module", "-e", VERIFY["javascript"]],
@@ -381,6 +385,7 @@ def test_a_webhook_gets_the_types_that_it_wants(live: Service) -> None:
     assert json.loads(event.body)["event_type"] == "enrollment_automation.deleted"
 
 
+@takes_seconds
 def test_a_failed_delivery_comes_again_after_about_five_seconds_and_is_the_same(live: Service) -> None:
     with receiving(live) as (receiver, _):
         receiver.first_answer = 500
