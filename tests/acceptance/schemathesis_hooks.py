@@ -54,9 +54,13 @@ def before_call(context, case, kwargs):
     _shorten(case.query or {}, is_positive=is_positive)
     if not is_positive:
         return
+    if case.path == "/events/list" and case.method == "GET" and case.query is None:
+        case.query = {}
     for parameters in (case.body, case.query if case.method in {"GET", "DELETE"} else None):
         if isinstance(parameters, dict):
             _make_plausible(parameters)
+            if case.path == "/events/list" and not {"since", "between"} & parameters.keys():
+                parameters["since"] = _PAST
             _name_one(parameters, _WAYS_TO_NAME.get(case.path, ()))
 
 
