@@ -56,7 +56,7 @@ def _no_offset(value: Any) -> Any:
     return 0
 
 
-_NoOffset = Annotated[int, BeforeValidator(_no_offset), json_schema("integer", const=0)]
+_NoOffset = Annotated[int, BeforeValidator(_no_offset), json_schema("integer", minimum=0, maximum=0)]
 
 
 class GetEventRequest(Request):
