@@ -338,7 +338,7 @@ def needed_of_others(operation: str, request: Mapping[str, Any]) -> Iterator[Nee
 
 # The answers of these services, which are not in moto.
 ANSWERS: Mapping[str, dict[str, Any]] = {
-    "GetSecretValue": {"SecretString": "secret"},
+    "GetSecretValue": {"SecretString": "made-up-secret"},
     "Invoke": {"StatusCode": 202},
     "PutEvents": {"FailedEntryCount": 0},
     "SendMessageBatch": {"Successful": []},

@@ -57,11 +57,11 @@ def test_buses_and_secrets_are_made_and_stay() -> None:
         Resource("Other", "AWS::Logs::LogGroup", "l", {"Any": 1}),
     ]
 
-    make_services(resources, {"Secret": "value"})
-    make_services(resources, {"Secret": "another"})
+    make_services(resources, {"Secret": "made-up-value"})
+    make_services(resources, {"Secret": "made-up-other"})
 
     assert boto3.client("events").describe_event_bus(Name="b")["Name"] == "b"
-    assert boto3.client("secretsmanager").get_secret_value(SecretId="s")["SecretString"] == "value"
+    assert boto3.client("secretsmanager").get_secret_value(SecretId="s")["SecretString"] == "made-up-value"
 
 
 @pytest.mark.parametrize(
