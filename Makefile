@@ -43,7 +43,7 @@ TYPESCRIPT := tests/acceptance/clients/typescript
 
 .DEFAULT_GOAL := help
 .PHONY: help run invoke build sbom deploy test test-document test-javascript test-clients test-browser test-build test-deploy \
-	test-setup check gates audit format sam-local invoke-docker test-sam-local test-events test-faults test-races soak test-hostile fuzz \
+	test-setup check gates audit format sam-local invoke-docker test-sam-local test-large test-faults test-races soak test-hostile fuzz \
 	test-mutation reliability bench flat burst scale figures openapi answers published cost lock lock-javascript clean node
 
 ##@ Start
@@ -80,8 +80,9 @@ sbom: .venv-gates/stamp ## write .aws-sam/sbom.cdx.json, the list of packages th
 test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## run all tests that need nothing but Python; ARGS="-k launch" picks some (2 min)
 	@$(BIN)/pytest $(ARGS)
 
-test-events: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## test large numbers of events, in 5 s each, alone on a machine (1 min)
-	@ENROLLMENTS_SOON_SECONDS=$${ENROLLMENTS_SOON_SECONDS:-5} $(BIN)/pytest -n 0 $(ARGS) tests/acceptance/test_events.py
+test-large: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## test large numbers, alone on a machine: events in 5 s each, long lists (1 min)
+	@ENROLLMENTS_SOON_SECONDS=$${ENROLLMENTS_SOON_SECONDS:-5} $(BIN)/pytest -n 0 $(ARGS) tests/acceptance/test_events.py \
+		tests/acceptance/test_paging_at_scale.py
 
 test-document: .venv/dev.stamp .venv-schemathesis/stamp ## send requests that schemathesis makes up from openapi.json (2 min)
 	@$(BIN)/pytest -m schemathesis -n 3 --dist load $(ARGS) tests/acceptance

@@ -1,5 +1,6 @@
 """What follows a request: events in the list, on the bus and at webhooks, by the stack with all that runs beside it."""
 
+import io
 import json
 import os
 import subprocess
@@ -7,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,35 +17,61 @@ from uuid import uuid4
 
 import pytest
 
+from enrollment.store.client import create_client
 from enrollment.store.items import stored_acs_system, stored_automation, stored_user_identity
 from enrollment.timestamps import timestamp
 from enrollments.directory.importing import import_rows
 from enrollments.directory.rows import RawRow, read_row
+from enrollments.local.stack import lambda_environment, open_stack
+from local_aws.functions import environment
 from local_aws.moto_server import serve_moto
 from tests.acceptance.conftest import IN_PROCESS, Service, serve_stack
+from tests.acceptance.large import IS_ALONE, takes_seconds
 from tests.acceptance.sdk import AUTOMATIONS, Sdk, installed, javascript, param, python
-from tests.fixtures import put_all
+from tests.fixtures import Store, put_all
 
 pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="what follows a request is driven in the local stack only")
 
 type Json = dict[str, Any]
-# The contract lists an event within a second or two ("Events").  `make test-events` is alone on the machine, and asks
+# The contract lists an event within a second or two ("Events").  `make test-large` is alone on the machine, and asks
 # for that with large numbers.  With `make test`, other tests run meanwhile.
-IS_ALONE = "ENROLLMENTS_SOON_SECONDS" in os.environ
 SOON = float(os.environ.get("ENROLLMENTS_SOON_SECONDS", "30"))
 AUTOMATIONS_OF_ONE, IMPORTED = (250, 1000) if IS_ALONE else (40, 100)
-takes_seconds = pytest.mark.skipif(not IS_ALONE, reason="takes seconds; `make test-events`")
 
 
 @pytest.fixture(scope="module", params=["moto", "DynamoDB Local"])
 def live(project: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
     endpoint = None
+    kept: AbstractContextManager[None] = nullcontext()
     if request.param == "DynamoDB Local":
         endpoint = os.environ.get("ENROLLMENTS_DYNAMODB_ENDPOINT")
         if endpoint is None:
             pytest.skip("ENROLLMENTS_DYNAMODB_ENDPOINT names no DynamoDB server")
-    with serve_moto("127.0.0.1") as moto, serve_stack(project, moto=moto, dynamodb_endpoint=endpoint) as service:
+        kept = table_as_it_was(project, endpoint)
+    with (
+        kept,
+        serve_moto("127.0.0.1") as moto,
+        serve_stack(project, moto=moto, dynamodb_endpoint=endpoint) as service,
+    ):
         yield service
+
+
+@contextmanager
+def table_as_it_was(project: Path, endpoint: str) -> Iterator[None]:
+    """Leave a server's table as it was: the experiments on the same server need one without foreign items."""
+    with environment(lambda_environment(endpoint), without=("AWS_",)):
+        client = create_client()
+    was_there = client.list_tables()["TableNames"]
+    with open_stack(
+        project / "template.yaml", dynamodb_endpoint=endpoint, log=io.StringIO(), terminal=io.StringIO()
+    ) as stack:
+        store = Store(stack.table, client, stack.table_name)
+        held = store.items()
+    yield
+    if store.table_name in was_there:
+        store.restore(held)
+    else:
+        client.delete_table(TableName=store.table_name)
 
 
 def ask(service: Service, route: str, token: str | None = None, **parameters: Any) -> Json:

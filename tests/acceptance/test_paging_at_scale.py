@@ -3,9 +3,11 @@
 import pytest
 
 from tests.acceptance.crowd import crowd, occurrences
+from tests.acceptance.large import takes_seconds
 from tests.acceptance.sdk import Sdk, installed, python
 
 
+@takes_seconds
 @pytest.mark.timeout(300)
 def test_a_paginator_returns_each_of_ten_thousand_once_while_others_come_and_go() -> None:
     sdk = installed(Sdk(python(3)))
