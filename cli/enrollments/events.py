@@ -27,7 +27,7 @@ _OVERLAP = timedelta(seconds=10)
 _PAUSE_SECONDS = 1.0
 # The function `events` may take 60 s, after a start.
 _PATIENT = Config(read_timeout=90)
-_KNOWN = {"event_id", "event_type", "workspace_id", "created_at", "occurred_at"}
+_IN_EVERY_EVENT = {"event_id", "event_type", "workspace_id", "created_at", "occurred_at"}
 
 
 @click.group()
@@ -87,8 +87,16 @@ def follow(
 
 def line_of(event: Event) -> str:
     """Return an event as a line: when, what, and what it is about."""
-    about = " ".join(f"{name}={value}" for name, value in event.to_json().items() if name not in _KNOWN)
-    return f"{event.created_at}  {event.event_type}  {about}"
+    return f"{event.created_at}  {event.event_type}  {about(event.to_json())}"
+
+
+def about(event: Mapping[str, Any]) -> str:
+    """Return what an event is about: its ids, without what every event has.
+
+    Args:
+        event: The event, as ``/events/get`` answers it.
+    """
+    return " ".join(f"{name}={value}" for name, value in event.items() if name not in _IN_EVERY_EVENT)
 
 
 @events.command()

@@ -23,8 +23,8 @@ from enrollment.outbound.receivers import post
 from enrollment.settings import DeliverySettings
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
-from enrollment.use_cases.deliveries import Deliverer, Message, Outcome
-from enrollment.use_cases.redelivery import execution_of_breaker, execution_of_event
+from enrollment.use_cases.deliveries import Deliverer, Message
+from enrollment.use_cases.redelivery import deliver_first
 
 # As many as the queue's mapping passes on at once, so that one slow receiver delays no other message.
 MOST_AT_ONCE = 10
@@ -66,12 +66,7 @@ def deliver(record: dict[str, Any]) -> bool:
         "event_type": message.event["event_type"],
     }
     try:
-        result = deliverer.deliver(message)
-        if result.outcome is Outcome.FAILED:
-            redeliveries.start(*execution_of_event(message))
-        if result.outcome is Outcome.HELD:
-            opened_at = str(result.breaker_opened_at)
-            redeliveries.start(*execution_of_breaker(message.workspace_id, message.webhook_id, opened_at))
+        result = deliver_first(message, deliverer, redeliveries.start)
     except (ServiceUnavailable, RefusedError) as error:
         is_ours = isinstance(error, NoAccessToDatabase | RefusedError)
         (logger.error if is_ours else logger.warning)("delivered_again", extra={**line, **facts_of(error)})

@@ -3,7 +3,7 @@
 from enrollment import start  # first: turns the garbage collector off
 
 # isort: split
-from functools import partial
+from functools import cache, partial
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -35,9 +35,14 @@ from enrollment.use_cases import events, webhooks
 settings = Settings.from_environment()
 table = Table(create_client(), settings.table_name)
 cursors = Cursors(table)
-master = MasterSecret(create_outbound_client("secretsmanager"), settings.webhooks_secret_arn)
 check_address = partial(require_allowed, on_loopback=receivers_on_loopback())
 api = Api(create_logger(), settings.cors_origins, cursors=cursors)
+
+
+@cache
+def master() -> MasterSecret:
+    """Return the master secret of webhooks.  Its client is made when a webhook is first asked for: events need none."""
+    return MasterSecret(create_outbound_client("secretsmanager"), settings.webhooks_secret_arn)
 
 
 @api.route("/events/get", "GET", "POST", errors=[EventNotFound], for_client_sessions=True)
@@ -66,20 +71,20 @@ def create_webhook(request: CreateWebhookRequest, caller: Caller) -> Answer[Webh
 
     An answer other than 2xx, or none in 15 s, is tried again after about 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h.
     """
-    created = webhooks.create(table, caller, request, check_address=check_address, master=master.value())
+    created = webhooks.create(table, caller, request, check_address=check_address, master=master().value())
     return Answer(WebhookResponse(webhook=created), "created", {"webhook_id": created.webhook_id})
 
 
 @api.route("/webhooks/get", "GET", "POST", errors=[WebhookNotFound])
 def get_webhook(request: WebhookRequest, caller: Caller) -> Answer[WebhookResponse]:
     """Get a webhook."""
-    return Answer(WebhookResponse(webhook=webhooks.get(table, caller, request, master=master.value())))
+    return Answer(WebhookResponse(webhook=webhooks.get(table, caller, request, master=master().value())))
 
 
 @api.route("/webhooks/list", "GET", "POST", errors=[])
 def list_webhooks(request: ListWebhooksRequest, caller: Caller) -> Answer[WebhooksResponse]:  # noqa: ARG001
     """List webhooks, newest first."""
-    return Answer(WebhooksResponse(webhooks=webhooks.list_all(table, caller, master=master.value())))
+    return Answer(WebhooksResponse(webhooks=webhooks.list_all(table, caller, master=master().value())))
 
 
 @api.route("/webhooks/update", "PUT", "POST", errors=[WebhookNotFound])

@@ -18,12 +18,7 @@ from enrollment.store.attributes import Item
 from enrollment.store.keys import webhook_key
 from enrollment.use_cases import webhooks
 from enrollment.use_cases.deliveries import Deliverer, Message, Outcome
-from enrollment.use_cases.redelivery import (
-    WAITS,
-    execution_of_breaker,
-    execution_of_event,
-    redeliver,
-)
+from enrollment.use_cases.redelivery import WAITS, deliver_first, redeliver
 from tests.fixtures import Store
 
 WORKSPACE = str(uuid4())
@@ -109,12 +104,7 @@ class Service:
 
     def handle(self, message: Message) -> Outcome:
         """Do what the function ``deliveries`` does with a message."""
-        result = self.deliverer.deliver(message)
-        if result.outcome is Outcome.FAILED:
-            self.start(*execution_of_event(message))
-        if result.outcome is Outcome.HELD:
-            self.start(*execution_of_breaker(WORKSPACE, message.webhook_id, str(result.breaker_opened_at)))
-        return result.outcome
+        return deliver_first(message, self.deliverer, self.start).outcome
 
     def drain(self) -> None:
         """Handle what is in the queue."""

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
+from enrollments.events import about
 from enrollments.failure import CommandFailed
 from enrollments.local import docs_page
 from enrollments.local.containers import open_containers
@@ -63,10 +64,8 @@ _sam = click.option(
 def show_event(event: Mapping[str, Any], terminal: TextIO) -> None:
     """Show an event of a bus in a line of the terminal: its time, its type, and what it is about."""
     detail: Mapping[str, str] = event["detail"]
-    known = {"event_id", "event_type", "workspace_id", "created_at", "occurred_at"}
-    about = " ".join(f"{name}={value}" for name, value in detail.items() if name not in known)
     at = datetime.now().astimezone().strftime("%H:%M:%S")
-    terminal.write(f"{at}  event  {detail['event_type']}  {about}\n")
+    terminal.write(f"{at}  event  {detail['event_type']}  {about(detail)}\n")
     terminal.flush()
 
 

@@ -9,7 +9,7 @@ from enrollment.errors import ServiceUnavailable
 from enrollment.outbound.failures import telling_failures
 
 # SQS takes ten messages, and 1 MiB in all, with one request (SQS API reference, "SendMessageBatch").
-_MOST_MESSAGES = 10
+MOST_MESSAGES = 10
 
 
 class Queue:
@@ -34,7 +34,7 @@ class Queue:
             ServiceUnavailable: SQS did not take one of them.  Others may have been taken.
             RefusedError: There is no such queue, or it does not let this function in.
         """
-        for some in batched(messages, _MOST_MESSAGES, strict=False):
+        for some in batched(messages, MOST_MESSAGES, strict=False):
             entries = [{"Id": str(index), "MessageBody": json.dumps(message)} for index, message in enumerate(some)]
             with telling_failures():
                 answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)

@@ -1,4 +1,4 @@
-"""Redelivery: what a durable execution does about deliveries that failed.
+"""Redelivery: when a durable execution is started for deliveries that failed, and what it does.
 
 An execution is for one event, or for a webhook whose breaker is open.  All of its I/O is in named steps, whose results
 AWS keeps.  After an interruption the code runs again from the beginning, with these results.
@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from itertools import batched, islice
 from typing import Any, Protocol
 
-from enrollment.outbound.queues import Queue
-from enrollment.use_cases.deliveries import Deliverer, Message, Outcome
+from enrollment.outbound.queues import MOST_MESSAGES, Queue
+from enrollment.use_cases.deliveries import Deliverer, Message, Outcome, Result
+
+type Start = Callable[[str, Any], None]
 
 # The contract's waits before each further attempt ("Webhooks"), in seconds.
 WAITS = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
@@ -20,7 +22,6 @@ _JITTER = 0.1
 _MOST_PROBES = len(WAITS) + 15
 # A day's events can be too many for the time of one invocation, so a step sends so many of them.
 MOST_SENT = 1000
-_SENT_AT_ONCE = 10  # that many messages go with one request
 
 
 class Steps(Protocol):
@@ -33,7 +34,33 @@ class Steps(Protocol):
         """Wait."""
 
 
-def execution_of_event(message: Message) -> tuple[str, dict[str, Any]]:
+def deliver_first(message: Message, deliverer: Deliverer, start: Start) -> Result:
+    """Attempt a delivery for the first time, and start the execution that its result needs.
+
+    Args:
+        message: The message.
+        deliverer: Makes the attempt.
+        start: Starts an execution, by its name and its input.
+
+    Raises:
+        ServiceUnavailable: AWS stays out of reach.
+        RefusedError: The execution cannot be started.
+    """
+    result = _deliver(message, deliverer, start)
+    if result.outcome is Outcome.FAILED:
+        start(*_execution_of_event(message))
+    return result
+
+
+def _deliver(message: Message, deliverer: Deliverer, start: Start) -> Result:
+    """Attempt a delivery.  If the event is held, start the execution for the webhook."""
+    result = deliverer.deliver(message)
+    if result.outcome is Outcome.HELD:
+        start(*_execution_of_breaker(message.workspace_id, message.webhook_id, str(result.breaker_opened_at)))
+    return result
+
+
+def _execution_of_event(message: Message) -> tuple[str, dict[str, Any]]:
     """Return the name and the input of the execution that delivers an event again.
 
     The same event and webhook have the same name, so AWS starts it once.
@@ -42,15 +69,13 @@ def execution_of_event(message: Message) -> tuple[str, dict[str, Any]]:
     return f"event-{message.event['event_id']}-{digest}", {"message": message.to_json()}
 
 
-def execution_of_breaker(workspace_id: str, webhook_id: str, opened_at: str) -> tuple[str, dict[str, Any]]:
+def _execution_of_breaker(workspace_id: str, webhook_id: str, opened_at: str) -> tuple[str, dict[str, Any]]:
     """Return the name and the input of the execution that waits until a webhook's address answers again."""
     digest = hashlib.sha256(f"{webhook_id}{opened_at}".encode()).hexdigest()[:12]
     return f"breaker-{webhook_id}-{digest}", {"breaker": {"workspace_id": workspace_id, "webhook_id": webhook_id}}
 
 
-def redeliver(
-    given: Mapping[str, Any], steps: Steps, deliverer: Deliverer, queue: Queue, start: Callable[[str, Any], None]
-) -> str:
+def redeliver(given: Mapping[str, Any], steps: Steps, deliverer: Deliverer, queue: Queue, start: Start) -> str:
     """Do what an execution is for.  Return how it ended.
 
     Args:
@@ -68,18 +93,12 @@ def redeliver(
     return _redeliver_event(Message.from_json(given["message"]), steps, deliverer, start)
 
 
-def _redeliver_event(message: Message, steps: Steps, deliverer: Deliverer, start: Callable[[str, Any], None]) -> str:
+def _redeliver_event(message: Message, steps: Steps, deliverer: Deliverer, start: Start) -> str:
     key = f"{message.webhook_id}{message.event['event_id']}"
-
-    def attempt() -> str:
-        result = deliverer.deliver(message)
-        if result.outcome is Outcome.HELD:
-            start(*execution_of_breaker(message.workspace_id, message.webhook_id, str(result.breaker_opened_at)))
-        return result.outcome
 
     for number, seconds in enumerate(WAITS, 2):
         steps.wait(f"before attempt {number}", _with_jitter(seconds, key))
-        outcome = str(steps.run(f"attempt {number}", attempt))
+        outcome = str(steps.run(f"attempt {number}", lambda: _deliver(message, deliverer, start).outcome))
         if outcome != Outcome.FAILED:
             return outcome
     return "given_up"
@@ -91,7 +110,7 @@ def _close_breaker(given: Mapping[str, str], steps: Steps, deliverer: Deliverer,
     def send_held() -> int:
         """Put into the queue what is held, up to a limit.  An interruption can put an event there twice."""
         count = 0
-        for some in batched(islice(deliverer.held(workspace_id, webhook_id), MOST_SENT), _SENT_AT_ONCE, strict=False):
+        for some in batched(islice(deliverer.held(workspace_id, webhook_id), MOST_SENT), MOST_MESSAGES, strict=False):
             queue.send([message.to_json() for _, message in some])
             deliverer.drop_held(*(key for key, _ in some))
             count += len(some)
