@@ -334,10 +334,9 @@ CASES = {
         "acs_user_not_found",
         body={"user_identity_id": JANE, "acs_user_id": FOREIGN_ACS_USER},
     ),
-    "user_identities_remove_acs_user_in_use": Case(
+    "user_identities_remove_acs_user_of_automation": Case(
         "user_identities_remove_acs_user_by_delete",
-        409,
-        "acs_user_in_use",
+        200,
         query={"user_identity_id": ANN, "acs_user_id": ANNS_ACS_USER},
     ),
     "user_identities_remove_acs_user_of_other_user_identity": Case(
@@ -409,9 +408,7 @@ CASES = {
     ),
     "acs_users_list_invalid_limit_by_get": Case("acs_users_list_by_get", 400, "invalid_input", query={"limit": "0"}),
     "acs_users_list_with_client_session": Case("acs_users_list_by_get", 200, query=None, caller="client_session"),
-    "acs_users_delete_in_use": Case(
-        "acs_users_delete_by_delete", 409, "acs_user_in_use", query={"acs_user_id": ANNS_ACS_USER}
-    ),
+    "acs_users_delete_of_automation": Case("acs_users_delete_by_delete", 200, query={"acs_user_id": ANNS_ACS_USER}),
     "acs_users_delete_other_workspaces_acs_user": Case(
         "acs_users_delete_by_delete", 404, "acs_user_not_found", query={"acs_user_id": FOREIGN_ACS_USER}
     ),

@@ -39,10 +39,6 @@ def violations(table: Mapping[Key, Item]) -> list[str]:
                     (key, acs_system_key(_of(item), system_id)),
                     (key, user_identity_key(_of(item), identity_id)),
                 ]
-                if item["requested_create_credential_manager_user"]:
-                    required.append((key, acs_user_link_key(_of(item), identity_id, system_id)))
-                if named := item.get("requested_credential_manager_acs_user_id"):
-                    expected[acs_user_link_key(_of(item), identity_id, system_id)] = {"acs_user_id": named}
             case "ACS_SYSTEM":
                 expected |= stored_acs_system(item)
             case "ACS_CREDENTIAL_POOL":

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from enrollment.errors import (
-    AcsUserInUse,
     EnrollmentAutomationAlreadyExists,
     EnrollmentError,
     InvalidInput,
@@ -113,7 +112,6 @@ def error_example(error: type[EnrollmentError]) -> EnrollmentError:
                 ("acs_credential_pool_id", "Invalid uuid"),
             ]
         ),
-        AcsUserInUse: AcsUserInUse(automation_id),
         EnrollmentAutomationAlreadyExists: EnrollmentAutomationAlreadyExists(automation_id),
         UserIdentityAlreadyExists: UserIdentityAlreadyExists("email_address", demo().variables["USER_IDENTITY_ID"]),
     }

@@ -241,7 +241,7 @@ def test_a_new_identity_and_a_launch_that_match_one_acs_user_get_one_each(launch
             call("delete_acs_user", acs_user_id),
         ]
 
-    launch_race.run(prepare, "user_identity_already_exists", "acs_user_not_found", "acs_user_in_use")
+    launch_race.run(prepare, "user_identity_already_exists", "acs_user_not_found")
 
 
 def test_a_launch_against_whatever_takes_its_parts_away(launch_race: Race) -> None:
@@ -256,7 +256,7 @@ def test_a_launch_against_whatever_takes_its_parts_away(launch_race: Race) -> No
             call("delete", identity),
         ]
 
-    launch_race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
+    launch_race.run(prepare, "user_identity_not_found", "acs_user_not_found")
 
 
 @pytest.mark.parametrize("method", ["delete_acs_user", "remove", "delete"])
@@ -274,7 +274,7 @@ def test_launches_against_one_that_takes_a_part_away(launch_race: Race, method: 
         launch = call("launch", identity, manager, **options[way])
         return [launch, call(method, *arguments[method]), launch, call(method, *arguments[method])]
 
-    launch_race.run(prepare, "user_identity_not_found", "acs_user_not_found", "acs_user_in_use")
+    launch_race.run(prepare, "user_identity_not_found", "acs_user_not_found")
 
 
 def test_an_acs_user_is_linked_to_one_of_two_identities(race: Race) -> None:

@@ -10,7 +10,6 @@ from enrollment.errors import (
     AcsAccessGroupNotFound,
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
-    AcsUserInUse,
     AcsUserNotFound,
     AcsUserNotInAcsSystem,
     UserIdentityNotFound,
@@ -115,10 +114,13 @@ def list_users(request: ListAcsUsersRequest, caller: Caller, page: RequestedPage
     "/acs/users/delete",
     "DELETE",
     "POST",
-    errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserNotInAcsSystem, AcsUserInUse],
+    errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserNotInAcsSystem],
 )
 def delete_user(request: AcsUserRequest, caller: Caller) -> Answer[DoneResponse]:
-    """Delete an ACS user that no enrollment automation uses."""
+    """Delete an ACS user with its credentials.
+
+    An enrollment automation that uses it goes on without one.
+    """
     acs_users.delete_user(table, caller, request)
     return Answer(DoneResponse(), "deleted", {"acs_user_id": request.acs_user_id})
 

@@ -9,7 +9,6 @@ from enrollment.callers import Caller
 from enrollment.errors import (
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
-    AcsUserInUse,
     AcsUserNotFound,
     UserIdentityAlreadyExists,
     UserIdentityNotFound,
@@ -83,7 +82,7 @@ def update(request: UpdateUserIdentityRequest, caller: Caller) -> Answer[DoneRes
 
 @api.route(f"{_ROOT}/delete", "DELETE", "POST", errors=[UserIdentityNotFound])
 def delete(request: UserIdentityRequest, caller: Caller) -> Answer[DoneResponse]:
-    """Delete a user identity with its enrollment automations, and unlink its ACS users.
+    """Delete a user identity with its enrollment automations and ACS users.
 
     If a deletion was interrupted, or took longer than a request may (503), call delete again to finish it.
     """
@@ -107,9 +106,12 @@ def add_acs_user(request: AddAcsUserRequest, caller: Caller) -> Answer[DoneRespo
     return Answer(DoneResponse(), "linked", {"acs_user_id": request.acs_user_id})
 
 
-@api.route(f"{_ROOT}/remove_acs_user", "DELETE", "POST", errors=[UserIdentityNotFound, AcsUserNotFound, AcsUserInUse])
+@api.route(f"{_ROOT}/remove_acs_user", "DELETE", "POST", errors=[UserIdentityNotFound, AcsUserNotFound])
 def remove_acs_user(request: RemoveAcsUserRequest, caller: Caller) -> Answer[DoneResponse]:
-    """Unlink an ACS user from a user identity."""
+    """Unlink an ACS user from a user identity.
+
+    Its credentials are deleted. An enrollment automation that uses it goes on without one.
+    """
     user_identities.remove_acs_user(table, caller, request)
     return Answer(DoneResponse(), "unlinked", {"acs_user_id": request.acs_user_id})
 

@@ -142,7 +142,6 @@ CASES: Mapping[str, Mapping[str, Build]] = {
     "/user_identities/get": {
         "nothing": lambda s: {"user_identity_id": s.workspace.user_identity()},
         "everything": lambda s: {"user_identity_id": identity_with_everything(s)},
-        "being deleted": lambda s: {"user_identity_id": identity_being_deleted(s)},
         "by key": lambda _: {"user_identity_key": "jane.doe"},
     },
     "/user_identities/list": {
@@ -152,7 +151,6 @@ CASES: Mapping[str, Mapping[str, Build]] = {
             "user_identity_ids": [
                 s.workspace.user_identity(),
                 identity_with_everything(s),
-                identity_being_deleted(s),
             ]
         },
     },

@@ -9,7 +9,6 @@ from enrollment.errors import (
     AcsAccessGroupNotFound,
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
-    AcsUserInUse,
     AcsUserNotFound,
     AcsUserNotInAcsSystem,
     InvalidInput,
@@ -508,32 +507,16 @@ def test_a_linked_acs_user_without_automation_is_unlinked_and_gone(
     assert directory.get(identity).acs_user_ids == []
 
 
-def test_an_acs_user_that_an_automation_uses_is_not_deleted(
-    store: Store, directory: Directory, identity: str, manager: str
+def test_an_automation_goes_on_without_an_acs_user_that_is_deleted(
+    directory: Directory, identity: str, manager: str
 ) -> None:
     automation = directory.launch(identity, manager, create_credential_manager_user=True)
     (acs_user_id,) = directory.get(identity).acs_user_ids
-    before = store.items()
 
-    with pytest.raises(AcsUserInUse) as refusal:
-        directory.delete_acs_user(acs_user_id)
-
-    assert refusal.value.enrollment_automation_id == automation.enrollment_automation_id
-    assert store.items() == before
-    directory.delete_automation(automation.enrollment_automation_id)
     directory.delete_acs_user(acs_user_id)
+
     assert directory.acs_users_of(identity) == []
-
-
-def test_an_automation_with_another_system_is_not_in_the_way(
-    directory: Directory, identity: str, manager: str, system: str
-) -> None:
-    directory.launch(identity, manager, create_credential_manager_user=True)
-    created = directory.create_acs_user(system, user_identity_id=identity)
-
-    directory.delete_acs_user(created.acs_user_id)
-
-    assert directory.systems_of(identity) == [manager]
+    assert directory.automations(identity) == [automation]
 
 
 def test_a_deletion_answers_a_link_made_meanwhile(

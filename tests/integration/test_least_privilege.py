@@ -89,6 +89,9 @@ def on_others(actions: list[str], *resources: str) -> dict[str, Any]:
 
 
 IN_WORKSPACES = on_keys(READS_AND_WRITES, "StringLike", "WORKSPACE#*")
+IN_WORKSPACES_WITHOUT_CHECKS = on_keys(
+    [action for action in READS_AND_WRITES if action != "dynamodb:ConditionCheckItem"], "StringLike", "WORKSPACE#*"
+)
 OF_PAGE_CURSORS = on_keys(PAGE_CURSOR, "StringEquals", "SECRET#PAGE_CURSOR")
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:enrollments-webhooks"
 QUEUES = f"arn:aws:sqs:{REGION}:123456789012:enrollments-"
@@ -102,8 +105,8 @@ CHANGES = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynam
 OWN = {
     "Authorizer": [on_keys(["dynamodb:GetItem"], "StringLike", "TOKEN#*")],
     "EnrollmentAutomations": [IN_WORKSPACES],
-    "UserIdentities": [IN_WORKSPACES, OF_PAGE_CURSORS],
-    "Acs": [IN_WORKSPACES, OF_PAGE_CURSORS],
+    "UserIdentities": [IN_WORKSPACES_WITHOUT_CHECKS, OF_PAGE_CURSORS],
+    "Acs": [IN_WORKSPACES_WITHOUT_CHECKS, OF_PAGE_CURSORS],
     "EventsApi": [
         on_keys(["dynamodb:GetItem", "dynamodb:Query"], "StringLike", OF_EVENTS),
         on_keys(CHANGES, "StringLike", OF_WEBHOOKS),

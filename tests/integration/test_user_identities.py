@@ -10,7 +10,6 @@ from botocore.exceptions import ReadTimeoutError
 from enrollment.errors import (
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
-    AcsUserInUse,
     AcsUserNotFound,
     EnrollmentError,
     ServiceUnavailable,
@@ -509,20 +508,20 @@ def test_only_its_own_acs_user_can_be_removed(
     assert store.items() == before
 
 
-def test_an_acs_user_that_an_automation_uses_cannot_be_removed(
+def test_an_automation_goes_on_without_an_acs_user_that_is_removed(
     store: Store, directory: Directory, identity: str, manager: str
 ) -> None:
-    automation = directory.launch(identity, manager, create_credential_manager_user=True)
+    parameters = {"create_credential_manager_user": True}
+    automation = directory.launch(identity, manager, **parameters)
     (acs_user_id,) = directory.get(identity).acs_user_ids
-    before = store.items()
 
-    with pytest.raises(AcsUserInUse) as refusal:
-        directory.remove(acs_user_id, identity)
+    directory.remove(acs_user_id, identity)
 
-    assert refusal.value.details() == {
-        "data": {"enrollment_automation_id": automation.enrollment_automation_id},
-    }
-    assert store.items() == before
+    assert directory.get(identity).acs_user_ids == []
+    assert directory.automations(identity) == [automation]
+    assert directory.launch(identity, manager, **parameters) == automation
+    assert directory.get(identity).acs_user_ids == []
+    assert not violations(store.items())
 
 
 # -------------------------------------------------------------------------------------------------------------- Listing
@@ -674,7 +673,7 @@ def test_a_client_session_lists_the_systems_of_its_own_identities_only(directory
 # ------------------------------------------------------------------------------------------------------------- Deleting
 
 
-def test_a_deleted_identity_is_gone_with_its_automations_and_its_acs_users_are_free(
+def test_a_deleted_identity_is_gone_with_its_automations_and_its_acs_users(
     store: Store, directory: Directory, workspace: Workspace, manager: str
 ) -> None:
     created = directory.create(**PROFILE, acs_system_ids=[workspace.acs_system()])
@@ -684,7 +683,8 @@ def test_a_deleted_identity_is_gone_with_its_automations_and_its_acs_users_are_f
     directory.delete(created.user_identity_id)
 
     assert traces(store, created.user_identity_id) == []
-    assert [directory.acs_user(acs_user_id).user_identity_id for acs_user_id in acs_user_ids] == [None, None]
+    assert len(acs_user_ids) == 2
+    assert directory.acs_users() == []
     directory.create(**PROFILE)
 
 
@@ -729,7 +729,7 @@ def test_an_identity_with_hundreds_of_automations_and_acs_users_can_be_deleted_i
 
 @pytest.fixture
 def large(store: Store, workspace: Workspace) -> str:
-    """A user identity that takes eleven requests to delete."""
+    """A user identity that takes fourteen requests to delete."""
     identity_id = str(uuid4())
     put_all(store.table, attached(workspace.workspace_id, identity_id, 70))
     return identity_id
@@ -746,19 +746,19 @@ def test_a_deletion_that_does_not_begin_changes_nothing(
     outage.left = None
 
     assert store.items() == before
-    assert directory.get(large).warnings == []
+    assert directory.get(large).user_identity_id == large
 
 
-def test_a_large_deletion_takes_nine_requests(store: Store, directory: Directory, large: str) -> None:
+def test_a_large_deletion_takes_fourteen_requests(store: Store, directory: Directory, large: str) -> None:
     requests = store.count_requests()
 
     directory.delete(large)
 
-    assert len(requests) == 9
+    assert len(requests) == 14
 
 
-@pytest.mark.parametrize("sent_before", range(1, 9))
-def test_an_interrupted_deletion_shows_and_can_be_gone_on_with(
+@pytest.mark.parametrize("sent_before", range(1, 14))
+def test_an_interrupted_deletion_is_a_404_for_all_but_the_deletion_that_goes_on(
     store: Store, workspace: Workspace, directory: Directory, large: str, manager: str, outage: Outage, sent_before: int
 ) -> None:
     acs_user_id = workspace.acs_user(manager)
@@ -768,11 +768,16 @@ def test_an_interrupted_deletion_shows_and_can_be_gone_on_with(
         directory.delete(large)
     outage.left = None
 
-    (warning,) = directory.get(large).warnings
-    assert warning.warning_code == "being_deleted"
     interrupted = store.items()
     assert not violations(interrupted)
-    for attach in (
+    assert large not in directory.listed()
+    for request in (
+        lambda: directory.get(large),
+        lambda: directory.get_by_key("jane"),
+        lambda: directory.automations(large),
+        lambda: directory.acs_users_of(large),
+        lambda: directory.systems_of(large),
+        lambda: directory.remove(acs_user_id, large),
         lambda: directory.launch(large, manager),
         lambda: directory.launch(large, manager, create_credential_manager_user=True),
         lambda: directory.launch(large, manager, credential_manager_acs_user_id=acs_user_id),
@@ -783,7 +788,7 @@ def test_an_interrupted_deletion_shows_and_can_be_gone_on_with(
         lambda: directory.update(large, full_name="Jane"),
     ):
         with pytest.raises(UserIdentityNotFound):
-            attach()
+            request()
     assert store.items() == interrupted
 
     directory.delete(large)
@@ -863,13 +868,14 @@ def test_a_deletion_that_does_not_get_an_answer_goes_on(
     assert traces(store, large) == []
 
 
+@pytest.mark.parametrize("read", ["Query", "BatchGetItem"])
 @pytest.mark.parametrize(
     ("call", "error"),
     [
         ("launch", UserIdentityNotFound),
         ("add", UserIdentityNotFound),
         ("delete_acs_user", None),
-        ("remove", None),
+        ("remove", UserIdentityNotFound),
         ("delete_automation", None),
     ],
 )
@@ -881,6 +887,7 @@ def test_a_deletion_finds_its_way_when_others_attach_and_detach_meanwhile(
     manager: str,
     call: str,
     error: type[EnrollmentError] | None,
+    read: str,
 ) -> None:
     """Between what the deletion has read and what it then does, another request comes."""
     linked = workspace.acs_user(manager)
@@ -900,7 +907,7 @@ def test_a_deletion_finds_its_way_when_others_attach_and_detach_meanwhile(
     def interfere(**_: Any) -> None:
         outcomes.extend(raised(other) for other in meanwhile)
 
-    store.watch("after-call.dynamodb.Query", interfere)
+    store.watch(f"after-call.dynamodb.{read}", interfere)
     directory.delete(identity)
 
     assert outcomes == [error]
@@ -924,6 +931,6 @@ def test_a_link_survives_in_no_part(
     directory.delete(identity)
 
     items = store.items()
-    assert "user_identity_id" not in items[acs_user_key(workspace.workspace_id, acs_user_id)]
+    assert acs_user_key(workspace.workspace_id, acs_user_id) not in items
     assert user_identity_key(workspace.workspace_id, identity) not in items
     assert acs_user_link_key(workspace.workspace_id, identity, manager) not in items

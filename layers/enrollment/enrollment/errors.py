@@ -21,7 +21,6 @@
     ├── AcsCredentialPoolNotInAcsSystem           400
     ├── AcsUserNotInAcsSystem                     400
     ├── AcsUserAlreadyLinked                      409
-    ├── AcsUserInUse                              409
     ├── UserIdentityAlreadyExists                 409
     ├── EnrollmentAutomationAlreadyExists         409
     ├── InternalServerError                       500
@@ -246,26 +245,6 @@ class AcsUserAlreadyLinked(EnrollmentError):
         "The access control system user is linked to another user identity, "
         "or the user identity has another user in that access control system"
     )
-
-
-class AcsUserInUse(EnrollmentError):
-    """An enrollment automation uses the ACS user.
-
-    Args:
-        enrollment_automation_id: The automation, which must be deleted first.
-    """
-
-    status = 409
-    type = "acs_user_in_use"
-    message = "The access control system user is used by an enrollment automation"
-
-    def __init__(self, enrollment_automation_id: str) -> None:
-        super().__init__(f"{self.message}: {enrollment_automation_id}")
-        self.enrollment_automation_id = enrollment_automation_id
-
-    def details(self) -> dict[str, Any]:
-        """Return ``data``, which names the automation."""
-        return {"data": {"enrollment_automation_id": self.enrollment_automation_id}}
 
 
 class UserIdentityAlreadyExists(EnrollmentError):

@@ -136,14 +136,6 @@ class RemoveAcsUserRequest(Request):
     acs_user_id: Annotated[Uuid, Field(description="ID of the ACS user to remove from it.")]
 
 
-class UserIdentityWarning(Response):
-    """A warning about a user identity."""
-
-    warning_code: Annotated[Literal["being_deleted"], Field(description="What it warns of.")] = "being_deleted"
-    message: Annotated[str, Field(description="The warning, for people.")]
-    created_at: Annotated[str, CREATED_AT]
-
-
 class UserIdentity(Response):
     """A person who will open doors with a phone."""
 
@@ -161,9 +153,7 @@ class UserIdentity(Response):
     created_at: Annotated[str, CREATED_AT]
     workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
     errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
-    warnings: Annotated[
-        Sequence[UserIdentityWarning], Field(description="`being_deleted` from the moment that its deletion begins.")
-    ] = ()
+    warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
     merged_user_identity_ids: Annotated[
         Sequence[str], Field(description="Always empty: user identities are not merged.")
     ] = ()

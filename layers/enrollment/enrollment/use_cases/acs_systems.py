@@ -25,6 +25,7 @@ from enrollment.store.keys import (
 from enrollment.store.listings import MOST_RECORDS, Page, is_found, newest_first, positions_of, read_page
 from enrollment.store.table import Table
 from enrollment.use_cases.acs_users import acs_users_of, user_identity_items
+from enrollment.use_cases.links import require_usable
 
 
 def get_system(table: Table, caller: Caller, request: AcsSystemRequest) -> AcsSystem:
@@ -118,9 +119,7 @@ def systems_of_user_identity(table: Table, caller: Caller, user_identity_id: str
     """
     if not caller.sees(user_identity_id):
         raise UserIdentityNotFound
-    identity = table.get(user_identity_key(caller.workspace_id, user_identity_id))
-    if identity is None:
-        raise UserIdentityNotFound
+    identity = require_usable(table.get(user_identity_key(caller.workspace_id, user_identity_id)))
     systems = _systems_of(table, caller.workspace_id, [identity])
     systems.sort(key=lambda item: (str(item["created_at"]), str(item["acs_system_id"])), reverse=True)
     return [acs_system_of(item) for item in systems]

@@ -8,7 +8,6 @@ from enrollment.errors import (
     AcsAccessGroupNotFound,
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
-    AcsUserInUse,
     AcsUserNotFound,
     AcsUserNotInAcsSystem,
     InvalidInput,
@@ -40,6 +39,7 @@ from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.links import (
     delete_acs_user,
+    is_usable,
     list_at_user_identity,
     new_acs_user,
     put_acs_user,
@@ -177,7 +177,7 @@ def list_users(table: Table, caller: Caller, request: ListAcsUsersRequest, after
 
 
 def delete_user(table: Table, caller: Caller, request: AcsUserRequest) -> None:
-    """Delete an ACS user that no automation uses, and unlink it.
+    """Delete an ACS user with its credentials, and unlink it.  An automation that uses it goes on without one.
 
     Args:
         table: The table.
@@ -188,7 +188,6 @@ def delete_user(table: Table, caller: Caller, request: AcsUserRequest) -> None:
         AcsUserNotFound: There is none.
         AcsUserNotInAcsSystem: It is another system's.
         UserIdentityNotFound: There is no such user identity.
-        AcsUserInUse: An automation uses it.
         ServiceUnavailable: The database stays out of reach.
     """
     workspace_id = caller.workspace_id
@@ -209,8 +208,6 @@ def delete_user(table: Table, caller: Caller, request: AcsUserRequest) -> None:
         refused = table.transact(actions)
         if not refused:
             return
-        if automation := refused.get("automation"):
-            raise AcsUserInUse(str(automation["enrollment_automation_id"]))
     raise ServiceUnavailable
 
 
@@ -232,8 +229,9 @@ def load_acs_users(table: Table, workspace_id: str, acs_user_ids: Sequence[str])
 
 
 def user_identity_items(table: Table, workspace_id: str, user_identity_ids: Iterable[str]) -> Iterable[Item]:
-    """Return the items of those user identities that exist."""
-    return table.get_all(user_identity_key(workspace_id, identity_id) for identity_id in user_identity_ids).values()
+    """Return the items of those user identities that are there for requests."""
+    found = table.get_all(user_identity_key(workspace_id, identity_id) for identity_id in user_identity_ids)
+    return filter(is_usable, found.values())
 
 
 def acs_users_of(table: Table, workspace_id: str, user_identities: Iterable[Item]) -> Iterable[Item]:
@@ -252,8 +250,7 @@ def _acs_user_id(table: Table, caller: Caller, request: AcsUserRequest) -> str:
     identity_key = user_identity_key(caller.workspace_id, identity_id)
     link_key = acs_user_link_key(caller.workspace_id, identity_id, system_id)
     found = table.batch_get([identity_key, link_key])
-    if identity_key not in found:
-        raise UserIdentityNotFound
+    require_usable(found.get(identity_key))
     if link_key not in found:
         raise AcsUserNotFound
     return str(found[link_key]["acs_user_id"])

@@ -195,8 +195,7 @@ def list_of_user_identity(table: Table, caller: Caller, request: ListAutomations
     identity_key = user_identity_key(caller.workspace_id, request.user_identity_id)
     first_sk = automation_key(caller.workspace_id, request.user_identity_id, "").sk
     *automations, last = table.query(identity_key.pk, first_sk, identity_key.sk) or [{}]
-    if last.get("sk") != identity_key.sk:
-        raise UserIdentityNotFound
+    require_usable(last if last.get("sk") == identity_key.sk else None)
     found = [EnrollmentAutomation.model_validate(item) for item in automations]
     return sorted(found, key=lambda automation: (automation.created_at, automation.enrollment_automation_id))
 

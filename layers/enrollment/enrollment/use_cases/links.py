@@ -21,11 +21,10 @@ from enrollment.store.actions import (
     put_new,
     put_new_or_same,
     require,
-    require_absent,
 )
 from enrollment.store.attributes import Item, Value
 from enrollment.store.items import ADDRESSES, ENTRIES_OF_ACS_USER_COME_FROM, normalized, stored_acs_user
-from enrollment.store.keys import acs_user_key, acs_user_link_key, acs_user_match_key, automation_key, user_identity_key
+from enrollment.store.keys import acs_user_key, acs_user_link_key, acs_user_match_key, user_identity_key
 from enrollment.store.table import MOST_KEYS, Table
 from enrollment.timestamps import timestamp
 
@@ -34,6 +33,9 @@ PERSON = ("full_name", *ADDRESSES)
 
 # The condition of whatever is attached to a user identity: nothing is, once its deletion has begun.
 NOT_BEING_DELETED: Mapping[str, Value | None] = {"being_deleted_at": None}
+
+# The condition of whatever ends an ACS user or its link.  Each credential is listed at its ACS user when it is made.
+HAS_NO_CREDENTIALS: Mapping[str, Value | None] = {"acs_credential_ids": None}
 
 
 def new_acs_user(workspace_id: str, acs_system_id: str, person: Item) -> Item:
@@ -61,21 +63,30 @@ def put_acs_user(acs_user: Item, name: str = "new_acs_user") -> dict[str, Action
 
 
 def delete_acs_user(acs_user: Item) -> dict[str, Action]:
-    """Return the actions that delete an unchanged ACS user; ``acs_user`` is the one on its own item."""
+    """Return the actions that delete an unchanged ACS user that has no credentials.
+
+    Args:
+        acs_user: The ACS user.  The action on its own item is called ``acs_user``, too.
+    """
     (itself, *entries) = stored_acs_user(acs_user)
     where = as_read(acs_user, [*ENTRIES_OF_ACS_USER_COME_FROM, "user_identity_id"])
-    return {"acs_user": delete(itself, where)} | {
+    return {"acs_user": delete(itself, {**where, **HAS_NO_CREDENTIALS})} | {
         f"acs_user_entry_{index}": delete(entry) for index, entry in enumerate(entries)
     }
 
 
+def is_usable(user_identity: Item) -> bool:
+    """Return whether a user identity is there for requests.  One that is being deleted is not."""
+    return "being_deleted_at" not in user_identity
+
+
 def require_usable(user_identity: Item | None) -> Item:
-    """Return a user identity to which something can be attached.
+    """Return a user identity that is there for requests.
 
     Raises:
         UserIdentityNotFound: There is none, or it is being deleted.
     """
-    if user_identity is None or "being_deleted_at" in user_identity:
+    if user_identity is None or not is_usable(user_identity):
         raise UserIdentityNotFound
     return user_identity
 
@@ -130,12 +141,8 @@ def put_link(workspace_id: str, acs_user_id: str, acs_system_id: str, user_ident
 
 
 def unlink(workspace_id: str, acs_user_id: str, acs_system_id: str, user_identity_id: str) -> dict[str, Action]:
-    """Return the actions that undo a link, but for the one on the ACS user itself.
-
-    The action ``automation`` fails if an automation uses the ACS user.
-    """
+    """Return the actions that undo a link, but for the one on the ACS user itself."""
     return {
-        "automation": require_absent(automation_key(workspace_id, user_identity_id, acs_system_id)),
         "link": delete(acs_user_link_key(workspace_id, user_identity_id, acs_system_id), {"acs_user_id": acs_user_id}),
         "user_identity": change(
             user_identity_key(workspace_id, user_identity_id), discard={"acs_user_ids": frozenset({acs_user_id})}

@@ -13,7 +13,6 @@ from enrollment.callers import Caller
 from enrollment.errors import (
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
-    AcsUserInUse,
     AcsUserNotFound,
     ServiceUnavailable,
     UserIdentityAlreadyExists,
@@ -29,13 +28,13 @@ from enrollment.resources.user_identities import (
     UpdateUserIdentityRequest,
     UserIdentity,
     UserIdentityRequest,
-    UserIdentityWarning,
 )
 from enrollment.store.actions import Action, as_read, change, put_new
 from enrollment.store.actions import delete as delete_item
 from enrollment.store.attributes import Item, Value, elements
 from enrollment.store.items import ENTRIES_OF_USER_IDENTITY_COME_FROM, UNIQUE, stored_user_identity, unique_keys
 from enrollment.store.keys import (
+    Key,
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
@@ -52,9 +51,12 @@ from enrollment.timestamps import timestamp
 from enrollment.use_cases.acs_users import load_acs_users
 from enrollment.use_cases.automations import delete_automation
 from enrollment.use_cases.links import (
+    HAS_NO_CREDENTIALS,
     NOT_BEING_DELETED,
     PERSON,
     claim_acs_user,
+    delete_acs_user,
+    is_usable,
     list_at_user_identity,
     new_acs_user,
     put_acs_user,
@@ -68,8 +70,8 @@ _PROFILE = (*UNIQUE, "full_name")
 
 # A round is repeated when another request has changed what it was based on.
 _ROUNDS = 4
-# Detaching something takes three actions at most, and the user identity itself one.
-_DETACHED_AT_ONCE = (MOST_ACTIONS - 1) // 3
+# To delete an ACS user with its link takes six actions at most, and to take it from the user identity takes one.
+_DETACHED_AT_ONCE = (MOST_ACTIONS - 1) // 6
 
 
 def create(table: Table, caller: Caller, request: CreateUserIdentityRequest) -> UserIdentity:
@@ -122,9 +124,9 @@ def get(table: Table, caller: Caller, request: GetUserIdentityRequest) -> UserId
     user_identity_id = request.user_identity_id
     if user_identity_id is None:
         user_identity_id = _id_by_key(table, caller.workspace_id, str(request.user_identity_key))
-    item = user_identity_id and table.get(user_identity_key(caller.workspace_id, user_identity_id))
-    if not item:
+    if user_identity_id is None:
         raise UserIdentityNotFound
+    item = _require(table, caller, user_identity_id)
     # The key may have been given to another identity between the two reads.
     if request.user_identity_key is not None and item.get("user_identity_key") != request.user_identity_key:
         raise UserIdentityNotFound
@@ -168,7 +170,7 @@ def list_page(
             automations = [automation_key(workspace_id, identity_id, manager_id) for identity_id in ids]
             enrolled = table.get_all(automations)
             items = [item if key in enrolled else None for item, key in zip(items, automations, strict=True)]
-        return [None if item is None else _user_identity(item) for item in items]
+        return [None if item is None or not is_usable(item) else _user_identity(item) for item in items]
 
     def keep(identity: UserIdentity) -> bool:
         is_in_time = request.created_before is None or (
@@ -211,10 +213,10 @@ def update(table: Table, caller: Caller, request: UpdateUserIdentityRequest) -> 
 
 
 def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
-    """Delete a user identity with its automations, and unlink its ACS users, however many they are.
+    """Delete a user identity with all that belongs to it, however much it is.
 
-    The identity is marked first.  From then on nothing can be attached to it, and it can only be deleted.  To finish an
-    interrupted deletion, call it again.
+    The identity is marked first.  From then on nothing can be attached to it, and it is there for no other request.  To
+    finish an interrupted deletion, call it again.
 
     Args:
         table: The table.
@@ -247,8 +249,11 @@ def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
             if not table.transact({"user_identity": delete_item(key, where), **entries}):
                 return
             continue
+        acs_users = table.get_all(
+            acs_user_key(workspace_id, str(one["acs_user_id"])) for one in attached if "acs_user_id" in one
+        )
         for some in batched(attached, _DETACHED_AT_ONCE, strict=False):
-            if table.transact(_detach(item, some)):  # another request has deleted some of it
+            if table.transact(_detach(item, some, acs_users)):  # another request has changed or deleted some of it
                 break
 
 
@@ -308,7 +313,9 @@ def add_acs_user(table: Table, caller: Caller, request: AddAcsUserRequest) -> No
 
 
 def remove_acs_user(table: Table, caller: Caller, request: RemoveAcsUserRequest) -> None:
-    """Unlink an ACS user that no automation uses from its user identity.
+    """Unlink an ACS user from its user identity, and delete its credentials: who is not linked keeps no key.
+
+    An automation that uses the ACS user goes on without one.
 
     Args:
         table: The table.
@@ -318,28 +325,26 @@ def remove_acs_user(table: Table, caller: Caller, request: RemoveAcsUserRequest)
     Raises:
         UserIdentityNotFound: There is none.
         AcsUserNotFound: There is no such ACS user, or it is not that user identity's.
-        AcsUserInUse: An automation uses it.
         ServiceUnavailable: The database stays out of reach.
     """
     workspace_id, identity_id = caller.workspace_id, request.user_identity_id
     key = acs_user_key(workspace_id, request.acs_user_id)
     for _ in range(_ROUNDS):
         found = table.batch_get([user_identity_key(workspace_id, identity_id), key])
-        if user_identity_key(workspace_id, identity_id) not in found:
-            raise UserIdentityNotFound
+        require_usable(found.get(user_identity_key(workspace_id, identity_id)))
         acs_user = found.get(key, {})
         if acs_user.get("user_identity_id") != identity_id:
             raise AcsUserNotFound
         refused = table.transact(
             {
                 **unlink(workspace_id, request.acs_user_id, str(acs_user["acs_system_id"]), identity_id),
-                "acs_user": change(key, remove=["user_identity_id"], where={"user_identity_id": identity_id}),
+                "acs_user": change(
+                    key, remove=["user_identity_id"], where={"user_identity_id": identity_id, **HAS_NO_CREDENTIALS}
+                ),
             }
         )
         if not refused:
             return
-        if automation := refused.get("automation"):
-            raise AcsUserInUse(str(automation["enrollment_automation_id"]))
     raise ServiceUnavailable
 
 
@@ -355,9 +360,7 @@ def list_acs_users(table: Table, caller: Caller, request: UserIdentityRequest) -
         UserIdentityNotFound: There is none.
         ServiceUnavailable: The database stays out of reach.
     """
-    item = table.get(user_identity_key(caller.workspace_id, request.user_identity_id))
-    if item is None:
-        raise UserIdentityNotFound
+    item = _require(table, caller, request.user_identity_id)
     found = load_acs_users(table, caller.workspace_id, elements(item.get("acs_user_ids")))
     acs_users = [acs_user for acs_user in found if acs_user is not None]
     return sorted(acs_users, key=lambda acs_user: (acs_user.created_at, acs_user.acs_user_id), reverse=True)
@@ -423,29 +426,33 @@ def _link_or_create(table: Table, identity: Item, acs_system_id: str) -> tuple[s
     return acs_user_id, {**actions, f"link_{acs_system_id}": link}
 
 
-def _detach(identity: Item, attached: Sequence[Item]) -> dict[str, Action]:
-    """Return the actions that delete automations of a user identity and unlink ACS users."""
+def _detach(identity: Item, attached: Sequence[Item], acs_users: Mapping[Key, Item]) -> dict[str, Action]:
+    """Return the actions that delete some automations and ACS users of a user identity.
+
+    Args:
+        identity: The user identity.
+        attached: Its automations, and its links to ACS users.
+        acs_users: The ACS users by their keys.
+    """
     workspace_id, identity_id = str(identity["workspace_id"]), str(identity["user_identity_id"])
     actions: dict[str, Action] = {}
-    unlinked = set()
+    listed = set()
     for item in attached:
         sk = str(item["sk"])
         if "enrollment_automation_id" in item:
-            deletion = delete_automation(workspace_id, str(item["enrollment_automation_id"]), item)
-            actions |= {f"{sk}_{name}": action for name, action in deletion.items()}
-            continue
-        acs_user_id = str(item["acs_user_id"])
-        unlinked.add(acs_user_id)
-        key = acs_user_link_key(workspace_id, identity_id, listed_id(sk))
-        actions[f"{sk}_link"] = delete_item(key, {"acs_user_id": acs_user_id})
-        actions[f"{sk}_acs_user"] = change(
-            acs_user_key(workspace_id, acs_user_id),
-            remove=["user_identity_id"],
-            where={"user_identity_id": identity_id},
-        )
-    if unlinked:
+            ending = delete_automation(workspace_id, str(item["enrollment_automation_id"]), item)
+        else:
+            acs_user_id = str(item["acs_user_id"])
+            listed.add(acs_user_id)
+            link = acs_user_link_key(workspace_id, identity_id, listed_id(sk))
+            ending = {"link": delete_item(link, {"acs_user_id": acs_user_id})}
+            acs_user = acs_users.get(acs_user_key(workspace_id, acs_user_id))
+            if acs_user is not None and acs_user.get("user_identity_id") == identity_id:
+                ending |= delete_acs_user(acs_user)
+        actions |= {f"{sk}_{name}": action for name, action in ending.items()}
+    if listed:
         key = user_identity_key(workspace_id, identity_id)
-        actions["user_identity"] = change(key, discard={"acs_user_ids": frozenset(unlinked)})
+        actions["user_identity"] = change(key, discard={"acs_user_ids": frozenset(listed)})
     return actions
 
 
@@ -470,20 +477,11 @@ def _user_identity(item: Item) -> UserIdentity:
         item.get(name)
         for name in ("full_name", "email_address", "phone_number", "user_identity_key", "user_identity_id")
     ]
-    warnings = []
-    if "being_deleted_at" in item:
-        warnings = [
-            UserIdentityWarning(
-                message="The user identity is being deleted. If the deletion was interrupted, call delete again.",
-                created_at=str(item["being_deleted_at"]),
-            )
-        ]
     return UserIdentity.model_validate(
         {
             **dict.fromkeys(_PROFILE),
             **item,
             "display_name": next(filter(None, names)),
             "acs_user_ids": elements(item.get("acs_user_ids")),
-            "warnings": warnings,
         }
     )
