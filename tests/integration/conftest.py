@@ -180,7 +180,7 @@ class Directory:
 
     def create_credential(self, acs_user_id: str | None = None, **more: Any) -> AcsCredential:
         """Create a credential as the published guides do."""
-        usual = {"access_method": "mobile_key", "is_multi_phone_sync_credential": True}
+        usual: dict[str, Any] = {"access_method": "mobile_key", "is_multi_phone_sync_credential": True}
         request = CreateAcsCredentialRequest(**usual | _acs_user(acs_user_id, more))
         return credentials.create(self.table, self.caller, request)
 
@@ -206,7 +206,11 @@ class Directory:
 
     def start_app(self, installation: str = "app", phone_os: str = "ios", **phone: str) -> PhoneSession:
         """Register a phone as an app does at its start."""
-        asked = {"custom_sdk_installation_id": installation, "phone_os": phone_os, "phone_device_metadata": phone}
+        asked: dict[str, Any] = {
+            "custom_sdk_installation_id": installation,
+            "phone_os": phone_os,
+            "phone_device_metadata": phone,
+        }
         return phone_sessions.get_or_create(self.table, self.caller, PhoneSessionRequest(**asked))
 
     def phone(self, device_id: str) -> Phone:
