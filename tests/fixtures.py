@@ -23,7 +23,7 @@ from enrollment.store.items import (
     stored_event,
     stored_user_identity,
 )
-from enrollment.store.keys import Key
+from enrollment.store.keys import Key, workspace_key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from local_aws.functions import environment
@@ -181,6 +181,10 @@ class Workspace:
 
     table: Table
     workspace_id: str
+
+    def become_sandbox(self) -> None:
+        """Make the workspace one in which phones can be simulated."""
+        self.table.transact({"workspace": put(workspace_key(self.workspace_id), {"is_sandbox": True})})
 
     def user_identity(self, **profile: str) -> str:
         return self._put(stored_user_identity, "user_identity_id", profile)

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 from enrollment.store.attributes import Item, elements
 from enrollment.store.items import (
+    stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
     stored_event,
+    stored_phone,
     stored_user_identity,
 )
 from enrollment.store.keys import (
@@ -16,6 +18,7 @@ from enrollment.store.keys import (
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
+    enrollment_key,
     page_cursor_key,
     user_identity_key,
 )
@@ -25,6 +28,7 @@ def violations(table: Mapping[Key, Item]) -> list[str]:
     """Return what is wrong with a whole table: what is missing, what is left over, what refers to nothing."""
     expected = _of_events(table)
     required: list[tuple[Key, Key]] = []
+    _note_phones(table, expected, required)
     for key, item in table.items():
         match key.sk.partition("#")[0]:
             case "USER_IDENTITY":
@@ -65,8 +69,50 @@ def violations(table: Mapping[Key, Item]) -> list[str]:
         for acs_user_id in elements(item.get("acs_user_ids"))
         if table.get(acs_user_key(_of(item), acs_user_id), {}).get("user_identity_id") != item["user_identity_id"]
     ]
+    wrong += _credentials_and_acs_users(table)
     wrong += [f"{key} belongs to nothing" for key in table if key not in expected and not _stands_alone(key)]
     return wrong
+
+
+def _note_phones(table: Mapping[Key, Item], expected: dict[Key, Item], required: list[tuple[Key, Key]]) -> None:
+    """Add what phones, credentials and enrollments make expected and required."""
+    for key, item in table.items():
+        match key.sk.partition("#")[0]:
+            case "PHONE" if key.sk != "PHONE":
+                expected |= stored_phone(item)
+                required.append((key, _identity_of(item)))
+            case "CREDENTIAL":
+                expected |= stored_acs_credential(item)
+                required += [
+                    (key, _identity_of(item)),
+                    (key, acs_user_key(_of(item), str(item["acs_user_id"]))),
+                    (key, _enrollment_of(item)),
+                ]
+            case "ENROLLMENT":
+                expected[key] = item
+                required += [
+                    (key, _identity_of(item)),
+                    (key, acs_system_key(_of(item), str(item["credential_manager_acs_system_id"]))),
+                ]
+
+
+def _credentials_and_acs_users(table: Mapping[Key, Item]) -> list[str]:
+    """Return where a credential and its ACS user do not name each other, or name two user identities."""
+    owned = {
+        (item["acs_user_id"], item["acs_credential_id"], item["user_identity_id"])
+        for key, item in table.items()
+        if key.sk.startswith("CREDENTIAL#")
+    }
+    named = {
+        (item["acs_user_id"], credential_id, item.get("user_identity_id"))
+        for key, item in table.items()
+        if key.sk == "ACS_USER"
+        for credential_id in elements(item.get("acs_credential_ids"))
+    }
+    return [
+        f"credential {credential_id} and ACS user {acs_user_id} do not belong to each other"
+        for acs_user_id, credential_id, _ in owned ^ named
+    ]
 
 
 def _of_events(table: Mapping[Key, Item]) -> dict[Key, Item]:
@@ -81,8 +127,13 @@ def _of(item: Item) -> str:
     return str(item["workspace_id"])
 
 
-def _identity_of(acs_user: Item) -> Key:
-    return user_identity_key(_of(acs_user), str(acs_user["user_identity_id"]))
+def _identity_of(item: Item) -> Key:
+    return user_identity_key(_of(item), str(item["user_identity_id"]))
+
+
+def _enrollment_of(credential: Item) -> Key:
+    identity_id, manager_id = str(credential["user_identity_id"]), str(credential["credential_manager_acs_system_id"])
+    return enrollment_key(_of(credential), identity_id, manager_id)
 
 
 def _link(acs_user: Item) -> dict[Key, Item]:
@@ -91,4 +142,4 @@ def _link(acs_user: Item) -> dict[Key, Item]:
 
 
 def _stands_alone(key: Key) -> bool:
-    return key == page_cursor_key() or key.pk.startswith("TOKEN") or key.pk.endswith("#WEBHOOKS")
+    return key == page_cursor_key() or key.pk.startswith("TOKEN") or key.pk.endswith(("#WEBHOOKS", "#WORKSPACE"))

@@ -333,7 +333,8 @@ def _name(action: str, family: _Family) -> str:
 
 
 def _security(route: Route) -> Sequence[Json]:
-    ways = [["api_key"], ["pat_with_workspace", "seam_workspace"], *([["client_session"]] * route.for_client_sessions)]
+    servers = [["api_key"], ["pat_with_workspace", "seam_workspace"]]
+    ways = [*servers * route.for_servers, *[["client_session"]] * route.for_client_sessions]
     return [{name: [] for name in way} for way in ways]
 
 

@@ -1,4 +1,4 @@
-"""The routes of access control systems, their credential pools and their users."""
+"""The routes of access control systems, their credential pools, their users and credentials."""
 
 from enrollment import start  # first: turns the garbage collector off
 
@@ -8,10 +8,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from enrollment.callers import Caller
 from enrollment.errors import (
     AcsAccessGroupNotFound,
+    AcsCredentialNotFound,
+    AcsSystemIsNotCredentialManager,
     AcsSystemNotFound,
     AcsUserAlreadyLinked,
+    AcsUserHasNoUserIdentity,
     AcsUserNotFound,
     AcsUserNotInAcsSystem,
+    CredentialManagerNotCompatible,
+    NoCredentialManager,
+    TooManyAcsCredentials,
     UserIdentityNotFound,
 )
 from enrollment.http.api import Api
@@ -19,6 +25,14 @@ from enrollment.http.events import ProxyEvent, ProxyResponse
 from enrollment.http.page_cursors import Cursors, RequestedPage
 from enrollment.http.routes import Answer
 from enrollment.log import create_logger
+from enrollment.resources.acs_credentials import (
+    AcsCredentialRequest,
+    AcsCredentialResponse,
+    AcsCredentialsResponse,
+    CreateAcsCredentialRequest,
+    ListAcsCredentialsRequest,
+    UpdateAcsCredentialRequest,
+)
 from enrollment.resources.acs_systems import (
     AcsCredentialPoolsResponse,
     AcsSystemRequest,
@@ -39,7 +53,7 @@ from enrollment.resources.bodies import DoneResponse
 from enrollment.settings import Settings
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
-from enrollment.use_cases import acs_systems, acs_users
+from enrollment.use_cases import acs_systems, acs_users, credentials
 
 settings = Settings.from_environment()
 table = Table(create_client(), settings.table_name)
@@ -123,6 +137,66 @@ def delete_user(request: AcsUserRequest, caller: Caller) -> Answer[DoneResponse]
     """
     acs_users.delete_user(table, caller, request)
     return Answer(DoneResponse(), "deleted", {"acs_user_id": request.acs_user_id})
+
+
+@api.route(
+    "/acs/credentials/create",
+    "POST",
+    errors=[
+        UserIdentityNotFound,
+        AcsUserNotFound,
+        AcsUserNotInAcsSystem,
+        AcsUserHasNoUserIdentity,
+        AcsSystemNotFound,
+        AcsSystemIsNotCredentialManager,
+        CredentialManagerNotCompatible,
+        NoCredentialManager,
+        TooManyAcsCredentials,
+    ],
+)
+def create_credential(request: CreateAcsCredentialRequest, caller: Caller) -> Answer[AcsCredentialResponse]:
+    """Create a credential for a person's phones.
+
+    There are multi-phone sync credentials only, with the access method `mobile_key`. Other parameters that are
+    published, like `code`, are ignored.
+    """
+    created = credentials.create(table, caller, request)
+    facts = {"acs_credential_id": created.acs_credential_id, "acs_user_id": created.acs_user_id}
+    return Answer(AcsCredentialResponse(acs_credential=created), "created", facts)
+
+
+@api.route("/acs/credentials/get", "GET", "POST", errors=[AcsCredentialNotFound])
+def get_credential(request: AcsCredentialRequest, caller: Caller) -> Answer[AcsCredentialResponse]:
+    """Get a credential."""
+    return Answer(AcsCredentialResponse(acs_credential=credentials.get(table, caller, request)))
+
+
+@api.route("/acs/credentials/list", "GET", "POST", errors=[], for_client_sessions=True)
+def list_credentials(
+    request: ListAcsCredentialsRequest, caller: Caller, page: RequestedPage
+) -> Answer[AcsCredentialsResponse]:
+    """List credentials, newest first.
+
+    A client session sees those of its user identities.
+    """
+    found = credentials.list_page(table, caller, request, page.position)
+    pagination = page.pagination(found.next_position)
+    return Answer(AcsCredentialsResponse(acs_credentials=found.records, pagination=pagination))
+
+
+@api.route("/acs/credentials/update", "PATCH", "POST", errors=[AcsCredentialNotFound])
+def update_credential(request: UpdateAcsCredentialRequest, caller: Caller) -> Answer[AcsCredentialResponse]:
+    """Change when a credential ends."""
+    updated = credentials.update(table, caller, request)
+    facts = {"acs_credential_id": request.acs_credential_id}
+    return Answer(AcsCredentialResponse(acs_credential=updated), "updated", facts)
+
+
+@api.route("/acs/credentials/delete", "DELETE", "POST", errors=[AcsCredentialNotFound])
+def delete_credential(request: AcsCredentialRequest, caller: Caller) -> Answer[DoneResponse]:
+    """Delete a credential."""
+    credentials.delete_one(table, caller, request)
+    return Answer(DoneResponse(), "deleted", {"acs_credential_id": request.acs_credential_id})
 
 
 def lambda_handler(event: ProxyEvent, context: LambdaContext) -> ProxyResponse:

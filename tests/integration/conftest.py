@@ -12,6 +12,13 @@ from botocore.exceptions import EndpointConnectionError
 
 from enrollment.aws.deadline import ending_before
 from enrollment.callers import Caller
+from enrollment.resources.acs_credentials import (
+    AcsCredential,
+    AcsCredentialRequest,
+    CreateAcsCredentialRequest,
+    ListAcsCredentialsRequest,
+    UpdateAcsCredentialRequest,
+)
 from enrollment.resources.acs_systems import (
     AcsSystem,
     AcsSystemRequest,
@@ -25,6 +32,8 @@ from enrollment.resources.automations import (
     LaunchRequest,
     ListAutomationsRequest,
 )
+from enrollment.resources.phone_sessions import PhoneSession, PhoneSessionRequest
+from enrollment.resources.phones import CreateSandboxPhoneRequest, ListPhonesRequest, Phone, PhoneRequest
 from enrollment.resources.user_identities import (
     AddAcsUserRequest,
     CreateUserIdentityRequest,
@@ -39,7 +48,15 @@ from enrollment.store.client import create_client
 from enrollment.store.listings import Page
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.use_cases import acs_systems, acs_users, automations, user_identities
+from enrollment.use_cases import (
+    acs_systems,
+    acs_users,
+    automations,
+    credentials,
+    phone_sessions,
+    phones,
+    user_identities,
+)
 from enrollment.use_cases.automations import KnownItems
 from enrollments.directory.importing import import_rows
 from enrollments.directory.rows import RawRow, read_row
@@ -160,6 +177,51 @@ class Directory:
     def automations(self, user_identity_id: str) -> list[EnrollmentAutomation]:
         request = ListAutomationsRequest(user_identity_id=user_identity_id)
         return automations.list_of_user_identity(self.table, self.caller, request)
+
+    def create_credential(self, acs_user_id: str | None = None, **more: Any) -> AcsCredential:
+        """Create a credential as the published guides do."""
+        usual: dict[str, Any] = {"access_method": "mobile_key", "is_multi_phone_sync_credential": True}
+        request = CreateAcsCredentialRequest(**usual | _acs_user(acs_user_id, more))
+        return credentials.create(self.table, self.caller, request)
+
+    def credential(self, acs_credential_id: str) -> AcsCredential:
+        request = AcsCredentialRequest(acs_credential_id=acs_credential_id)
+        return credentials.get(self.table, self.caller, request)
+
+    def update_credential(self, acs_credential_id: str, **changes: Any) -> AcsCredential:
+        request = UpdateAcsCredentialRequest(acs_credential_id=acs_credential_id, **changes)
+        return credentials.update(self.table, self.caller, request)
+
+    def delete_credential(self, acs_credential_id: str) -> None:
+        request = AcsCredentialRequest(acs_credential_id=acs_credential_id)
+        credentials.delete_one(self.table, self.caller, request)
+
+    def credentials(self, **parameters: Any) -> list[str]:
+        page = credentials.list_page(self.table, self.caller, ListAcsCredentialsRequest(**parameters))
+        return [credential.acs_credential_id for credential in page.records]
+
+    def create_phone(self, user_identity_id: str, **more: Any) -> Phone:
+        request = CreateSandboxPhoneRequest(user_identity_id=user_identity_id, **more)
+        return phones.create_sandbox_phone(self.table, self.caller, request)
+
+    def start_app(self, installation: str = "app", phone_os: str = "ios", **phone: str) -> PhoneSession:
+        """Register a phone as an app does at its start."""
+        asked: dict[str, Any] = {
+            "custom_sdk_installation_id": installation,
+            "phone_os": phone_os,
+            "phone_device_metadata": phone,
+        }
+        return phone_sessions.get_or_create(self.table, self.caller, PhoneSessionRequest(**asked))
+
+    def phone(self, device_id: str) -> Phone:
+        return phones.get(self.table, self.caller, PhoneRequest(device_id=device_id))
+
+    def deactivate_phone(self, device_id: str) -> None:
+        phones.deactivate(self.table, self.caller, PhoneRequest(device_id=device_id))
+
+    def phones(self, **parameters: Any) -> list[str]:
+        page = phones.list_page(self.table, self.caller, ListPhonesRequest(**parameters))
+        return [phone.device_id for phone in page.records]
 
 
 def _acs_user(acs_user_id: str | None, named: dict[str, str]) -> dict[str, Any]:

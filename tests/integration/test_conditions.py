@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from enrollment.errors import AcsUserNotFound, UserIdentityNotFound
+from enrollment.errors import (
+    AcsCredentialNotFound,
+    AcsUserHasNoUserIdentity,
+    AcsUserNotFound,
+    NoCredentialManager,
+    UserIdentityNotFound,
+)
 from enrollment.store.actions import put
 from enrollment.store.keys import acs_user_key, acs_user_link_key, acs_user_match_key
 from tests.fixtures import Store, Workspace
@@ -223,3 +229,156 @@ def test_the_acs_user_that_an_identity_has_then_is_deleted(
 
     assert directory.acs_users() == [anns]
     assert acs_user_link_key(workspace.workspace_id, ann, manager) not in store.items()
+
+
+# ----------------------------------------------------------------------------------------------- Phones and credentials
+
+
+@pytest.fixture
+def ann(workspace: Workspace) -> str:
+    return workspace.user_identity(email_address=ANN)
+
+
+def test_two_registrations_of_an_installation_at_once_make_one_phone(
+    directory: Directory, ann: str, meanwhile: Meanwhile
+) -> None:
+    app = directory.session(ann)
+
+    meanwhile(app.start_app)
+    app.start_app()
+
+    assert len(directory.phones()) == 1
+
+
+def test_a_new_phone_does_not_register_for_an_identity_that_is_deleted_meanwhile(
+    directory: Directory, ann: str, meanwhile: Meanwhile
+) -> None:
+    meanwhile(lambda: directory.delete(ann))
+    with pytest.raises(UserIdentityNotFound):
+        directory.session(ann).start_app()
+
+    assert directory.phones() == []
+
+
+@pytest.mark.parametrize("before", ["GetItem", "TransactWriteItems"])
+def test_a_phone_that_is_deactivated_while_it_registers_is_a_new_one(
+    directory: Directory, ann: str, meanwhile: Meanwhile, before: str
+) -> None:
+    app = directory.session(ann)
+    app.start_app(os_version="25")
+    (first,) = directory.phones()
+
+    meanwhile(lambda: directory.deactivate_phone(first), before)
+    app.start_app(os_version="26")
+
+    (second,) = directory.phones()
+    assert second != first
+
+
+@pytest.fixture
+def anns_user(directory: Directory, manager: str, ann: str) -> str:
+    return directory.create_acs_user(manager, user_identity_id=ann).acs_user_id
+
+
+def test_a_credential_is_not_created_for_an_acs_user_that_is_unlinked_meanwhile(
+    directory: Directory, ann: str, anns_user: str, manager: str, meanwhile: Meanwhile
+) -> None:
+    meanwhile(lambda: directory.remove(anns_user, ann))
+    with pytest.raises(AcsUserHasNoUserIdentity):
+        directory.create_credential(anns_user, credential_manager_acs_system_id=manager)
+
+    assert directory.credentials() == []
+
+
+def test_a_credential_belongs_to_the_person_that_its_acs_user_has_then(
+    directory: Directory, workspace: Workspace, ann: str, anns_user: str, manager: str, meanwhile: Meanwhile
+) -> None:
+    bob = workspace.user_identity()
+
+    def move() -> None:
+        directory.remove(anns_user, ann)
+        directory.add(anns_user, user_identity_id=bob)
+
+    meanwhile(move)
+    created = directory.create_credential(anns_user, credential_manager_acs_system_id=manager)
+
+    assert created.user_identity_id == bob
+
+
+def test_a_credential_is_not_created_for_an_identity_that_is_deleted_meanwhile(
+    directory: Directory, ann: str, manager: str, meanwhile: Meanwhile
+) -> None:
+    meanwhile(lambda: directory.delete(ann))
+    with pytest.raises(UserIdentityNotFound):
+        directory.create_credential(
+            user_identity_id=ann, acs_system_id=manager, credential_manager_acs_system_id=manager
+        )
+
+    assert directory.credentials() == directory.acs_users() == []
+
+
+def test_a_credential_does_not_link_a_record_that_an_import_gives_to_somebody_else(
+    directory: Directory, ann: str, anns: str, manager: str, meanwhile: Meanwhile
+) -> None:
+    meanwhile(lambda: directory.import_row(acs_user_id=anns, acs_system_id=manager, email_address=BOB))
+    created = directory.create_credential(
+        user_identity_id=ann, acs_system_id=manager, credential_manager_acs_system_id=manager
+    )
+
+    assert directory.acs_user(anns).user_identity_id is None
+    assert created.acs_user_id != anns
+
+
+def test_a_credential_goes_by_the_address_that_the_identity_has_when_it_is_linked(
+    directory: Directory, workspace: Workspace, ann: str, anns: str, manager: str, meanwhile: Meanwhile
+) -> None:
+    bobs = workspace.acs_user(manager, email_address=BOB)
+
+    meanwhile(lambda: directory.update(ann, email_address=BOB))
+    created = directory.create_credential(
+        user_identity_id=ann, acs_system_id=manager, credential_manager_acs_system_id=manager
+    )
+
+    assert created.acs_user_id == bobs
+    assert directory.acs_user(anns).user_identity_id is None
+
+
+def test_a_credential_is_not_created_at_the_manager_of_an_automation_that_is_deleted_meanwhile(
+    directory: Directory, ann: str, anns_user: str, manager: str, meanwhile: Meanwhile
+) -> None:
+    automation = directory.launch(ann, manager)
+
+    meanwhile(lambda: directory.delete_automation(automation.enrollment_automation_id))
+    with pytest.raises(NoCredentialManager):
+        directory.create_credential(anns_user)
+
+    assert directory.credentials() == []
+
+
+def test_two_updates_of_a_credential_at_once_are_both_made(
+    store: Store, directory: Directory, anns_user: str, manager: str, meanwhile: Meanwhile
+) -> None:
+    created = directory.create_credential(anns_user, credential_manager_acs_system_id=manager).acs_credential_id
+
+    meanwhile(lambda: directory.update_credential(created, ends_at="2090-01-01T00:00:00.000Z"))
+    updated = directory.update_credential(created, ends_at="2091-01-01T00:00:00.000Z")
+
+    (version,) = [item["version"] for key, item in store.items().items() if key.sk == f"CREDENTIAL#{created}"]
+    assert (updated.ends_at, version) == ("2091-01-01T00:00:00.000Z", 3)
+
+
+@pytest.mark.parametrize("act", ["update", "delete"])
+def test_a_credential_that_is_deleted_meanwhile_is_not_found(
+    directory: Directory, anns_user: str, manager: str, meanwhile: Meanwhile, act: str
+) -> None:
+    created = directory.create_credential(anns_user, credential_manager_acs_system_id=manager).acs_credential_id
+    acts: dict[str, Callable[[], object]] = {
+        "update": lambda: directory.update_credential(created, ends_at="2090-01-01T00:00:00.000Z"),
+        "delete": lambda: directory.delete_credential(created),
+    }
+
+    meanwhile(lambda: directory.delete_credential(created))
+    with pytest.raises(AcsCredentialNotFound):
+        acts[act]()
+
+    assert directory.credentials() == []

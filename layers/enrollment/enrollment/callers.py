@@ -7,6 +7,7 @@ from typing import NamedTuple
 from enrollment.errors import Unauthorized
 
 NOT_FOR_CLIENT_SESSIONS = "A client session cannot be used for this route"
+FOR_CLIENT_SESSIONS_ONLY = "Only a client session can be used for this route"
 
 
 class TokenKind(StrEnum):

@@ -14,12 +14,20 @@
     ├── AcsUserNotFound                           404
     ├── AcsAccessGroupNotFound                    404
     ├── EnrollmentAutomationNotFound              404
+    ├── PhoneNotFound                             404
+    ├── AcsCredentialNotFound                     404
     ├── EventNotFound                             404
     ├── WebhookNotFound                           404
     ├── TooManyWebhooks                           409
+    ├── TooManyAcsCredentials                     409
     ├── AcsSystemIsNotCredentialManager           400
     ├── AcsCredentialPoolNotInAcsSystem           400
     ├── AcsUserNotInAcsSystem                     400
+    ├── AcsUserHasNoUserIdentity                  400
+    ├── CredentialManagerNotCompatible            400
+    ├── NoCredentialManager                       400
+    ├── WorkspaceIsNotSandbox                     400
+    ├── ClientSessionIsNotOfOnePerson             400
     ├── AcsUserAlreadyLinked                      409
     ├── UserIdentityAlreadyExists                 409
     ├── EnrollmentAutomationAlreadyExists         409
@@ -188,6 +196,22 @@ class EnrollmentAutomationNotFound(EnrollmentError):
     message = "Enrollment automation not found"
 
 
+class PhoneNotFound(EnrollmentError):
+    """No such phone in the workspace, or none that the caller sees."""
+
+    status = 404
+    type = "phone_not_found"
+    message = "Phone not found"
+
+
+class AcsCredentialNotFound(EnrollmentError):
+    """No such credential in the workspace."""
+
+    status = 404
+    type = "acs_credential_not_found"
+    message = "Access control system credential not found"
+
+
 class EventNotFound(EnrollmentError):
     """No such event in the workspace, none that the caller sees, or none any more."""
 
@@ -212,6 +236,14 @@ class TooManyWebhooks(EnrollmentError):
     message = "This workspace has as many webhooks as it may have: 50"
 
 
+class TooManyAcsCredentials(EnrollmentError):
+    """The ACS user has as many credentials as it may have."""
+
+    status = 409
+    type = "too_many_acs_credentials"
+    message = "This access control system user has as many credentials as it may have: 1,000"
+
+
 class AcsSystemIsNotCredentialManager(EnrollmentError):
     """The system cannot issue mobile credentials."""
 
@@ -234,6 +266,49 @@ class AcsUserNotInAcsSystem(EnrollmentError):
     status = 400
     type = "acs_user_not_in_acs_system"
     message = "Access control system user does not belong to the credential manager"
+
+
+class AcsUserHasNoUserIdentity(EnrollmentError):
+    """The ACS user is not linked to a user identity, so no phone can get its credentials."""
+
+    status = 400
+    type = "acs_user_has_no_user_identity"
+    message = "The access control system user is not linked to a user identity, so it can have no mobile key"
+
+
+class CredentialManagerNotCompatible(EnrollmentError):
+    """The credential manager cannot issue credentials for the system."""
+
+    status = 400
+    type = "credential_manager_not_compatible"
+    message = "The credential manager cannot issue credentials for the access control system"
+
+
+class NoCredentialManager(EnrollmentError):
+    """No credential manager is named, and nothing speaks for one."""
+
+    status = 400
+    type = "no_credential_manager"
+    message = (
+        "Specify credential_manager_acs_system_id: the access control system has no default credential manager, "
+        "and the user identity has no enrollment automation with a compatible one"
+    )
+
+
+class WorkspaceIsNotSandbox(EnrollmentError):
+    """Phones are simulated in sandbox workspaces only."""
+
+    status = 400
+    type = "workspace_is_not_sandbox"
+    message = "Phones can be simulated in sandbox workspaces only"
+
+
+class ClientSessionIsNotOfOnePerson(EnrollmentError):
+    """A phone belongs to one person, so a session of none or of several cannot register it."""
+
+    status = 400
+    type = "client_session_is_not_of_one_person"
+    message = "To register a phone, use a client session that has exactly one user identity"
 
 
 class AcsUserAlreadyLinked(EnrollmentError):

@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from enrollment.aws.deadline import ending_before
-from enrollment.callers import NOT_FOR_CLIENT_SESSIONS, Principal
+from enrollment.callers import FOR_CLIENT_SESSIONS_ONLY, NOT_FOR_CLIENT_SESSIONS, Principal
 from enrollment.errors import (
     EnrollmentError,
     InternalServerError,
@@ -75,6 +75,7 @@ class Api:
         *methods: str,
         errors: Sequence[type[EnrollmentError]],
         for_client_sessions: bool = False,
+        for_servers: bool = True,
     ) -> Callable[[Handler], Handler]:
         """Return a decorator that serves a path with a typed handler.
 
@@ -86,6 +87,7 @@ class Api:
             errors: What it can raise, for the API document.
             for_client_sessions: Whether client sessions may call it.  The authorizer's policy lets none through to
                 another route, but nothing here relies on that.
+            for_servers: Whether API keys and personal access tokens may call it.
 
         Raises:
             TypeError: The route is a list, and the Api has no page cursors.
@@ -97,7 +99,7 @@ class Api:
             if issubclass(types["request"], PagedRequest) and self._cursors is None:
                 raise TypeError(f"{path} is a list, so its Api needs page cursors")
             self.routes[path] = Route(
-                path, methods, handler, types["request"], response, tuple(errors), for_client_sessions
+                path, methods, handler, types["request"], response, tuple(errors), for_client_sessions, for_servers
             )
             return handler
 
@@ -160,6 +162,8 @@ class Api:
         caller = principal.enter(header(event, "seam-workspace"))
         if caller.user_identity_ids is not None and not route.for_client_sessions:
             raise Unauthorized(NOT_FOR_CLIENT_SESSIONS)
+        if caller.user_identity_ids is None and not route.for_servers:
+            raise Unauthorized(FOR_CLIENT_SESSIONS_ONLY)
         line["workspace_id"] = caller.workspace_id
         parameters = read_parameters(event, route.request)
         line |= _ids_in(parameters, route)

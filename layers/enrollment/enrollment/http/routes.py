@@ -37,6 +37,7 @@ class Route(NamedTuple):
         response: The model of its answer.
         errors: What it can raise.
         for_client_sessions: Whether client sessions may call it.
+        for_servers: Whether API keys and personal access tokens may call it.
     """
 
     path: str
@@ -46,3 +47,4 @@ class Route(NamedTuple):
     response: type[BaseModel]
     errors: tuple[type[EnrollmentError], ...]
     for_client_sessions: bool
+    for_servers: bool = True

@@ -58,6 +58,10 @@ def refuse_null(expected: str) -> BeforeValidator:
     return BeforeValidator(refuse)
 
 
+def _boolean_of_query(text: str) -> Any:
+    return {"true": True, "false": False}.get(text, text)
+
+
 _UUID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid"})
 Uuid = Annotated[StrictStr, AfterValidator(_uuid), _UUID_SCHEMA]
 
@@ -66,7 +70,12 @@ OptionalUuid = Annotated[Uuid | None, refuse_null("string"), _UUID_SCHEMA]
 
 # An id from the table, which was validated when it was stored.
 KnownUuid = Annotated[str, _UUID_SCHEMA]
-OptionalBoolean = Annotated[StrictBool | None, refuse_null("boolean"), WithJsonSchema({"type": "boolean"})]
+OptionalBoolean = Annotated[
+    StrictBool | None,
+    refuse_null("boolean"),
+    FromQuery(read=_boolean_of_query),
+    WithJsonSchema({"type": "boolean"}),
+]
 
 # WHATWG's "valid e-mail address", as browsers check it.
 _EMAIL_ADDRESS = (
@@ -90,6 +99,8 @@ LONGEST_KEY = 400
 _LONGEST_EMAIL_ADDRESS = 254  # RFC 5321
 LONGEST_TEXT = 1000
 MOST_IDS = 1000
+# DynamoDB allows a sort key 1 kB, and a character can take four bytes of it.
+LONGEST_INSTALLATION_ID = 250
 _MOST_DIGITS = 4300  # Python reads no longer number, neither here nor in JSON
 
 
@@ -162,6 +173,16 @@ OptionalKey = Annotated[_Key | None, refuse_null("string"), json_schema(**_KEY_S
 OptionalEmailAddress = Annotated[_EmailAddress | None, refuse_null("string"), json_schema(**_EMAIL_ADDRESS_SCHEMA)]
 OptionalPhoneNumber = Annotated[_PhoneNumber | None, refuse_null("string"), json_schema(**_PHONE_NUMBER_SCHEMA)]
 OptionalMoment = Annotated[Moment | None, refuse_null("string"), json_schema(format="date-time")]
+InstallationId = Annotated[
+    StrictStr,
+    Field(min_length=1, max_length=LONGEST_INSTALLATION_ID),
+    json_schema(minLength=1, maxLength=LONGEST_INSTALLATION_ID),
+]
+OptionalInstallationId = Annotated[
+    InstallationId | None,
+    refuse_null("string"),
+    json_schema(minLength=1, maxLength=LONGEST_INSTALLATION_ID),
+]
 NullableMoment = Annotated[Moment | None, json_schema(nullable=True, format="date-time")]
 UUIDS_SCHEMA: dict[str, Any] = {"items": {"type": "string", "format": "uuid"}}
 

@@ -87,6 +87,30 @@ def change(  # noqa: PLR0913 - DynamoDB's four kinds of change, and a condition
     return {"Update": update | ({"ExpressionAttributeValues": values} if values else {})}
 
 
+def raise_number(key: Key, attribute: str, item: Item) -> Action:
+    """Raise a number of an item by one; where there is no item, make it with the number 1.
+
+    Args:
+        key: The item's key.
+        attribute: The number.
+        item: The item's other attributes, one at least.
+    """
+    names: dict[str, str] = {"#n": attribute}
+    values: dict[str, Value] = {":one": 1}
+    assignments = []
+    for index, (name, value) in enumerate(item.items()):
+        names[f"#a{index}"], values[f":a{index}"] = name, value
+        assignments.append(f"#a{index} = :a{index}")
+    return {
+        "Update": {
+            "Key": marshal(key._asdict()),
+            "UpdateExpression": f"SET {', '.join(assignments)} ADD #n :one",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": marshal(values),
+        }
+    }
+
+
 def claim(key: Key, attribute: str, value: str, *, where: Mapping[str, Value | None]) -> Action:
     """Set an attribute that is absent, or has that value already.
 

@@ -12,6 +12,10 @@ from collections.abc import Mapping
 from enrollment.store.attributes import Item, Value
 from enrollment.store.keys import (
     Key,
+    acs_credential_by_id_key,
+    acs_credential_key,
+    acs_credential_listing_key,
+    acs_credential_of_system_listing_key,
     acs_credential_pool_key,
     acs_credential_pool_listing_key,
     acs_system_key,
@@ -27,6 +31,10 @@ from enrollment.store.keys import (
     event_key,
     event_listing_key,
     event_of_user_identity_listing_key,
+    installation_key,
+    phone_by_id_key,
+    phone_key,
+    phone_listing_key,
     unique_key,
     user_identity_key,
     user_identity_listing_key,
@@ -39,6 +47,8 @@ ADDRESSES = ("email_address", "phone_number")
 UNIQUE = ("user_identity_key", *ADDRESSES)
 ENTRIES_OF_USER_IDENTITY_COME_FROM = ("created_at", *UNIQUE)
 ENTRIES_OF_ACS_USER_COME_FROM = ("acs_system_id", "created_at", *ADDRESSES)
+ENTRIES_OF_PHONE_COME_FROM = ("created_at", "custom_sdk_installation_id")
+ENTRIES_OF_ACS_CREDENTIAL_COME_FROM = ("acs_system_id", "created_at")
 
 
 def normalized(attribute: str, value: Value) -> str:
@@ -122,6 +132,39 @@ def stored_acs_user(acs_user: Item) -> dict[Key, Item]:
         acs_user_listing_key(workspace_id, created_at, acs_user_id): {},
         acs_user_of_system_listing_key(workspace_id, acs_system_id, created_at, acs_user_id): {},
         **{key: {} for key in matches},
+    }
+
+
+def stored_phone(phone: Item) -> dict[Key, Item]:
+    """Return a phone's own item, the one that finds it by its id, its entry in the list, and that of its installation.
+
+    Args:
+        phone: The phone.  It has a ``custom_sdk_installation_id`` if an app's installation registered it.
+    """
+    workspace_id, identity_id, device_id, created_at = _strings(
+        phone, "workspace_id", "user_identity_id", "device_id", "created_at"
+    )
+    stored: dict[Key, Item] = {
+        phone_key(workspace_id, identity_id, device_id): phone,
+        phone_by_id_key(workspace_id, device_id): {"user_identity_id": identity_id},
+        phone_listing_key(workspace_id, created_at, device_id): {},
+    }
+    if "custom_sdk_installation_id" in phone:
+        installation_id = str(phone["custom_sdk_installation_id"])
+        stored[installation_key(workspace_id, identity_id, installation_id)] = {"device_id": device_id}
+    return stored
+
+
+def stored_acs_credential(credential: Item) -> dict[Key, Item]:
+    """Return a credential's own item, the one that finds it by its id, and its entries in lists."""
+    workspace_id, identity_id, credential_id, acs_system_id, created_at = _strings(
+        credential, "workspace_id", "user_identity_id", "acs_credential_id", "acs_system_id", "created_at"
+    )
+    return {
+        acs_credential_key(workspace_id, identity_id, credential_id): credential,
+        acs_credential_by_id_key(workspace_id, credential_id): {"user_identity_id": identity_id},
+        acs_credential_listing_key(workspace_id, created_at, credential_id): {},
+        acs_credential_of_system_listing_key(workspace_id, acs_system_id, created_at, credential_id): {},
     }
 
 

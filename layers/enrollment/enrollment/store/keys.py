@@ -17,6 +17,11 @@ class Key(NamedTuple):
     sk: str
 
 
+def workspace_key(workspace_id: str) -> Key:
+    """Return the key of a workspace."""
+    return Key(f"{workspace_prefix(workspace_id)}WORKSPACE", "WORKSPACE")
+
+
 def user_identity_key(workspace_id: str, user_identity_id: str) -> Key:
     """Return the key of a user identity."""
     return Key(_partition(workspace_id, "USER_IDENTITY", user_identity_id), "USER_IDENTITY")
@@ -111,6 +116,65 @@ def acs_credential_pool_listing_key(
     """Return the key of a credential pool's entry among those of its system, by age."""
     system = acs_system_key(workspace_id, acs_system_id).pk
     return Key(f"{system}#ACS_CREDENTIAL_POOLS", f"{created_at}#{acs_credential_pool_id}")
+
+
+def phone_key(workspace_id: str, user_identity_id: str, device_id: str) -> Key:
+    """Return the key of a phone.
+
+    What follows a launch is in a partition of its own, and not in that of the user identity: older releases list
+    automations and delete user identities by reading all of the latter.
+    """
+    return Key(phones_partition(workspace_id, user_identity_id), f"PHONE#{device_id}")
+
+
+def installation_key(workspace_id: str, user_identity_id: str, custom_sdk_installation_id: str) -> Key:
+    """Return the key of the item that finds a user identity's phone by the installation of the app on it."""
+    partition = phones_partition(workspace_id, user_identity_id)
+    return Key(partition, f"INSTALLATION#{custom_sdk_installation_id}")
+
+
+def acs_credential_key(workspace_id: str, user_identity_id: str, acs_credential_id: str) -> Key:
+    """Return the key of a credential."""
+    return Key(phones_partition(workspace_id, user_identity_id), f"CREDENTIAL#{acs_credential_id}")
+
+
+def enrollment_key(workspace_id: str, user_identity_id: str, credential_manager_acs_system_id: str) -> Key:
+    """Return the key of an enrollment: what is wanted of a user identity at one credential manager."""
+    partition = phones_partition(workspace_id, user_identity_id)
+    return Key(partition, f"ENROLLMENT#{credential_manager_acs_system_id}")
+
+
+def phones_partition(workspace_id: str, user_identity_id: str) -> str:
+    """Return the partition key of a user identity's phones, credentials and enrollments."""
+    return f"{user_identity_key(workspace_id, user_identity_id).pk}#PHONES"
+
+
+def phone_by_id_key(workspace_id: str, device_id: str) -> Key:
+    """Return the key of the item that finds a phone by its id."""
+    return Key(_partition(workspace_id, "PHONE", device_id), "PHONE")
+
+
+def phone_listing_key(workspace_id: str, created_at: str, device_id: str) -> Key:
+    """Return the key of a phone's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#PHONES", f"{created_at}#{device_id}")
+
+
+def acs_credential_by_id_key(workspace_id: str, acs_credential_id: str) -> Key:
+    """Return the key of the item that finds a credential by its id."""
+    return Key(_partition(workspace_id, "ACS_CREDENTIAL", acs_credential_id), "ACS_CREDENTIAL")
+
+
+def acs_credential_listing_key(workspace_id: str, created_at: str, acs_credential_id: str) -> Key:
+    """Return the key of a credential's entry among all of the workspace, by age."""
+    return Key(f"WORKSPACE#{workspace_id}#ACS_CREDENTIALS", f"{created_at}#{acs_credential_id}")
+
+
+def acs_credential_of_system_listing_key(
+    workspace_id: str, acs_system_id: str, created_at: str, acs_credential_id: str
+) -> Key:
+    """Return the key of a credential's entry among those of its system, by age."""
+    system = acs_system_key(workspace_id, acs_system_id).pk
+    return Key(f"{system}#ACS_CREDENTIALS", f"{created_at}#{acs_credential_id}")
 
 
 def event_key(workspace_id: str, event_id: str) -> Key:

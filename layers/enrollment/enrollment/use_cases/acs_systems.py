@@ -11,7 +11,7 @@ from enrollment.resources.acs_systems import (
     ListAcsCredentialPoolsRequest,
     ListAcsSystemsRequest,
 )
-from enrollment.store.attributes import Item, elements
+from enrollment.store.attributes import Item
 from enrollment.store.keys import (
     Key,
     acs_credential_pool_key,
@@ -25,6 +25,7 @@ from enrollment.store.keys import (
 from enrollment.store.listings import MOST_RECORDS, Page, is_found, newest_first, positions_of, read_page
 from enrollment.store.table import Table
 from enrollment.use_cases.acs_users import acs_users_of, user_identity_items
+from enrollment.use_cases.compatibility import named_credential_managers
 from enrollment.use_cases.links import require_usable
 
 
@@ -92,10 +93,7 @@ def list_compatible_credential_managers(table: Table, caller: Caller, request: A
         ServiceUnavailable: The database stays out of reach.
     """
     system = _require_system(table, caller, request.acs_system_id)
-    named = set(elements(system.get("compatible_credential_manager_acs_system_ids")))
-    if default := system.get("default_credential_manager_acs_system_id"):
-        named.add(str(default))
-    if named:
+    if named := named_credential_managers(system):
         items = table.get_all(acs_system_key(caller.workspace_id, system_id) for system_id in named).values()
         positions = positions_of(items, "acs_system_id")
     else:

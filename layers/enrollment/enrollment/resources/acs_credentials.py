@@ -1,0 +1,217 @@
+"""Credentials: requests and answers."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, StrictBool, model_validator
+from pydantic_core import PydanticCustomError
+
+from enrollment.resources.bodies import PagedRequest, Pagination, Request, Resource, Response
+from enrollment.resources.credential_options import (
+    FewUuids,
+    HotekOptions,
+    SaltoSpaceOptions,
+    VisionlineOptions,
+    VostioOptions,
+)
+from enrollment.resources.fields import (
+    CREATED_AT,
+    Absent,
+    KnownUuid,
+    Limit,
+    NeverNull,
+    OptionalBoolean,
+    OptionalMoment,
+    OptionalText,
+    OptionalUuid,
+    Uuid,
+    exactly_one,
+    json_schema,
+    limit_of,
+    refuse_null,
+)
+
+_OPTIONS = {
+    "allowed_acs_entrance_ids",
+    "visionline_metadata",
+    "assa_abloy_vostio_metadata",
+    "salto_space_metadata",
+    "hotek_metadata",
+}
+_OTHER_ACCESS_METHODS = ("code", "card", "cloud_key")
+
+
+def _only_mobile_keys(value: Any) -> Any:
+    if value in _OTHER_ACCESS_METHODS:
+        raise PydanticCustomError("access_method", "Must be mobile_key: there are no other credentials here")
+    return value
+
+
+def _only_for_all_phones(value: Any) -> Any:
+    if value is False:
+        raise PydanticCustomError("multi_phone", "Must be true: there are multi-phone sync credentials only")
+    return value
+
+
+_AccessMethod = Annotated[Literal["mobile_key"], BeforeValidator(_only_mobile_keys), json_schema(enum=["mobile_key"])]
+_True = Annotated[StrictBool, BeforeValidator(_only_for_all_phones), json_schema("boolean", const=True)]
+
+
+class CreateAcsCredentialRequest(Request):
+    """The body of ``/acs/credentials/create``.
+
+    It names the ACS user either by ``acs_user_id``, or by ``user_identity_id`` and ``acs_system_id``.
+    """
+
+    access_method: Annotated[_AccessMethod, Field(description="Always `mobile_key`.")]
+    is_multi_phone_sync_credential: Annotated[
+        _True, Field(description="Always `true`: the credential stands for the person's access, on all phones.")
+    ]
+    acs_user_id: Annotated[
+        OptionalUuid, Field(description="ID of the ACS user to whom it belongs; not together with `user_identity_id`.")
+    ] = None
+    user_identity_id: Annotated[
+        OptionalUuid,
+        Field(
+            description="ID of the user identity to whose ACS user it belongs; needs `acs_system_id`. If the user "
+            "identity has no ACS user in that access system, an unlinked one with its email address or phone number "
+            "is linked, else one is created."
+        ),
+    ] = None
+    acs_system_id: Annotated[OptionalUuid, Field(description="ID of the access system that the ACS user is in.")] = None
+    credential_manager_acs_system_id: Annotated[
+        OptionalUuid,
+        Field(
+            description="ID of the credential manager that issues it. By default it is the access system's default, "
+            "else the one of the user identity's oldest enrollment automation with a compatible credential manager."
+        ),
+    ] = None
+    starts_at: Annotated[OptionalMoment, Field(description="When it becomes valid; now by default.")] = None
+    ends_at: Annotated[
+        OptionalMoment,
+        Field(description="When it ends, in the future and after `starts_at`; never by default."),
+    ] = None
+    allowed_acs_entrance_ids: Annotated[FewUuids, Field(description="IDs of the entrances that it opens.")] = None
+    visionline_metadata: Annotated[
+        VisionlineOptions | None, refuse_null("object"), NeverNull(), Field(description="What Visionline takes.")
+    ] = None
+    assa_abloy_vostio_metadata: Annotated[
+        VostioOptions | None, refuse_null("object"), NeverNull(), Field(description="What Vostio takes.")
+    ] = None
+    salto_space_metadata: Annotated[
+        SaltoSpaceOptions | None, refuse_null("object"), NeverNull(), Field(description="What Salto Space takes.")
+    ] = None
+    hotek_metadata: Annotated[
+        HotekOptions | None, refuse_null("object"), NeverNull(), Field(description="What Hotek takes.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_way_to_name_the_acs_user(self) -> Self:
+        exactly_one(["acs_user_id", "user_identity_id"], [self.acs_user_id, self.user_identity_id])
+        if self.user_identity_id is not None and self.acs_system_id is None:
+            raise PydanticCustomError("needs", "acs_system_id is required with user_identity_id")
+        return self
+
+    def options_json(self) -> str | None:
+        """Return what was given for the credential manager, as JSON; ``None`` if nothing was."""
+        options = self.model_dump(mode="json", include=_OPTIONS, exclude_none=True)
+        return json.dumps(options, separators=(",", ":")) if options else None
+
+
+class AcsCredentialRequest(Request):
+    """The parameters of routes that are about one credential."""
+
+    acs_credential_id: Annotated[Uuid, Field(description="ID of the credential.")]
+
+
+class UpdateAcsCredentialRequest(Request):
+    """The body of ``/acs/credentials/update``: an absent parameter changes nothing."""
+
+    acs_credential_id: Annotated[Uuid, Field(description="ID of the credential.")]
+    ends_at: Annotated[OptionalMoment, Field(description="When it ends, in the future and after its start.")] = None
+
+
+class ListAcsCredentialsRequest(PagedRequest):
+    """The parameters of ``/acs/credentials/list``."""
+
+    acs_user_id: Annotated[OptionalUuid, Field(description="Only those of this ACS user.")] = None
+    acs_system_id: Annotated[OptionalUuid, Field(description="Only those of this access system.")] = None
+    user_identity_id: Annotated[OptionalUuid, Field(description="Only those of this user identity.")] = None
+    is_multi_phone_sync_credential: Annotated[
+        OptionalBoolean, Field(description="`false` finds nothing: there are multi-phone sync credentials only.")
+    ] = None
+    created_before: Annotated[
+        OptionalMoment, Field(description="Only those created before this moment (RFC 3339).")
+    ] = None
+    search: Annotated[
+        OptionalText,
+        Field(
+            description="Only those with this in their `display_name`, `acs_user_id` or `acs_credential_id`, without "
+            "regard to case."
+        ),
+    ] = None
+    limit: Annotated[Limit, limit_of(500)] = 500
+
+
+class AcsCredentialWarning(Response):
+    """A warning about a credential."""
+
+    warning_code: Annotated[Literal["waiting_to_be_issued"], Field(description="What it warns of.")] = (
+        "waiting_to_be_issued"
+    )
+    message: Annotated[str, Field(description="The warning, for people.")]
+    created_at: Annotated[str, CREATED_AT]
+
+
+class AcsCredential(Resource):
+    """A person's access at one access system, for all of the person's phones."""
+
+    ABSENT = frozenset({"ends_at"})
+
+    acs_credential_id: Annotated[KnownUuid, Field(description="ID of the credential.")]
+    acs_user_id: Annotated[KnownUuid, Field(description="ID of the ACS user to whom it belongs.")]
+    acs_system_id: Annotated[KnownUuid, Field(description="ID of the access system that contains it.")]
+    user_identity_id: Annotated[KnownUuid, Field(description="ID of the user identity to whom it belongs.")]
+    connected_account_id: Annotated[KnownUuid, Field(description="ID of its system's connected account.")]
+    display_name: Annotated[str, Field(description="Its name.")] = "Mobile key"
+    access_method: Annotated[Literal["mobile_key"], Field(description="Always `mobile_key`.")] = "mobile_key"
+    is_multi_phone_sync_credential: Annotated[bool, Field(description="Whether it is for all phones.")] = True
+    starts_at: Annotated[str, Field(description="When it becomes valid, in UTC.")]
+    ends_at: Annotated[Absent, Field(description="When it ends, in UTC; absent if never.")] = None
+    is_issued: Annotated[bool, Field(description="Always `false`: credentials are not issued yet.")] = False
+    issued_at: Annotated[
+        None,
+        json_schema(nullable=True, format="date-time"),
+        Field(description="Always `null`: credentials are not issued yet."),
+    ] = None
+    is_latest_desired_state_synced_with_provider: Annotated[
+        bool, Field(description="Whether the credential manager has what was asked for; always `false` for now.")
+    ] = False
+    latest_desired_state_synced_with_provider_at: Annotated[
+        None,
+        json_schema(nullable=True, format="date-time"),
+        Field(description="Always `null`: no credential manager has it yet."),
+    ] = None
+    is_managed: Annotated[Literal[True], Field(description="Always `true`.")] = True
+    created_at: Annotated[str, CREATED_AT]
+    workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
+    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
+    warnings: Annotated[
+        Sequence[AcsCredentialWarning], Field(description="`waiting_to_be_issued` until the credential is issued.")
+    ]
+
+
+class AcsCredentialResponse(Response):
+    """An answer with one credential."""
+
+    acs_credential: AcsCredential
+    ok: Literal[True] = True
+
+
+class AcsCredentialsResponse(Response):
+    """A page of credentials."""
+
+    acs_credentials: list[AcsCredential]
+    pagination: Pagination
+    ok: Literal[True] = True

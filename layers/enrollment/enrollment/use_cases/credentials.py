@@ -1,0 +1,377 @@
+"""Credentials: the use cases.
+
+A credential stands for a person's access at one access system, on all of the person's phones.  It belongs to an ACS
+user, whose item names it in ``acs_credential_ids``.  An ACS user is deleted or unlinked only while it has none, so no
+credential outlives its ACS user.
+
+What is wanted of a person at one credential manager has a revision, which is in the person's enrollment there.  Each
+transaction that changes what is wanted raises it.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import batched
+
+from enrollment.callers import Caller
+from enrollment.errors import (
+    AcsCredentialNotFound,
+    InvalidInput,
+    ServiceUnavailable,
+)
+from enrollment.resources.acs_credentials import (
+    AcsCredential,
+    AcsCredentialRequest,
+    AcsCredentialWarning,
+    CreateAcsCredentialRequest,
+    ListAcsCredentialsRequest,
+    UpdateAcsCredentialRequest,
+)
+from enrollment.store.actions import Action, as_read, change, delete, put_new, raise_number, require_absent
+from enrollment.store.attributes import Item, elements
+from enrollment.store.items import ENTRIES_OF_ACS_CREDENTIAL_COME_FROM, stored_acs_credential
+from enrollment.store.keys import (
+    Key,
+    acs_credential_by_id_key,
+    acs_credential_key,
+    acs_credential_listing_key,
+    acs_credential_of_system_listing_key,
+    acs_system_key,
+    acs_user_key,
+    enrollment_key,
+    listed_id,
+    phones_partition,
+)
+from enrollment.store.listings import Page, is_found, newest_first, positions_of, read_page
+from enrollment.store.table import MOST_ACTIONS, Table
+from enrollment.timestamps import timestamp
+from enrollment.use_cases.credential_owners import choose_manager, choose_owner
+from enrollment.use_cases.links import use_user_identity
+
+# A round is repeated when another request has changed what it was based on.
+_ROUNDS = 4
+# Deleting a credential takes four actions, one on its ACS user and one on its enrollment.
+_DELETED_AT_ONCE = MOST_ACTIONS // 6
+
+# What a credential and its enrollment have in common.
+_ENROLLMENT = ("workspace_id", "user_identity_id", "credential_manager_acs_system_id")
+_WAITING = "The credential is not issued yet."
+
+
+def create(table: Table, caller: Caller, request: CreateAcsCredentialRequest) -> AcsCredential:
+    """Create a credential for a person; if the person has no ACS user in the system yet, link or create one.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated body.
+
+    Raises:
+        InvalidInput: It would end in the past, or before it starts.  With this error and all others, nothing was
+            written.
+        UserIdentityNotFound: There is no such user identity.
+        AcsUserNotFound: There is no such ACS user.
+        AcsUserNotInAcsSystem: The ACS user is another system's.
+        AcsUserHasNoUserIdentity: It is not linked to a user identity.
+        TooManyAcsCredentials: It has as many credentials as it may have.
+        AcsSystemNotFound: There is no such ACS system, or no such credential manager.
+        AcsSystemIsNotCredentialManager: The system that is named as the credential manager cannot issue credentials.
+        CredentialManagerNotCompatible: The credential manager cannot issue credentials for the ACS user's system.
+        NoCredentialManager: No credential manager is named, and nothing speaks for one.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    now = datetime.now(UTC)
+    validity = _validity(request, now)
+    for _ in range(_ROUNDS):
+        credential_id = str(uuid.uuid4())
+        owner = choose_owner(table, caller.workspace_id, request, credential_id)
+        manager = choose_manager(table, request, owner)
+        credential: Item = {
+            "acs_credential_id": credential_id,
+            "workspace_id": caller.workspace_id,
+            "acs_user_id": owner.acs_user_id,
+            "acs_system_id": owner.system["acs_system_id"],
+            "user_identity_id": owner.user_identity_id,
+            "credential_manager_acs_system_id": manager.acs_system_id,
+            "created_at": timestamp(now),
+            "version": 1,
+            **validity,
+            **_options(request),
+        }
+        stored = {str(key): put_new(key, item) for key, item in stored_acs_credential(credential).items()}
+        refused = table.transact(
+            {**owner.actions, **manager.actions, "enrollment": _raise_revision(credential), **stored}
+        )
+        if not refused:
+            return credential_of(credential, owner.system)
+    raise ServiceUnavailable
+
+
+def get(table: Table, caller: Caller, request: AcsCredentialRequest) -> AcsCredential:
+    """Return a credential.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        AcsCredentialNotFound: There is none, or it is of a user identity that the caller does not see.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    return _answered(table, _require(table, caller, request.acs_credential_id))
+
+
+def list_page(
+    table: Table, caller: Caller, request: ListAcsCredentialsRequest, after: str | None = None
+) -> Page[AcsCredential]:
+    """Return a page of credentials, newest first; a client session sees those of its user identities.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+        after: The position behind which the page begins.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    if request.is_multi_phone_sync_credential is False:
+        return Page([], None)
+    workspace_id, before = caller.workspace_id, request.created_before
+    identity_ids = _named_user_identities(table, caller, request)
+    if identity_ids is not None:
+        items = [item for identity_id in sorted(identity_ids) for item in _of(table, workspace_id, identity_id)]
+        positions = positions_of(items, "acs_credential_id", before=before, after=after)
+    else:
+        listing = acs_credential_listing_key(workspace_id, "", "").pk
+        if request.acs_system_id is not None:
+            listing = acs_credential_of_system_listing_key(workspace_id, request.acs_system_id, "", "").pk
+        positions = newest_first(table, listing, before=before, after=after, limit=request.limit)
+
+    def keep(credential: AcsCredential) -> bool:
+        return (
+            (request.acs_user_id is None or request.acs_user_id == credential.acs_user_id)
+            and (request.acs_system_id is None or request.acs_system_id == credential.acs_system_id)
+            and is_found(
+                request.search, [credential.display_name, credential.acs_user_id, credential.acs_credential_id]
+            )
+        )
+
+    return read_page(positions, lambda some: _load(table, workspace_id, some), keep, request.limit)
+
+
+def update(table: Table, caller: Caller, request: UpdateAcsCredentialRequest) -> AcsCredential:
+    """Change when a credential ends, and return it.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated body.
+
+    Raises:
+        AcsCredentialNotFound: There is none, or its user identity is being deleted.
+        InvalidInput: It would end in the past, or before it starts.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    for _ in range(_ROUNDS):
+        credential = _require(table, caller, request.acs_credential_id)
+        if request.ends_at is None:
+            return _answered(table, credential)
+        ends_at = _end(request.ends_at, str(credential["starts_at"]), datetime.now(UTC))
+        if ends_at == credential.get("ends_at"):
+            return _answered(table, credential)
+        changed: Item = {"ends_at": ends_at, "version": int(str(credential["version"])) + 1}
+        workspace_id, identity_id = str(credential["workspace_id"]), str(credential["user_identity_id"])
+        key = acs_credential_key(workspace_id, identity_id, request.acs_credential_id)
+        refused = table.transact(
+            {
+                "user_identity": use_user_identity(workspace_id, identity_id),
+                "credential": change(key, assign=changed, where=as_read(credential, ["version"])),
+                "enrollment": _raise_revision(credential),
+            }
+        )
+        if not refused:
+            return _answered(table, {**credential, **changed})
+        if "user_identity" in refused:
+            raise AcsCredentialNotFound
+    raise ServiceUnavailable
+
+
+def delete_one(table: Table, caller: Caller, request: AcsCredentialRequest) -> None:
+    """Delete a credential.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        AcsCredentialNotFound: There is none, or it is of a user identity that the caller does not see.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    for _ in range(_ROUNDS):
+        credential = _require(table, caller, request.acs_credential_id)
+        if not _delete_some(table, [credential]):
+            return
+    raise ServiceUnavailable
+
+
+def delete_credentials_of_acs_user(table: Table, acs_user: Item) -> None:
+    """Delete all credentials of an ACS user, however many they are.
+
+    Afterwards its item has no ``acs_credential_ids``, unless another request has given it a credential meanwhile.  To
+    finish an interrupted deletion, call it again.
+
+    Args:
+        table: The table.
+        acs_user: The ACS user's item.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.
+    """
+    workspace_id, acs_user_id = str(acs_user["workspace_id"]), str(acs_user["acs_user_id"])
+    key = acs_user_key(workspace_id, acs_user_id)
+    current: Item | None = acs_user
+    while current is not None and (named := elements(current.get("acs_credential_ids"))):
+        found = _load_items(table, workspace_id, named)
+        delete_credentials(table, [item for item in found if item is not None])
+        gone = frozenset(one for one, item in zip(named, found, strict=True) if item is None)
+        if gone:  # an interrupted release or an operator has left their names
+            table.transact({"acs_user": change(key, discard={"acs_credential_ids": gone})})
+        current = table.get(key)
+
+
+def delete_credentials(table: Table, credentials: Iterable[Item]) -> None:
+    """Delete credentials, however many they are.  One that has been changed or deleted meanwhile may be left.
+
+    Args:
+        table: The table.
+        credentials: Their items.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.
+    """
+    for some in batched(credentials, _DELETED_AT_ONCE, strict=False):
+        _delete_some(table, some)
+
+
+def credential_of(item: Item, system: Item) -> AcsCredential:
+    """Return a credential as the API answers it.
+
+    Args:
+        item: The credential.
+        system: The item of its ACS system.
+    """
+    warning = AcsCredentialWarning(message=_WAITING, created_at=str(item["created_at"]))
+    return AcsCredential.model_validate(
+        {**item, "connected_account_id": system["connected_account_id"], "warnings": [warning]}
+    )
+
+
+def _validity(request: CreateAcsCredentialRequest, now: datetime) -> Item:
+    starts_at = timestamp(request.starts_at or now)
+    if request.ends_at is None:
+        return {"starts_at": starts_at}
+    return {"starts_at": starts_at, "ends_at": _end(request.ends_at, starts_at, now)}
+
+
+def _end(ends_at: datetime, starts_at: str, now: datetime) -> str:
+    # They are compared as they are stored: two moments within one millisecond are equal.
+    end = timestamp(ends_at)
+    if end <= max(starts_at, timestamp(now)):
+        raise InvalidInput([("ends_at", "Must be in the future and after starts_at")])
+    return end
+
+
+def _options(request: CreateAcsCredentialRequest) -> Item:
+    options = request.options_json()
+    return {} if options is None else {"options": options}
+
+
+def _raise_revision(credential: Item) -> Action:
+    """Raise the revision of a credential's enrollment, or make the enrollment.
+
+    The same transaction creates, requires or deletes the credential.  So this makes no enrollment of a user identity
+    that is gone: the last step of its deletion finds no credential any more.
+    """
+    enrollment = {name: credential[name] for name in _ENROLLMENT}
+    return raise_number(_enrollment_key_of(credential), "revision", enrollment)
+
+
+def _enrollment_key_of(credential: Item) -> Key:
+    workspace_id, identity_id, manager_id = (str(credential[name]) for name in _ENROLLMENT)
+    return enrollment_key(workspace_id, identity_id, manager_id)
+
+
+def _delete_some(table: Table, credentials: Sequence[Item]) -> dict[str, Item | None]:
+    """Delete a few credentials, all of one workspace; return the failed conditions, if there are any."""
+    by_acs_user: dict[Key, set[str]] = {}
+    actions: dict[str, Action] = {}
+    for credential in credentials:
+        workspace_id, credential_id = str(credential["workspace_id"]), str(credential["acs_credential_id"])
+        owner = acs_user_key(workspace_id, str(credential["acs_user_id"]))
+        by_acs_user.setdefault(owner, set()).add(credential_id)
+        (itself, *entries) = stored_acs_credential(credential)
+        actions[credential_id] = delete(itself, as_read(credential, ENTRIES_OF_ACS_CREDENTIAL_COME_FROM))
+        actions |= {f"{credential_id} {index}": delete(entry) for index, entry in enumerate(entries)}
+        actions[str(_enrollment_key_of(credential))] = _raise_revision(credential)
+    # The previous release deletes an ACS user without its credentials.
+    existing = table.get_all(by_acs_user)
+    for key, credential_ids in by_acs_user.items():
+        discarded = change(key, discard={"acs_credential_ids": frozenset(credential_ids)})
+        actions[key.pk] = discarded if key in existing else require_absent(key)
+    return table.transact(actions)
+
+
+def _require(table: Table, caller: Caller, acs_credential_id: str) -> Item:
+    (found,) = _load_items(table, caller.workspace_id, [acs_credential_id])
+    if found is None or not caller.sees(str(found["user_identity_id"])):
+        raise AcsCredentialNotFound
+    return found
+
+
+def _answered(table: Table, credential: Item) -> AcsCredential:
+    key = acs_system_key(str(credential["workspace_id"]), str(credential["acs_system_id"]))
+    return credential_of(credential, table.batch_get([key])[key])
+
+
+def _load(table: Table, workspace_id: str, positions: Sequence[str]) -> list[AcsCredential | None]:
+    """Return the credentials at some positions of a list; ``None`` for each that has been deleted."""
+    items = _load_items(table, workspace_id, list(map(listed_id, positions)))
+    keys = {
+        str(item["acs_system_id"]): acs_system_key(workspace_id, str(item["acs_system_id"]))
+        for item in items
+        if item is not None
+    }
+    systems = table.get_all(keys.values())
+    return [None if item is None else credential_of(item, systems[keys[str(item["acs_system_id"])]]) for item in items]
+
+
+def _load_items(table: Table, workspace_id: str, credential_ids: Sequence[str]) -> list[Item | None]:
+    """Return the items of credentials; ``None`` for each that does not exist."""
+    by_id_keys = [acs_credential_by_id_key(workspace_id, credential_id) for credential_id in credential_ids]
+    by_id = table.get_all(by_id_keys)
+    keys = [
+        acs_credential_key(workspace_id, str(by_id[key]["user_identity_id"]), credential_id) if key in by_id else None
+        for key, credential_id in zip(by_id_keys, credential_ids, strict=True)
+    ]
+    found = table.get_all(key for key in keys if key is not None)
+    return [None if key is None else found.get(key) for key in keys]
+
+
+def _of(table: Table, workspace_id: str, user_identity_id: str) -> list[Item]:
+    first, last = (acs_credential_key(workspace_id, user_identity_id, bound).sk for bound in ("", "\uffff"))
+    return table.query(phones_partition(workspace_id, user_identity_id), first, last)
+
+
+def _named_user_identities(table: Table, caller: Caller, request: ListAcsCredentialsRequest) -> set[str] | None:
+    """Return the ids of user identities that the request or the caller restricts the list to; ``None`` is all."""
+    named = None if caller.user_identity_ids is None else set(caller.user_identity_ids)
+    wanted = [] if request.user_identity_id is None else [request.user_identity_id]
+    if request.acs_user_id is not None:
+        acs_user = table.get(acs_user_key(caller.workspace_id, request.acs_user_id)) or {}
+        wanted.append(str(acs_user.get("user_identity_id")))
+    for identity_id in wanted:
+        named = {identity_id} if named is None else named & {identity_id}
+    return named

@@ -1,0 +1,319 @@
+"""Phones: the use cases.
+
+An app's installation is one phone of a user identity, however often it registers.  The item of the installation is put
+together with the phone, and only if it is not there, so two registrations at once make one phone.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import batched
+from typing import NamedTuple
+
+from enrollment.callers import Caller
+from enrollment.errors import (
+    AcsCredentialNotFound,
+    PhoneNotFound,
+    ServiceUnavailable,
+    UserIdentityNotFound,
+    WorkspaceIsNotSandbox,
+)
+from enrollment.resources.phones import (
+    CreateSandboxPhoneRequest,
+    ListPhonesRequest,
+    Phone,
+    PhoneRequest,
+    SandboxAssaAbloyMetadata,
+    SandboxPhoneMetadata,
+)
+from enrollment.store.actions import Action, as_read, change, delete, put_new
+from enrollment.store.attributes import Item
+from enrollment.store.items import ENTRIES_OF_PHONE_COME_FROM, stored_phone
+from enrollment.store.keys import (
+    Key,
+    acs_credential_by_id_key,
+    installation_key,
+    listed_id,
+    phone_by_id_key,
+    phone_key,
+    phone_listing_key,
+    phones_partition,
+    user_identity_key,
+    workspace_key,
+)
+from enrollment.store.listings import Page, newest_first, positions_of, read_page
+from enrollment.store.table import MOST_ACTIONS, Table
+from enrollment.timestamps import timestamp
+from enrollment.use_cases.credentials import delete_credentials
+from enrollment.use_cases.links import require_usable, use_user_identity
+
+# A round is repeated when another request has registered or deactivated the phone since it looked.
+_ROUNDS = 4
+# Deleting a phone takes four actions.
+_DELETED_AT_ONCE = MOST_ACTIONS // 4
+
+# The types of phones, by their operating systems.
+DEVICE_TYPES = {"android": "android_phone", "ios": "ios_phone"}
+_OPERATING_SYSTEMS = {"android_phone": "Android phone", "ios_phone": "iOS phone"}
+
+
+class Registration(NamedTuple):
+    """What a phone registers with.
+
+    Attributes:
+        user_identity_id: Whose phone it is.
+        attributes: What it tells of itself: ``device_type``, and as far as it is known ``device_manufacturer``,
+            ``device_model``, ``os_version`` and ``assa_abloy_metadata``, which is JSON.
+        custom_sdk_installation_id: The app's installation on it; ``None`` is a phone that will never register again.
+    """
+
+    user_identity_id: str
+    attributes: Item
+    custom_sdk_installation_id: str | None = None
+
+
+def register(table: Table, workspace_id: str, registration: Registration) -> Item:
+    """Return the item of the phone that registers: the one that its installation has, or a new one.
+
+    What a known phone tells of itself is taken over; what it leaves out stays as it was.
+
+    Args:
+        table: The table.
+        workspace_id: The workspace.
+        registration: What it registers with.
+
+    Raises:
+        UserIdentityNotFound: There is no such user identity, or it is being deleted.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    identity_id = registration.user_identity_id
+    identity_key = user_identity_key(workspace_id, identity_id)
+    for _ in range(_ROUNDS):
+        keys = [identity_key]
+        if registration.custom_sdk_installation_id is not None:
+            keys.append(installation_key(workspace_id, identity_id, registration.custom_sdk_installation_id))
+        found = table.batch_get(keys)
+        require_usable(found.get(identity_key))
+        installation = found.get(keys[-1]) if len(keys) > 1 else None
+        if installation is None:
+            phone = _new_phone(workspace_id, registration)
+            refused = table.transact(_put_phone(phone))
+        else:
+            known = table.get(phone_key(workspace_id, identity_id, str(installation["device_id"])))
+            if known is None:
+                continue  # it was deactivated between the two reads
+            phone = {**known, **registration.attributes}
+            refused = {} if phone == known else table.transact(_update_phone(known, registration.attributes))
+        if not refused:
+            return phone
+        if "user_identity" in refused:
+            raise UserIdentityNotFound
+    raise ServiceUnavailable
+
+
+def create_sandbox_phone(table: Table, caller: Caller, request: CreateSandboxPhoneRequest) -> Phone:
+    """Register a simulated phone in a sandbox workspace.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated body.
+
+    Raises:
+        WorkspaceIsNotSandbox: The workspace is not a sandbox.
+        UserIdentityNotFound: There is no such user identity.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    if not is_sandbox(table, caller.workspace_id):
+        raise WorkspaceIsNotSandbox
+    metadata = request.phone_metadata or SandboxPhoneMetadata()
+    abilities = request.assa_abloy_metadata or SandboxAssaAbloyMetadata()
+    attributes = {
+        "device_type": DEVICE_TYPES[metadata.operating_system],
+        "device_manufacturer": metadata.device_manufacturer,
+        "device_model": metadata.device_model,
+        "os_version": metadata.os_version,
+        "assa_abloy_metadata": abilities.model_dump_json(),
+    }
+    registration = Registration(request.user_identity_id, attributes, request.custom_sdk_installation_id)
+    return phone_of(register(table, caller.workspace_id, registration))
+
+
+def is_sandbox(table: Table, workspace_id: str) -> bool:
+    """Return whether a workspace is a sandbox; one that an older release has made is none until it is adopted.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    workspace = table.get(workspace_key(workspace_id))
+    return workspace is not None and workspace["is_sandbox"] is True
+
+
+def get(table: Table, caller: Caller, request: PhoneRequest) -> Phone:
+    """Return a phone.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        PhoneNotFound: There is none, or it is of a user identity that the caller does not see.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    return phone_of(_require(table, caller, request.device_id))
+
+
+def list_page(table: Table, caller: Caller, request: ListPhonesRequest, after: str | None = None) -> Page[Phone]:
+    """Return a page of phones, newest first.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+        after: The position behind which the page begins.
+
+    Raises:
+        UserIdentityNotFound: The user identity that is named does not exist.
+        AcsCredentialNotFound: The credential that is named does not exist.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    workspace_id, owner_id = caller.workspace_id, request.owner_user_identity_id
+    if owner_id is not None:
+        require_usable(table.get(user_identity_key(workspace_id, owner_id)))
+    if request.acs_credential_id is not None:
+        if table.get(acs_credential_by_id_key(workspace_id, request.acs_credential_id)) is None:
+            raise AcsCredentialNotFound
+        return Page([], None)  # no phone has a credential of its own yet
+    if owner_id is not None:
+        first, last = (phone_key(workspace_id, owner_id, bound).sk for bound in ("", "\uffff"))
+        phones = table.query(phones_partition(workspace_id, owner_id), first, last)
+        positions = positions_of(phones, "device_id", after=after)
+    else:
+        listing = phone_listing_key(workspace_id, "", "").pk
+        positions = newest_first(table, listing, after=after, limit=request.limit)
+
+    def load(some: Sequence[str]) -> list[Phone | None]:
+        return [None if item is None else phone_of(item) for item in _load(table, workspace_id, some)]
+
+    return read_page(positions, load, lambda _: True, request.limit)
+
+
+def deactivate(table: Table, caller: Caller, request: PhoneRequest) -> None:
+    """Remove a phone.  Its installation may register again, as a new phone.
+
+    Args:
+        table: The table.
+        caller: Who asks.
+        request: The validated parameters.
+
+    Raises:
+        PhoneNotFound: There is none, or it is of a user identity that the caller does not see.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    phone = _require(table, caller, request.device_id)
+    if table.transact(_delete_phone(phone)):  # another request has removed it meanwhile
+        raise PhoneNotFound
+
+
+def delete_all_of_user_identity(table: Table, workspace_id: str, user_identity_id: str) -> None:
+    """Delete the phones, credentials and enrollments of a user identity that is being deleted.
+
+    Nothing is added to them from the mark ``being_deleted_at`` on.  To finish an interrupted deletion, call it again.
+
+    Args:
+        table: The table.
+        workspace_id: The workspace.
+        user_identity_id: The user identity, which has the mark.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.
+    """
+    partition = phones_partition(workspace_id, user_identity_id)
+    while items := table.query(partition):
+        phones = [item for item in items if str(item["sk"]).startswith("PHONE#")]
+        credentials = [item for item in items if str(item["sk"]).startswith("CREDENTIAL#")]
+        # An enrollment goes last: deleting a credential raises its revision, and would make it again.
+        others = [] if phones or credentials else items
+        for some in batched(phones, _DELETED_AT_ONCE, strict=False):
+            deletions = [(phone["device_id"], _delete_phone(phone)) for phone in some]
+            table.transact({f"{device_id} {name}": one for device_id, all_ in deletions for name, one in all_.items()})
+        delete_credentials(table, credentials)
+        for some in batched(others, MOST_ACTIONS, strict=False):
+            keys = [Key(str(item["pk"]), str(item["sk"])) for item in some]
+            table.transact({key.sk: delete(key) for key in keys})
+
+
+def phone_of(item: Item) -> Phone:
+    """Return a phone as the API answers it."""
+    device_type = str(item["device_type"])
+    names = [item.get("device_model"), item.get("device_manufacturer"), _OPERATING_SYSTEMS[device_type]]
+    return Phone.model_validate(
+        {
+            **item,
+            "display_name": next(filter(None, names)),
+            "custom_metadata": {},
+            "properties": {"assa_abloy_credential_service_metadata": {"has_active_endpoint": False, "endpoints": []}},
+        }
+    )
+
+
+def _new_phone(workspace_id: str, registration: Registration) -> Item:
+    installation_id = registration.custom_sdk_installation_id
+    return {
+        "device_id": str(uuid.uuid4()),
+        "workspace_id": workspace_id,
+        "user_identity_id": registration.user_identity_id,
+        "created_at": timestamp(datetime.now(UTC)),
+        **({} if installation_id is None else {"custom_sdk_installation_id": installation_id}),
+        **registration.attributes,
+    }
+
+
+def _put_phone(phone: Item) -> dict[str, Action]:
+    workspace_id, identity_id = str(phone["workspace_id"]), str(phone["user_identity_id"])
+    return {
+        "user_identity": use_user_identity(workspace_id, identity_id),
+        **{str(key): put_new(key, item) for key, item in stored_phone(phone).items()},
+    }
+
+
+def _update_phone(phone: Item, told: Item) -> dict[str, Action]:
+    workspace_id, identity_id = str(phone["workspace_id"]), str(phone["user_identity_id"])
+    return {
+        "user_identity": use_user_identity(workspace_id, identity_id),
+        "phone": change(phone_key(workspace_id, identity_id, str(phone["device_id"])), assign=told),
+    }
+
+
+def _delete_phone(phone: Item) -> dict[str, Action]:
+    """Return the actions that delete a phone; ``phone`` is the one on its own item.
+
+    Its installation has no condition of its own: while the phone is there, it is the phone's.
+    """
+    (itself, *entries) = stored_phone(phone)
+    return {"phone": delete(itself, as_read(phone, ENTRIES_OF_PHONE_COME_FROM))} | {
+        f"phone_entry_{index}": delete(entry) for index, entry in enumerate(entries)
+    }
+
+
+def _require(table: Table, caller: Caller, device_id: str) -> Item:
+    by_id = table.get(phone_by_id_key(caller.workspace_id, device_id))
+    if by_id is None or not caller.sees(str(by_id["user_identity_id"])):
+        raise PhoneNotFound
+    phone = table.get(phone_key(caller.workspace_id, str(by_id["user_identity_id"]), device_id))
+    if phone is None:  # it was removed between the two reads
+        raise PhoneNotFound
+    return phone
+
+
+def _load(table: Table, workspace_id: str, positions: Sequence[str]) -> list[Item | None]:
+    """Return the items of the phones at some positions of a list; ``None`` for each that has been removed."""
+    by_id_keys = [phone_by_id_key(workspace_id, listed_id(position)) for position in positions]
+    by_id = table.get_all(by_id_keys)
+    keys = [
+        phone_key(workspace_id, str(by_id[key]["user_identity_id"]), listed_id(position)) if key in by_id else None
+        for key, position in zip(by_id_keys, positions, strict=True)
+    ]
+    found = table.get_all(key for key in keys if key is not None)
+    return [None if key is None else found.get(key) for key in keys]
