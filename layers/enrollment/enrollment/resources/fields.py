@@ -135,6 +135,10 @@ def _number_of_query(text: str) -> Any:
     return int(text) if is_number else text
 
 
+def _boolean_of_query(text: str) -> Any:
+    return {"true": True, "false": False}.get(text, text)
+
+
 def json_schema(type_: str = "string", *, nullable: bool = False, **more: JsonDict | str | int) -> WithJsonSchema:
     """Return a field's schema for the API document, in place of the one that Pydantic would write."""
     return WithJsonSchema({"type": [type_, "null"] if nullable else type_, **more})
@@ -178,6 +182,14 @@ Limit = Annotated[
     Field(gt=0),
     FromQuery(read=_number_of_query),
     json_schema("integer", minimum=1),
+]
+
+# A boolean that a query string can have.
+BooleanFilter = Annotated[
+    StrictBool | None,
+    refuse_null("boolean"),
+    FromQuery(read=_boolean_of_query),
+    json_schema("boolean"),
 ]
 
 # A filter that finds things without a value when it is null.  Its value becomes a part of a partition key.
