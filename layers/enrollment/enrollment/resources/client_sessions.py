@@ -1,7 +1,7 @@
 """Client sessions: requests and answers."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,7 @@ from enrollment.resources.fields import (
 
 # The transaction that creates a session takes two actions for each, and DynamoDB takes 100 at once.
 MOST_USER_IDENTITIES = 40
+NO_SESSION_IS_NAMED = "Specify client_session_id or user_identifier_key"
 _LONGEST_ID = 200
 _MOST_OTHER_IDS = 100
 
@@ -54,7 +55,7 @@ class AccessRequest(Request):
     user_identity_id: Annotated[OptionalUuid, Field(description="ID of a user identity that the session sees.")] = None
     user_identity_ids: Annotated[
         _UserIdentityIds,
-        Field(description="IDs of more user identities that the session sees.", deprecated=True),
+        Field(description="IDs of more user identities that the session sees.", json_schema_extra={"deprecated": True}),
     ] = None
     connected_account_ids: Annotated[
         _OtherIds, Field(description="A 404 unless it is empty: this service has no connected accounts.")
@@ -116,6 +117,12 @@ class GrantAccessRequest(AccessRequest):
     client_session_id: Annotated[OptionalUuid, Field(description="ID of the client session.")] = None
     user_identifier_key: Annotated[OptionalKey, Field(description="Its `user_identifier_key`.")] = None
 
+    @model_validator(mode="after")
+    def _names_a_session(self) -> Self:
+        if self.client_session_id is None and self.user_identifier_key is None:
+            raise PydanticCustomError("no_session", NO_SESSION_IS_NAMED)
+        return self
+
 
 class ClientSessionRequest(Request):
     """The parameters of routes about one client session."""
@@ -126,7 +133,7 @@ class ClientSessionRequest(Request):
 class ClientSession(Resource):
     """A client session: what an app sees of a workspace, and the token that it calls the API with."""
 
-    ABSENT: ClassVar[frozenset[str]] = frozenset({"user_identity_id"})
+    ABSENT = frozenset({"user_identity_id"})
 
     client_session_id: Annotated[KnownUuid, Field(description="ID of the client session.")]
     workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
@@ -137,9 +144,7 @@ class ClientSession(Resource):
     ] = None
     user_identity_ids: Annotated[list[KnownUuid], Field(description="IDs of the user identities that it sees.")]
     created_at: Annotated[str, CREATED_AT]
-    expires_at: Annotated[
-        str, Field(description="When it expires, in UTC.", json_schema_extra={"format": "date-time"})
-    ]
+    expires_at: Annotated[str, Field(description="When it expires, in UTC.", json_schema_extra={"format": "date-time"})]
     device_count: Annotated[int, Field(description="Always 0: this service has no devices but phones.")] = 0
     connected_account_ids: Annotated[
         Sequence[KnownUuid], Field(description="Always empty: this service has no connected accounts.")

@@ -11,6 +11,9 @@ import hashlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
+# The beginning of the partition keys of everything in any workspace.
+EVERY_WORKSPACE = "WORKSPACE#"
+
 
 class Key(NamedTuple):
     """A primary key."""
@@ -223,7 +226,12 @@ def page_cursor_key() -> Key:
 
 def workspace_prefix(workspace_id: str) -> str:
     """Return the beginning of the partition keys of everything in a workspace."""
-    return f"WORKSPACE#{workspace_id}#"
+    return f"{EVERY_WORKSPACE}{workspace_id}#"
+
+
+def workspace_of(pk: str) -> str:
+    """Return the id of the workspace whose partition key begins with ``EVERY_WORKSPACE``."""
+    return pk.removeprefix(EVERY_WORKSPACE).partition("#")[0]
 
 
 def _partition(workspace_id: str, kind: str, identifier: str) -> str:
