@@ -84,9 +84,9 @@ class Case:
 
 _PRINCIPALS = {
     "client_session": {
-        "principalId": "cst1testDemo",
+        "principalId": "cst1testApp1",
         "token_kind": "client_session",
-        "token_id": "cst1testDemo",
+        "token_id": "cst1testApp1",
         "user_identity_ids": JANE,
     },
     "personal_access_token": {

@@ -83,6 +83,16 @@ _FAMILIES = {
         "acs_users",
         "An ACS user is a person in one access system; it can be linked to a user identity.",
     ),
+    "/client_sessions": _Family(
+        "client_session",
+        "client_sessions",
+        "A client session is for an app. Its token sees what belongs to its user identities, and nothing else.",
+    ),
+    "/workspaces": _Family(
+        "workspace",
+        "workspaces",
+        "A workspace is a closed area for data. For a token, nothing outside of its workspaces exists.",
+    ),
     "/webhooks": _Family(
         "webhook",
         "webhooks",
@@ -94,7 +104,9 @@ _FAMILIES = {
         "An event tells that something has happened. It is there once, and only if it happened.",
     ),
 }
-_PREPOSITIONS = {"add": "to", "list": "for", "remove": "from"}
+_PREPOSITIONS = {"add": "to", "grant": "to", "list": "for", "remove": "from"}
+# An action that is one verb, although its first word is one, too.
+_LONG_VERBS = {"get_or_create"}
 # A reader makes something, looks at it, changes it and deletes it.
 _VERBS_BEFORE_OTHERS = ("launch", "create", "get", "list", "update", "add")
 _VERBS_AFTER_OTHERS = ("remove", "delete")
@@ -189,6 +201,9 @@ def api_document(project: Path) -> Json:
                 "api_key": _bearer("An API key: `seam_…`; opens its workspace."),
                 "pat_with_workspace": _bearer(
                     "A personal access token: `seam_at1…`; opens the workspace that the header `seam-workspace` names."
+                ),
+                "pat_without_workspace": _bearer(
+                    "A personal access token: `seam_at1…`; this route needs no header `seam-workspace`."
                 ),
                 # Seam's own document has it among the schemes, too: a client sets it once, and not with each call.
                 "seam_workspace": {
@@ -326,14 +341,15 @@ def _is_valid_empty(request: type[BaseModel]) -> bool:
 
 def _name(action: str, family: _Family) -> str:
     """Return an operation's name for clients.  It must be unique in the document."""
-    verb, _, what = action.partition("_")
+    verb, _, what = (action, "", "") if action in _LONG_VERBS else action.partition("_")
     if what:
         return f"{action}_{_PREPOSITIONS[verb]}_{family.one}"
     return f"{verb}_{family.many if verb == 'list' else family.one}"
 
 
 def _security(route: Route) -> Sequence[Json]:
-    servers = [["api_key"], ["pat_with_workspace", "seam_workspace"]]
+    person = ["pat_without_workspace"] if route.across_workspaces else ["pat_with_workspace", "seam_workspace"]
+    servers = [["api_key"], person]
     ways = [*servers * route.for_servers, *[["client_session"]] * route.for_client_sessions]
     return [{name: [] for name in way} for way in ways]
 

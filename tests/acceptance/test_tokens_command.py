@@ -87,7 +87,7 @@ def test_json_tells_scripts_all_there_is(service: Service, run: Run) -> None:
 def test_the_list_shows_every_token_without_its_secret(run: Run) -> None:
     output = run("list").stdout
 
-    assert {"testDemo", "at1testDemo", "cst1testDemo"} <= set(output.split())
+    assert {"testDemo", "at1testDemo", "cst1testApp1"} <= set(output.split())
     assert {"revoked", "expired", "good"} <= set(output.split())
     assert "PubLicDemoKeyForLocaLUse" not in output
 

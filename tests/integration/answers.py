@@ -18,7 +18,7 @@ ANSWERS = Path(__file__).parent / "answers.json"
 # Where a line was logged, when, and by which process.
 _NOT_COMPARED = {"cold_start", "function_request_id", "location", "timestamp", "xray_trace_id"}
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
+_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+|seam_cst1(?!testApp1)[A-Za-z0-9]{8}_[A-Za-z0-9]{24}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 

@@ -26,6 +26,7 @@ from enrollment.store.attributes import Item
 from enrollment.store.keys import acs_user_key, enrollment_key, user_identity_key
 from enrollment.timestamps import timestamp
 from enrollment.use_cases import credentials
+from enrollment.use_cases.credential_items import delete_credentials_of_acs_user
 from tests.fixtures import Store, Workspace
 from tests.integration.conftest import UNKNOWN, Directory, Outage
 
@@ -389,7 +390,7 @@ def test_all_credentials_of_an_acs_user_are_deleted_and_no_others(
         directory.create_credential(acs_user)
     key = acs_user_key(workspace.workspace_id, acs_user)
 
-    credentials.delete_credentials_of_acs_user(store.table, store.items()[key])
+    delete_credentials_of_acs_user(store.table, store.items()[key])
 
     assert directory.credentials() == [kept]
     assert "acs_credential_ids" not in store.items()[key]
@@ -402,7 +403,7 @@ def test_the_name_of_a_credential_that_is_not_there_is_taken_from_its_acs_user(
     directory.create_credential(acs_user)
     store.table.transact({"acs_user": change(key, add={"acs_credential_ids": frozenset({UNKNOWN})})})
 
-    credentials.delete_credentials_of_acs_user(store.table, store.items()[key])
+    delete_credentials_of_acs_user(store.table, store.items()[key])
 
     assert "acs_credential_ids" not in store.items()[key]
 
@@ -417,9 +418,9 @@ def test_an_interrupted_deletion_of_credentials_is_finished_by_the_next(
 
     outage.left = requests
     with pytest.raises(ServiceUnavailable):
-        credentials.delete_credentials_of_acs_user(store.table, store.items()[key])
+        delete_credentials_of_acs_user(store.table, store.items()[key])
     outage.left = None
-    credentials.delete_credentials_of_acs_user(store.table, store.items()[key])
+    delete_credentials_of_acs_user(store.table, store.items()[key])
 
     assert directory.credentials() == []
 

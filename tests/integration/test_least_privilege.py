@@ -31,7 +31,7 @@ from enrollment.errors import EnrollmentError
 from enrollment.outbound.failures import RefusedError
 from enrollment.store.attributes import Item, marshal
 from enrollment.store.client import create_client
-from enrollment.store.items import stored_acs_user, stored_event
+from enrollment.store.items import stored_acs_user, stored_client_session, stored_event
 from enrollment.store.keys import Key, acs_user_key, held_delivery_key, webhook_key
 from enrollment.store.table import Table
 from enrollments.examples import example_events
@@ -73,12 +73,12 @@ READS_AND_WRITES = [
 PAGE_CURSOR = ["dynamodb:GetItem", "dynamodb:PutItem"]
 
 
-def on_keys(actions: list[str], operator: str, key: str) -> dict[str, Any]:
+def on_keys(actions: list[str], operator: str, *keys: str) -> dict[str, Any]:
     """Return the statement that allows actions on records with these partition keys."""
     return {
         "Effect": "Allow",
         "Action": actions,
-        "Condition": {f"ForAllValues:{operator}": {LEADING_KEYS: [key]}, "Null": {LEADING_KEYS: "false"}},
+        "Condition": {f"ForAllValues:{operator}": {LEADING_KEYS: [*keys]}, "Null": {LEADING_KEYS: "false"}},
         "Resource": [TABLE_ARN],
     }
 
@@ -97,6 +97,7 @@ SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:enrollments-w
 QUEUES = f"arn:aws:sqs:{REGION}:123456789012:enrollments-"
 REDELIVERIES = f"arn:aws:lambda:{REGION}:123456789012:function:enrollments-redeliveries"
 BUS_ARN = f"arn:aws:events:{REGION}:123456789012:event-bus/enrollments-events"
+OF_CLIENT_SESSIONS = "WORKSPACE#*#CLIENT_SESSION*"
 OF_WEBHOOKS, OF_EVENTS = "WORKSPACE#*#WEBHOOK*", "WORKSPACE#*#EVENT*"
 SECRET = on_others(["secretsmanager:GetSecretValue"], SECRET_ARN)
 STARTS_REDELIVERIES = on_others(["lambda:InvokeFunction"], f"{REDELIVERIES}:live")
@@ -111,6 +112,19 @@ OWN = {
         on_keys(["dynamodb:GetItem", "dynamodb:Query"], "StringLike", OF_EVENTS),
         on_keys(CHANGES, "StringLike", OF_WEBHOOKS),
         SECRET,
+        OF_PAGE_CURSORS,
+    ],
+    "ClientSessions": [
+        on_keys(
+            [action for action in READS_AND_WRITES if action != "dynamodb:Query"],
+            "StringLike",
+            OF_CLIENT_SESSIONS,
+            "WORKSPACE#*#USER_IDENTITY#*",
+            "TOKEN#cst1*",
+        ),
+        on_keys(["dynamodb:Query"], "StringLike", OF_CLIENT_SESSIONS),
+        on_keys(["dynamodb:BatchGetItem", "dynamodb:GetItem"], "StringLike", "WORKSPACE#*#WORKSPACE"),
+        on_others(["secretsmanager:GetSecretValue"], SECRET_ARN.replace("webhooks", "client-sessions")),
         OF_PAGE_CURSORS,
     ],
     "Events": [
@@ -174,6 +188,7 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "credential_manager_acs_system_id": V["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
     },
     "/acs/systems/list": {"limit": 1},
+    "/client_sessions/list": {"limit": 1},
     "/events/list": {"since": "2020-01-01T00:00:00Z", "limit": 1},
     "/acs/users/create": {
         "full_name": "Jane Doe",
@@ -204,6 +219,15 @@ EVENT = {
     "event_type": "enrollment_automation.launched",
     "created_at": "2026-01-09T05:45:33.068Z",
 }
+ANOTHER_SESSION: Item = {
+    "client_session_id": DOWN,
+    "workspace_id": WORKSPACE,
+    "token_id": "cst1Another1",
+    "secret_version": "1",
+    "user_identity_ids": "",
+    "created_at": EVENT["created_at"],
+    "expires_at": "2100-01-01T00:00:00.000Z",
+}
 MESSAGES = [{"workspace_id": WORKSPACE, "webhook_id": one, "event": EVENT} for one in (DOWN, BREAKER_OPEN)]
 EXECUTIONS = [
     *({"message": message} for message in MESSAGES),
@@ -212,7 +236,7 @@ EXECUTIONS = [
 
 
 def more_items() -> dict[Key, Item]:
-    """Return these webhooks, and a second event, so that events have a second page."""
+    """Return these webhooks, and a second event and client session, so that their lists have a second page."""
     event: Item = {**EVENT, "event_id": DOWN, "workspace_id": WORKSPACE, "sequence": "1" * 40}
     held: Item = {"event": json.dumps(EVENT), "deleted_after": 4102444800}
     return {
@@ -223,6 +247,7 @@ def more_items() -> dict[Key, Item]:
             "breaker_opened_at": EVENT["created_at"],
         },
         held_delivery_key(WORKSPACE, DOWN, EVENT["created_at"], EVENT["event_id"]): held,
+        **stored_client_session(ANOTHER_SESSION),
         **stored_event({**event, "occurred_at": EVENT["created_at"], "deleted_after": 4102444800}),
     }
 
@@ -282,12 +307,14 @@ FOREIGN_KEYS = {
     "UserIdentities": (*TOKEN_KEYS, "SECRET#OTHER", "SECRET#PAGE_CURSOR#2", "WORKSPACES", "workspace#a"),
     "Acs": (*TOKEN_KEYS, "SECRET#OTHER", "SECRET#PAGE_CURSOR#2", "WORKSPACES", "workspace#a"),
     "EventsApi": (*TOKEN_KEYS, WORKSPACE_KEY, "SECRET#OTHER", "WORKSPACES"),
+    "ClientSessions": (*TOKEN_KEYS, WORKSPACE_KEY, "TOKEN#at1testDemo", "SECRET#OTHER", "WORKSPACES"),
     "Events": (*TOKEN_KEYS, WORKSPACE_KEY, "SECRET#PAGE_CURSOR"),
     "Deliveries": (*TOKEN_KEYS, WORKSPACE_KEY, f"WORKSPACE#{WORKSPACE}#EVENTS", "SECRET#PAGE_CURSOR"),
     "Redeliveries": (*TOKEN_KEYS, WORKSPACE_KEY, f"WORKSPACE#{WORKSPACE}#EVENTS", "SECRET#PAGE_CURSOR"),
 }
 OWN_KEY = {
     "Authorizer": "TOKEN#testDemo",
+    "ClientSessions": f"WORKSPACE#{WORKSPACE}#CLIENT_SESSIONS",
     **dict.fromkeys(("EventsApi", "Events", "Deliveries", "Redeliveries"), WEBHOOKS_KEY),
 }
 
@@ -487,7 +514,7 @@ def requests_for(resources: Mapping[str, Resource], function: Resource) -> list[
     api = read_rest_api(resources["Api"], resources["ApiprodStage"], function_names(resources))
     paths = sorted(
         (path for (verb, path), route in api.routes.items() if verb == "POST" and route.function == function.reference),
-        key=lambda path: path.endswith(("delete", "remove_acs_user")),
+        key=lambda path: (path.endswith(("delete", "remove_acs_user")), path.endswith("revoke")),
     )
     more = [EVENTS[path] | {"body": json.dumps(MORE_BODIES[path])} for path in paths if path in MORE_BODIES]
     return [*more, *(EVENTS[path] for path in paths)]
@@ -613,7 +640,7 @@ def test_a_foreign_record_among_its_own_is_out_of_reach(
             getattr(client, operation)(**parameters)
 
 
-@pytest.mark.parametrize("name", ["UserIdentities", "Acs", "EventsApi"])
+@pytest.mark.parametrize("name", ["UserIdentities", "Acs", "EventsApi", "ClientSessions"])
 @pytest.mark.parametrize("action", sorted(set(READS_AND_WRITES) - set(PAGE_CURSOR)))
 def test_the_secret_of_page_cursors_is_only_read_and_made(
     resources: dict[str, Resource], name: str, action: str

@@ -18,6 +18,7 @@ from enrollment.resources.phones import CreateSandboxPhoneRequest, ListPhonesReq
 from enrollment.store.actions import change
 from enrollment.store.keys import phone_key, user_identity_key
 from enrollment.use_cases import phones
+from enrollment.use_cases.phone_items import delete_all_of_user_identity
 from tests.fixtures import Store, Workspace
 from tests.integration.conftest import UNKNOWN, Directory, Outage
 
@@ -341,7 +342,7 @@ def test_everything_of_a_person_is_deleted_however_much_it_is(
         directory.create_credential(acs_user, credential_manager_acs_system_id=manager)
     mark(identity)
 
-    phones.delete_all_of_user_identity(store.table, workspace.workspace_id, identity)
+    delete_all_of_user_identity(store.table, workspace.workspace_id, identity)
 
     assert not [key for key in store.items() if "PHONE" in key.pk or "CREDENTIAL#" in key.pk]
     assert directory.phones() == directory.credentials() == []
@@ -366,8 +367,8 @@ def test_an_interrupted_deletion_of_everything_is_finished_by_the_next(
 
     outage.left = requests
     with pytest.raises(ServiceUnavailable):
-        phones.delete_all_of_user_identity(store.table, workspace.workspace_id, identity)
+        delete_all_of_user_identity(store.table, workspace.workspace_id, identity)
     outage.left = None
-    phones.delete_all_of_user_identity(store.table, workspace.workspace_id, identity)
+    delete_all_of_user_identity(store.table, workspace.workspace_id, identity)
 
     assert not [key for key in store.items() if "PHONE" in key.pk or "CREDENTIAL#" in key.pk]

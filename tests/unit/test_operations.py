@@ -13,7 +13,7 @@ from tests.fixtures import PROJECT
 type Metric = tuple[str, str, Mapping[str, str]]
 
 # Those that answer a request, and those that run behind them.
-FUNCTIONS = ("Authorizer", "EnrollmentAutomations", "UserIdentities", "Acs", "EventsApi")
+FUNCTIONS = ("Authorizer", "EnrollmentAutomations", "UserIdentities", "Acs", "EventsApi", "ClientSessions")
 BACKGROUND = ("Deliveries", "Events", "Redeliveries")
 ALL_FUNCTIONS = (*FUNCTIONS, *BACKGROUND)
 STACK = "enrollments"
@@ -215,6 +215,7 @@ THRESHOLDS = {
     "EnrollmentAutomationsLatencyAlarm": 5_000,
     "AcsLatencyAlarm": 10_000,
     "ApiLatencyAlarm": 10_000,
+    "ClientSessionsLatencyAlarm": 10_000,
     "DeliveriesAgeAlarm": 60,
     "EventsAgeAlarm": 60_000,
     "EventsApiLatencyAlarm": 10_000,

@@ -74,6 +74,16 @@ MAY_IMPORT = {
     "redeliveries": {*DELIVERIES, "__mp_main__", "aws_durable_execution_sdk_python", "boto3", "s3transfer"},
     "acs": DIRECTORY,
     "authorizer": {*EVERYWHERE, "enrollment.use_cases.tokens"},
+    "client_sessions": {
+        *BEHIND_THE_API,
+        "enrollment.http.page_cursors",
+        "enrollment.outbound",
+        *(f"enrollment.outbound.{module}" for module in ("clients", "failures", "master_secrets")),
+        *("enrollment.resources.client_sessions", "enrollment.resources.workspaces"),
+        *("enrollment.secrets", "enrollment.store.listings"),
+        *(f"enrollment.use_cases.client_session{end}" for end in ("s", "_items", "_lookup")),
+        *("enrollment.use_cases.tokens", "enrollment.use_cases.workspaces"),
+    },
     "events": {
         *EVENTS,
         *OUTBOUND,
@@ -99,6 +109,7 @@ BY_PART = {"aws_lambda_powertools"}
 # What a start needs of the environment that the template gives it.
 VARIABLES = {
     "TABLE_NAME": "table",
+    "CLIENT_SESSIONS_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:client-sessions-AAAAAA",
     "DELIVERIES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/deliveries",
     "EVENT_BUS_NAME": "events",
     "EVENT_RETENTION_DAYS": "30",

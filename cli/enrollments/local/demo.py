@@ -14,12 +14,15 @@ from enrollment.resources.automations import EnrollmentAutomation, LaunchRequest
 from enrollment.store.actions import put_new
 from enrollment.store.attributes import Item
 from enrollment.store.items import (
+    client_session_pointers,
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
+    stored_client_session,
     stored_event,
     stored_user_identity,
+    stored_workspace,
 )
 from enrollment.store.keys import (
     Key,
@@ -32,11 +35,16 @@ from enrollment.store.keys import (
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.automations import automation_item
+from enrollment.use_cases.client_session_items import joined
+from enrollment.use_cases.client_sessions import FIRST_VERSION as FIRST_CLIENT_SESSION_VERSION
+from enrollment.use_cases.client_sessions import client_session_of, token_record
 from enrollment.use_cases.tokens import NewToken
 from enrollment.use_cases.webhooks import FIRST_VERSION
 
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _NEVER_DELETED = 4102444800  # the year 2100, in seconds: the demo's event is always listed
+# Public, too: each client session's token is derived from it.
+CLIENT_SESSIONS_SECRET = "demo-secret-of-client-sessions"  # noqa: S105 - public, see above
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
 _CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in events and examples stay valid
 
@@ -63,10 +71,11 @@ class Demo:
 def demo() -> Demo:
     """Return the demo workspaces."""
     workspace_id, other_workspace_id = _id(0x01), _id(0x02)
+    session = _client_session(workspace_id, _id(0x91), _id(0x11))
     variables = {
         "SEAM_API_KEY": _token("testDemo"),
         "SEAM_PERSONAL_ACCESS_TOKEN": _token("at1testDemo"),
-        "SEAM_CLIENT_SESSION_TOKEN": _token("cst1testDemo"),
+        "SEAM_CLIENT_SESSION_TOKEN": client_session_of(session, CLIENT_SESSIONS_SECRET.encode()).token,
         "SEAM_WORKSPACE_ID": workspace_id,
         "USER_IDENTITY_ID": _id(0x11),
         "OTHER_USER_IDENTITY_ID": _id(0x12),
@@ -83,6 +92,7 @@ def demo() -> Demo:
         "ENROLLED_ACS_USER_ID": _id(0x45),
         "EVENT_ID": _id(0x71),
         "WEBHOOK_ID": _id(0x81),
+        "CLIENT_SESSION_ID": str(session["client_session_id"]),
         "EXPIRED_SEAM_API_KEY": _token("testDxpd"),
         "REVOKED_SEAM_API_KEY": _token("testDrev"),
         "OTHER_SEAM_API_KEY": _token("testDtwo"),
@@ -108,7 +118,6 @@ def demo() -> Demo:
     )
     past = datetime.now(UTC) - timedelta(days=1)
     workspaces = (workspace_id, other_workspace_id)
-    session = NewToken(TokenKind.CLIENT_SESSION, [workspace_id], [v["USER_IDENTITY_ID"]], "Demo session")
     items: dict[Key, Item] = {
         page_cursor_key(): {"secret": _CURSOR_SECRET},
         **_token_items("testDemo", NewToken(TokenKind.API_KEY, [workspace_id], name="Demo")),
@@ -116,7 +125,11 @@ def demo() -> Demo:
         **_token_items("testDxpd", NewToken(TokenKind.API_KEY, [workspace_id], name="Expired", expires_at=past)),
         **_token_items("testDrev", NewToken(TokenKind.API_KEY, [workspace_id], name="Revoked"), revoked_at=past),
         **_token_items("at1testDemo", NewToken(TokenKind.PERSONAL_ACCESS_TOKEN, workspaces, name="Demo person")),
-        **_token_items("cst1testDemo", session),
+        **stored_client_session(session),
+        **client_session_pointers(session),
+        token_key(str(session["token_id"])): token_record(session, CLIENT_SESSIONS_SECRET.encode()),
+        **_workspace(workspace_id, "Demo"),
+        **_workspace(other_workspace_id, "Other demo"),
         **_user_identity(workspace_id, v["USER_IDENTITY_ID"], "Jane Doe", v["ACS_USER_ID"]),
         **_user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
         **_user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe", v["ENROLLED_ACS_USER_ID"]),
@@ -187,6 +200,23 @@ def _token_items(short: str, new: NewToken, *, revoked_at: datetime | None = Non
     record = new.record(_SECRET, datetime.now(UTC))
     revocation = {} if revoked_at is None else {"revoked_at": timestamp(revoked_at)}
     return {token_key(short): {**record, **revocation}, token_listing_key(short): {}}
+
+
+def _workspace(workspace_id: str, name: str) -> dict[Key, Item]:
+    return stored_workspace({"workspace_id": workspace_id, "name": name, "is_sandbox": True, "created_at": _CREATED_AT})
+
+
+def _client_session(workspace_id: str, client_session_id: str, user_identity_id: str) -> Item:
+    return {
+        "client_session_id": client_session_id,
+        "workspace_id": workspace_id,
+        "token_id": "cst1testApp1",
+        "secret_version": FIRST_CLIENT_SESSION_VERSION,
+        "user_identity_ids": joined([user_identity_id]),
+        "user_identifier_key": "jane.doe",
+        "created_at": _CREATED_AT,
+        "expires_at": "2100-01-01T00:00:00.000Z",
+    }
 
 
 def _user_identity(

@@ -16,7 +16,7 @@ from enrollment.http.events import UnknownEvent, require_authorizer_event, requi
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, is_aws, reason_of
-from enrollments.local.demo import Demo, seed
+from enrollments.local.demo import CLIENT_SESSIONS_SECRET, Demo, seed
 from local_aws.errors import StackError
 from local_aws.following import Surroundings, Tell, enable_stream, following
 from local_aws.functions import FunctionDefinition, Functions, check_permission, environment
@@ -43,7 +43,7 @@ _AUTHORIZER_KEYS = {"authorizationToken", "methodArn"}
 # What only a system on this machine has.  The template has none of it.
 _OF_THIS_MACHINE = {"WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
 # Public, like the demo's tokens, so that the examples in the documents stay valid.
-_SECRETS = {"WebhooksSecret": "demo-secret-of-webhooks"}
+_SECRETS = {"ClientSessionsSecret": CLIENT_SESSIONS_SECRET, "WebhooksSecret": "demo-secret-of-webhooks"}
 _OWN_LAYER_MARK = "enrollment/__init__.py"
 _TABLE_PROPERTIES = {
     "AttributeDefinitions",

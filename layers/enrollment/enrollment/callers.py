@@ -29,10 +29,12 @@ class Caller(NamedTuple):
     Attributes:
         workspace_id: The request's workspace.
         user_identity_ids: The only user identities that the caller sees; ``None`` is all of the workspace.
+        session_token_id: The short of a client session's token; ``None`` for other tokens.
     """
 
     workspace_id: str
     user_identity_ids: frozenset[str] | None = None
+    session_token_id: str | None = None
 
     def sees(self, user_identity_id: str) -> bool:
         """Return whether the caller sees a user identity."""
@@ -91,5 +93,5 @@ class Principal(NamedTuple):
             return Caller(workspace_id)
         (workspace_id,) = self.workspace_ids
         if self.kind is TokenKind.CLIENT_SESSION:
-            return Caller(workspace_id, frozenset(self.user_identity_ids))
+            return Caller(workspace_id, frozenset(self.user_identity_ids), self.token_id)
         return Caller(workspace_id)

@@ -18,6 +18,9 @@
     ├── AcsCredentialNotFound                     404
     ├── EventNotFound                             404
     ├── WebhookNotFound                           404
+    ├── ClientSessionNotFound                     404
+    ├── ConnectedAccountNotFound                  404
+    ├── ConnectWebviewNotFound                    404
     ├── TooManyWebhooks                           409
     ├── TooManyAcsCredentials                     409
     ├── AcsSystemIsNotCredentialManager           400
@@ -226,6 +229,30 @@ class WebhookNotFound(EnrollmentError):
     status = 404
     type = "webhook_not_found"
     message = "Webhook not found"
+
+
+class ClientSessionNotFound(EnrollmentError):
+    """No such client session in the workspace, none that the caller sees, or a revoked one."""
+
+    status = 404
+    type = "client_session_not_found"
+    message = "Client session not found"
+
+
+class ConnectedAccountNotFound(EnrollmentError):
+    """No such connected account: this service has none that could be given to a client session."""
+
+    status = 404
+    type = "connected_account_not_found"
+    message = "Connected account not found: client sessions of this service have no connected accounts"
+
+
+class ConnectWebviewNotFound(EnrollmentError):
+    """No such Connect Webview: this service has none."""
+
+    status = 404
+    type = "connect_webview_not_found"
+    message = "Connect Webview not found: this service has no Connect Webviews"
 
 
 class TooManyWebhooks(EnrollmentError):

@@ -15,12 +15,15 @@ class Settings(NamedTuple):
         stack_name: The function's stack.  Its metrics carry this name, because the stacks of a region share a
             namespace.
         webhooks_secret_arn: The master secret of webhooks, for the function that answers with their secrets.
+        client_sessions_secret_arn: The master secret of client sessions, for the function that answers with their
+            tokens.
     """
 
     table_name: str
     cors_origins: tuple[str, ...] = ()
     stack_name: str = ""
     webhooks_secret_arn: str = ""
+    client_sessions_secret_arn: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -35,6 +38,7 @@ class Settings(NamedTuple):
             cors_origins=tuple(origin.strip() for origin in origins if origin.strip()),
             stack_name=environment.get("STACK_NAME", ""),
             webhooks_secret_arn=environment.get("WEBHOOKS_SECRET_ARN", ""),
+            client_sessions_secret_arn=environment.get("CLIENT_SESSIONS_SECRET_ARN", ""),
         )
 
 

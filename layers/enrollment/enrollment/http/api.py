@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from enrollment.aws.deadline import ending_before
-from enrollment.callers import FOR_CLIENT_SESSIONS_ONLY, NOT_FOR_CLIENT_SESSIONS, Principal
+from enrollment.callers import FOR_CLIENT_SESSIONS_ONLY, NOT_FOR_CLIENT_SESSIONS, Principal, TokenKind
 from enrollment.errors import (
     EnrollmentError,
     InternalServerError,
@@ -76,6 +76,7 @@ class Api:
         errors: Sequence[type[EnrollmentError]],
         for_client_sessions: bool = False,
         for_servers: bool = True,
+        across_workspaces: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Return a decorator that serves a path with a typed handler.
 
@@ -88,6 +89,8 @@ class Api:
             for_client_sessions: Whether client sessions may call it.  The authorizer's policy lets none through to
                 another route, but nothing here relies on that.
             for_servers: Whether API keys and personal access tokens may call it.
+            across_workspaces: Whether the handler answers for all workspaces that the token may enter.  It gets the
+                ``principal`` in place of ``caller``, and the request needs no header ``seam-workspace``.
 
         Raises:
             TypeError: The route is a list, and the Api has no page cursors.
@@ -99,7 +102,15 @@ class Api:
             if issubclass(types["request"], PagedRequest) and self._cursors is None:
                 raise TypeError(f"{path} is a list, so its Api needs page cursors")
             self.routes[path] = Route(
-                path, methods, handler, types["request"], response, tuple(errors), for_client_sessions, for_servers
+                path,
+                methods,
+                handler,
+                types["request"],
+                response,
+                tuple(errors),
+                for_client_sessions,
+                for_servers,
+                across_workspaces,
             )
             return handler
 
@@ -159,22 +170,25 @@ class Api:
         if route is None or method not in route.methods:
             raise RouteNotFound
         principal = Principal.from_context(event["requestContext"]["authorizer"])
-        caller = principal.enter(header(event, "seam-workspace"))
-        if caller.user_identity_ids is not None and not route.for_client_sessions:
+        if principal.kind is TokenKind.CLIENT_SESSION and not route.for_client_sessions:
             raise Unauthorized(NOT_FOR_CLIENT_SESSIONS)
-        if caller.user_identity_ids is None and not route.for_servers:
+        if principal.kind is not TokenKind.CLIENT_SESSION and not route.for_servers:
             raise Unauthorized(FOR_CLIENT_SESSIONS_ONLY)
-        line["workspace_id"] = caller.workspace_id
+        arguments: dict[str, Any] = {}
+        if route.across_workspaces:
+            arguments["principal"] = principal
+        else:
+            arguments["caller"] = caller = principal.enter(header(event, "seam-workspace"))
+            line["workspace_id"] = caller.workspace_id
         parameters = read_parameters(event, route.request)
         line |= _ids_in(parameters, route)
         try:
             request = parse(event=parameters, model=route.request)
         except ValidationError as invalid:
             raise InvalidInput([_problem(error) for error in invalid.errors(include_url=False)]) from invalid
-        arguments: dict[str, Any] = {"request": request, "caller": caller}
         if isinstance(request, PagedRequest) and self._cursors is not None:
-            arguments["page"] = self._cursors.requested_page(caller, event, request)
-        answer = route.handler(**arguments)
+            arguments["page"] = self._cursors.requested_page(arguments["caller"], event, request)
+        answer = route.handler(request=request, **arguments)
         response = _json_response(HTTPStatus.OK, answer.body.model_dump_json())
         line |= answer.facts
         return answer.outcome, response

@@ -32,12 +32,14 @@ class Route(NamedTuple):
     Attributes:
         path: The path.
         methods: Its verbs.
-        handler: Takes ``request`` and ``caller``, and ``page`` if its request is a ``PagedRequest``.
+        handler: Takes ``request``; ``caller``, or ``principal`` if it is across workspaces; and ``page`` if its request
+            is a ``PagedRequest``.
         request: The model of its parameters.
         response: The model of its answer.
         errors: What it can raise.
         for_client_sessions: Whether client sessions may call it.
         for_servers: Whether API keys and personal access tokens may call it.
+        across_workspaces: Whether it answers for all workspaces that the token may enter.
     """
 
     path: str
@@ -48,3 +50,4 @@ class Route(NamedTuple):
     errors: tuple[type[EnrollmentError], ...]
     for_client_sessions: bool
     for_servers: bool = True
+    across_workspaces: bool = False

@@ -26,6 +26,12 @@ from enrollment.store.keys import (
     acs_user_of_system_listing_key,
     automation_by_id_key,
     automation_key,
+    client_session_key,
+    client_session_listing_key,
+    client_session_of_key_key,
+    client_session_of_key_listing_key,
+    client_session_of_user_identities_key,
+    client_session_of_user_identity_listing_key,
     credential_manager_listing_key,
     enrolled_listing_key,
     event_key,
@@ -38,6 +44,8 @@ from enrollment.store.keys import (
     unique_key,
     user_identity_key,
     user_identity_listing_key,
+    workspace_key,
+    workspace_listing_key,
 )
 
 # The attributes by which an ACS user is found for a user identity, in this order (contract, "What launching does").
@@ -46,6 +54,7 @@ ADDRESSES = ("email_address", "phone_number")
 # The attributes whose values are unique among the user identities of a workspace.
 UNIQUE = ("user_identity_key", *ADDRESSES)
 ENTRIES_OF_USER_IDENTITY_COME_FROM = ("created_at", *UNIQUE)
+ENTRIES_OF_CLIENT_SESSION_COME_FROM = ("created_at", "user_identity_ids", "user_identifier_key")
 ENTRIES_OF_ACS_USER_COME_FROM = ("acs_system_id", "created_at", *ADDRESSES)
 ENTRIES_OF_PHONE_COME_FROM = ("created_at", "custom_sdk_installation_id")
 ENTRIES_OF_ACS_CREDENTIAL_COME_FROM = ("acs_system_id", "created_at")
@@ -186,6 +195,51 @@ def stored_event(event: Item) -> dict[Key, Item]:
         identity_id = str(event["user_identity_id"])
         stored[event_of_user_identity_listing_key(workspace_id, identity_id, created_at, sequence, event_id)] = event
     return stored
+
+
+def stored_workspace(workspace: Item) -> dict[Key, Item]:
+    """Return a workspace's own item, and its entry in the operator's list."""
+    workspace_id, created_at = _strings(workspace, "workspace_id", "created_at")
+    return {
+        workspace_key(workspace_id): workspace,
+        workspace_listing_key(created_at, workspace_id): {},
+    }
+
+
+def stored_client_session(session: Item) -> dict[Key, Item]:
+    """Return a client session's own item, and its entries in lists.
+
+    Not among them: the token's record, which is outside of the workspace, and ``client_session_pointers``.
+
+    Args:
+        session: The client session.  ``user_identity_ids`` are its user identities, sorted, with commas between them.
+    """
+    workspace_id, session_id, created_at, joined = _strings(
+        session, "workspace_id", "client_session_id", "created_at", "user_identity_ids"
+    )
+    entries = [client_session_listing_key(workspace_id, created_at, session_id)]
+    entries += [
+        client_session_of_user_identity_listing_key(workspace_id, identity_id, created_at, session_id)
+        for identity_id in joined.split(",")
+        if identity_id
+    ]
+    if "user_identifier_key" in session:
+        user_key = str(session["user_identifier_key"])
+        entries.append(client_session_of_key_listing_key(workspace_id, user_key, created_at, session_id))
+    return {client_session_key(workspace_id, session_id): session, **{entry: {} for entry in entries}}
+
+
+def client_session_pointers(session: Item) -> dict[Key, Item]:
+    """Return the items by which ``get_or_create`` finds a client session: by its key, and by its user identities.
+
+    Several client sessions can share a key or their user identities.  A pointer names one of them, or is not there.
+    """
+    workspace_id, session_id = _strings(session, "workspace_id", "client_session_id")
+    identity_ids = str(session["user_identity_ids"]).split(",")
+    keys = [client_session_of_user_identities_key(workspace_id, identity_ids)]
+    if "user_identifier_key" in session:
+        keys.append(client_session_of_key_key(workspace_id, str(session["user_identifier_key"])))
+    return {key: {"client_session_id": session_id} for key in keys}
 
 
 def _strings(item: Item, *names: str) -> tuple[str, ...]:

@@ -7,7 +7,12 @@ No list is a scan.  Each list has a partition with an entry for each of its thin
 order.  An entry holds nothing but its key, so it is written once and never out of date.
 """
 
+import hashlib
+from collections.abc import Iterable
 from typing import NamedTuple
+
+# The beginning of the partition keys of everything in any workspace.
+EVERY_WORKSPACE = "WORKSPACE#"
 
 
 class Key(NamedTuple):
@@ -212,6 +217,52 @@ def held_delivery_key(workspace_id: str, webhook_id: str, created_at: str, event
     return Key(_partition(workspace_id, "WEBHOOK", webhook_id), f"{created_at}#{event_id}")
 
 
+def client_session_key(workspace_id: str, client_session_id: str) -> Key:
+    """Return the key of a client session."""
+    return Key(_partition(workspace_id, "CLIENT_SESSION", client_session_id), "CLIENT_SESSION")
+
+
+def client_session_listing_key(workspace_id: str, created_at: str, client_session_id: str) -> Key:
+    """Return the key of a client session's entry among all of the workspace, by age."""
+    return Key(f"{workspace_prefix(workspace_id)}CLIENT_SESSIONS", f"{created_at}#{client_session_id}")
+
+
+def client_session_of_user_identity_listing_key(
+    workspace_id: str, user_identity_id: str, created_at: str, client_session_id: str
+) -> Key:
+    """Return the key of a client session's entry among those of one of its user identities, by age."""
+    identity = user_identity_key(workspace_id, user_identity_id).pk
+    return Key(f"{identity}#CLIENT_SESSIONS", f"{created_at}#{client_session_id}")
+
+
+def client_session_of_key_listing_key(
+    workspace_id: str, user_identifier_key: str, created_at: str, client_session_id: str
+) -> Key:
+    """Return the key of a client session's entry among those with the same ``user_identifier_key``, by age."""
+    partition = _partition(workspace_id, "CLIENT_SESSIONS_OF_KEY", user_identifier_key)
+    return Key(partition, f"{created_at}#{client_session_id}")
+
+
+def client_session_of_key_key(workspace_id: str, user_identifier_key: str) -> Key:
+    """Return the key of the item that names the client session which ``get_or_create`` finds by its key."""
+    return Key(_partition(workspace_id, "CLIENT_SESSION_OF_KEY", user_identifier_key), "CLIENT_SESSION_OF_KEY")
+
+
+def client_session_of_user_identities_key(workspace_id: str, user_identity_ids: Iterable[str]) -> Key:
+    """Return the key of the item that names the client session of exactly these user identities.
+
+    A partition key has 2 kB at most, so it has a hash of the ids.
+    """
+    digest = hashlib.sha256(",".join(sorted(user_identity_ids)).encode()).hexdigest()
+    kind = "CLIENT_SESSION_OF_USER_IDENTITIES"
+    return Key(_partition(workspace_id, kind, digest), kind)
+
+
+def workspace_listing_key(created_at: str, workspace_id: str) -> Key:
+    """Return the key of a workspace's entry in the operator's list, by age."""
+    return Key("WORKSPACES", f"{created_at}#{workspace_id}")
+
+
 def listed_id(sk: str) -> str:
     """Return the id of the thing that an entry of a list stands for."""
     return sk.rpartition("#")[2]
@@ -234,7 +285,12 @@ def page_cursor_key() -> Key:
 
 def workspace_prefix(workspace_id: str) -> str:
     """Return the beginning of the partition keys of everything in a workspace."""
-    return f"WORKSPACE#{workspace_id}#"
+    return f"{EVERY_WORKSPACE}{workspace_id}#"
+
+
+def workspace_of(pk: str) -> str:
+    """Return the id of the workspace whose partition key begins with ``EVERY_WORKSPACE``."""
+    return pk.removeprefix(EVERY_WORKSPACE).partition("#")[0]
 
 
 def _partition(workspace_id: str, kind: str, identifier: str) -> str:

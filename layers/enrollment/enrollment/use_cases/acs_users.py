@@ -37,6 +37,7 @@ from enrollment.store.keys import (
 from enrollment.store.listings import Page, is_found, newest_first, positions_of, read_page
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.credential_items import delete_credentials_of_acs_user
 from enrollment.use_cases.links import (
     delete_acs_user,
     is_usable,
@@ -201,6 +202,7 @@ def delete_user(table: Table, caller: Caller, request: AcsUserRequest) -> None:
         system_id = str(acs_user["acs_system_id"])
         if request.acs_system_id is not None and request.acs_system_id != system_id:
             raise AcsUserNotInAcsSystem
+        delete_credentials_of_acs_user(table, acs_user)
         actions = delete_acs_user(acs_user)
         if "user_identity_id" in acs_user:
             identity_id = str(acs_user["user_identity_id"])

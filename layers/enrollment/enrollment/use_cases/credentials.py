@@ -9,9 +9,8 @@ transaction that changes what is wanted raises it.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import batched
 
 from enrollment.callers import Caller
 from enrollment.errors import (
@@ -27,34 +26,27 @@ from enrollment.resources.acs_credentials import (
     ListAcsCredentialsRequest,
     UpdateAcsCredentialRequest,
 )
-from enrollment.store.actions import Action, as_read, change, delete, put_new, raise_number, require_absent
-from enrollment.store.attributes import Item, elements
-from enrollment.store.items import ENTRIES_OF_ACS_CREDENTIAL_COME_FROM, stored_acs_credential
+from enrollment.store.actions import as_read, change, put_new
+from enrollment.store.attributes import Item
+from enrollment.store.items import stored_acs_credential
 from enrollment.store.keys import (
-    Key,
-    acs_credential_by_id_key,
     acs_credential_key,
     acs_credential_listing_key,
     acs_credential_of_system_listing_key,
     acs_system_key,
     acs_user_key,
-    enrollment_key,
     listed_id,
     phones_partition,
 )
 from enrollment.store.listings import Page, is_found, newest_first, positions_of, read_page
-from enrollment.store.table import MOST_ACTIONS, Table
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.credential_items import delete_some, load_credentials, raise_revision
 from enrollment.use_cases.credential_owners import choose_manager, choose_owner
 from enrollment.use_cases.links import use_user_identity
 
 # A round is repeated when another request has changed what it was based on.
 _ROUNDS = 4
-# Deleting a credential takes four actions, one on its ACS user and one on its enrollment.
-_DELETED_AT_ONCE = MOST_ACTIONS // 6
-
-# What a credential and its enrollment have in common.
-_ENROLLMENT = ("workspace_id", "user_identity_id", "credential_manager_acs_system_id")
 _WAITING = "The credential is not issued yet."
 
 
@@ -100,7 +92,7 @@ def create(table: Table, caller: Caller, request: CreateAcsCredentialRequest) ->
         }
         stored = {str(key): put_new(key, item) for key, item in stored_acs_credential(credential).items()}
         refused = table.transact(
-            {**owner.actions, **manager.actions, "enrollment": _raise_revision(credential), **stored}
+            {**owner.actions, **manager.actions, "enrollment": raise_revision(credential), **stored}
         )
         if not refused:
             return credential_of(credential, owner.system)
@@ -188,7 +180,7 @@ def update(table: Table, caller: Caller, request: UpdateAcsCredentialRequest) ->
             {
                 "user_identity": use_user_identity(workspace_id, identity_id),
                 "credential": change(key, assign=changed, where=as_read(credential, ["version"])),
-                "enrollment": _raise_revision(credential),
+                "enrollment": raise_revision(credential),
             }
         )
         if not refused:
@@ -212,48 +204,9 @@ def delete_one(table: Table, caller: Caller, request: AcsCredentialRequest) -> N
     """
     for _ in range(_ROUNDS):
         credential = _require(table, caller, request.acs_credential_id)
-        if not _delete_some(table, [credential]):
+        if not delete_some(table, [credential]):
             return
     raise ServiceUnavailable
-
-
-def delete_credentials_of_acs_user(table: Table, acs_user: Item) -> None:
-    """Delete all credentials of an ACS user, however many they are.
-
-    Afterwards its item has no ``acs_credential_ids``, unless another request has given it a credential meanwhile.  To
-    finish an interrupted deletion, call it again.
-
-    Args:
-        table: The table.
-        acs_user: The ACS user's item.
-
-    Raises:
-        ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.
-    """
-    workspace_id, acs_user_id = str(acs_user["workspace_id"]), str(acs_user["acs_user_id"])
-    key = acs_user_key(workspace_id, acs_user_id)
-    current: Item | None = acs_user
-    while current is not None and (named := elements(current.get("acs_credential_ids"))):
-        found = _load_items(table, workspace_id, named)
-        delete_credentials(table, [item for item in found if item is not None])
-        gone = frozenset(one for one, item in zip(named, found, strict=True) if item is None)
-        if gone:  # an interrupted release or an operator has left their names
-            table.transact({"acs_user": change(key, discard={"acs_credential_ids": gone})})
-        current = table.get(key)
-
-
-def delete_credentials(table: Table, credentials: Iterable[Item]) -> None:
-    """Delete credentials, however many they are.  One that has been changed or deleted meanwhile may be left.
-
-    Args:
-        table: The table.
-        credentials: Their items.
-
-    Raises:
-        ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.
-    """
-    for some in batched(credentials, _DELETED_AT_ONCE, strict=False):
-        _delete_some(table, some)
 
 
 def credential_of(item: Item, system: Item) -> AcsCredential:
@@ -289,43 +242,8 @@ def _options(request: CreateAcsCredentialRequest) -> Item:
     return {} if options is None else {"options": options}
 
 
-def _raise_revision(credential: Item) -> Action:
-    """Raise the revision of a credential's enrollment, or make the enrollment.
-
-    The same transaction creates, requires or deletes the credential.  So this makes no enrollment of a user identity
-    that is gone: the last step of its deletion finds no credential any more.
-    """
-    enrollment = {name: credential[name] for name in _ENROLLMENT}
-    return raise_number(_enrollment_key_of(credential), "revision", enrollment)
-
-
-def _enrollment_key_of(credential: Item) -> Key:
-    workspace_id, identity_id, manager_id = (str(credential[name]) for name in _ENROLLMENT)
-    return enrollment_key(workspace_id, identity_id, manager_id)
-
-
-def _delete_some(table: Table, credentials: Sequence[Item]) -> dict[str, Item | None]:
-    """Delete a few credentials, all of one workspace; return the failed conditions, if there are any."""
-    by_acs_user: dict[Key, set[str]] = {}
-    actions: dict[str, Action] = {}
-    for credential in credentials:
-        workspace_id, credential_id = str(credential["workspace_id"]), str(credential["acs_credential_id"])
-        owner = acs_user_key(workspace_id, str(credential["acs_user_id"]))
-        by_acs_user.setdefault(owner, set()).add(credential_id)
-        (itself, *entries) = stored_acs_credential(credential)
-        actions[credential_id] = delete(itself, as_read(credential, ENTRIES_OF_ACS_CREDENTIAL_COME_FROM))
-        actions |= {f"{credential_id} {index}": delete(entry) for index, entry in enumerate(entries)}
-        actions[str(_enrollment_key_of(credential))] = _raise_revision(credential)
-    # The previous release deletes an ACS user without its credentials.
-    existing = table.get_all(by_acs_user)
-    for key, credential_ids in by_acs_user.items():
-        discarded = change(key, discard={"acs_credential_ids": frozenset(credential_ids)})
-        actions[key.pk] = discarded if key in existing else require_absent(key)
-    return table.transact(actions)
-
-
 def _require(table: Table, caller: Caller, acs_credential_id: str) -> Item:
-    (found,) = _load_items(table, caller.workspace_id, [acs_credential_id])
+    (found,) = load_credentials(table, caller.workspace_id, [acs_credential_id])
     if found is None or not caller.sees(str(found["user_identity_id"])):
         raise AcsCredentialNotFound
     return found
@@ -338,7 +256,7 @@ def _answered(table: Table, credential: Item) -> AcsCredential:
 
 def _load(table: Table, workspace_id: str, positions: Sequence[str]) -> list[AcsCredential | None]:
     """Return the credentials at some positions of a list; ``None`` for each that has been deleted."""
-    items = _load_items(table, workspace_id, list(map(listed_id, positions)))
+    items = load_credentials(table, workspace_id, list(map(listed_id, positions)))
     keys = {
         str(item["acs_system_id"]): acs_system_key(workspace_id, str(item["acs_system_id"]))
         for item in items
@@ -346,18 +264,6 @@ def _load(table: Table, workspace_id: str, positions: Sequence[str]) -> list[Acs
     }
     systems = table.get_all(keys.values())
     return [None if item is None else credential_of(item, systems[keys[str(item["acs_system_id"])]]) for item in items]
-
-
-def _load_items(table: Table, workspace_id: str, credential_ids: Sequence[str]) -> list[Item | None]:
-    """Return the items of credentials; ``None`` for each that does not exist."""
-    by_id_keys = [acs_credential_by_id_key(workspace_id, credential_id) for credential_id in credential_ids]
-    by_id = table.get_all(by_id_keys)
-    keys = [
-        acs_credential_key(workspace_id, str(by_id[key]["user_identity_id"]), credential_id) if key in by_id else None
-        for key, credential_id in zip(by_id_keys, credential_ids, strict=True)
-    ]
-    found = table.get_all(key for key in keys if key is not None)
-    return [None if key is None else found.get(key) for key in keys]
 
 
 def _of(table: Table, workspace_id: str, user_identity_id: str) -> list[Item]:

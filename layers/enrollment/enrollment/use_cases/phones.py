@@ -7,7 +7,6 @@ together with the phone, and only if it is not there, so two registrations at on
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import batched
 from typing import NamedTuple
 
 from enrollment.callers import Caller
@@ -26,11 +25,10 @@ from enrollment.resources.phones import (
     SandboxAssaAbloyMetadata,
     SandboxPhoneMetadata,
 )
-from enrollment.store.actions import Action, as_read, change, delete, put_new
+from enrollment.store.actions import Action, change, put_new
 from enrollment.store.attributes import Item
-from enrollment.store.items import ENTRIES_OF_PHONE_COME_FROM, stored_phone
+from enrollment.store.items import stored_phone
 from enrollment.store.keys import (
-    Key,
     acs_credential_by_id_key,
     installation_key,
     listed_id,
@@ -42,16 +40,13 @@ from enrollment.store.keys import (
     workspace_key,
 )
 from enrollment.store.listings import Page, newest_first, positions_of, read_page
-from enrollment.store.table import MOST_ACTIONS, Table
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.use_cases.credentials import delete_credentials
 from enrollment.use_cases.links import require_usable, use_user_identity
+from enrollment.use_cases.phone_items import delete_phone
 
 # A round is repeated when another request has registered or deactivated the phone since it looked.
 _ROUNDS = 4
-# Deleting a phone takes four actions.
-_DELETED_AT_ONCE = MOST_ACTIONS // 4
-
 # The types of phones, by their operating systems.
 DEVICE_TYPES = {"android": "android_phone", "ios": "ios_phone"}
 _OPERATING_SYSTEMS = {"android_phone": "Android phone", "ios_phone": "iOS phone"}
@@ -212,36 +207,8 @@ def deactivate(table: Table, caller: Caller, request: PhoneRequest) -> None:
         ServiceUnavailable: The database stays out of reach.
     """
     phone = _require(table, caller, request.device_id)
-    if table.transact(_delete_phone(phone)):  # another request has removed it meanwhile
+    if table.transact(delete_phone(phone)):  # another request has removed it meanwhile
         raise PhoneNotFound
-
-
-def delete_all_of_user_identity(table: Table, workspace_id: str, user_identity_id: str) -> None:
-    """Delete the phones, credentials and enrollments of a user identity that is being deleted.
-
-    Nothing is added to them from the mark ``being_deleted_at`` on.  To finish an interrupted deletion, call it again.
-
-    Args:
-        table: The table.
-        workspace_id: The workspace.
-        user_identity_id: The user identity, which has the mark.
-
-    Raises:
-        ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.
-    """
-    partition = phones_partition(workspace_id, user_identity_id)
-    while items := table.query(partition):
-        phones = [item for item in items if str(item["sk"]).startswith("PHONE#")]
-        credentials = [item for item in items if str(item["sk"]).startswith("CREDENTIAL#")]
-        # An enrollment goes last: deleting a credential raises its revision, and would make it again.
-        others = [] if phones or credentials else items
-        for some in batched(phones, _DELETED_AT_ONCE, strict=False):
-            deletions = [(phone["device_id"], _delete_phone(phone)) for phone in some]
-            table.transact({f"{device_id} {name}": one for device_id, all_ in deletions for name, one in all_.items()})
-        delete_credentials(table, credentials)
-        for some in batched(others, MOST_ACTIONS, strict=False):
-            keys = [Key(str(item["pk"]), str(item["sk"])) for item in some]
-            table.transact({key.sk: delete(key) for key in keys})
 
 
 def phone_of(item: Item) -> Phone:
@@ -283,17 +250,6 @@ def _update_phone(phone: Item, told: Item) -> dict[str, Action]:
     return {
         "user_identity": use_user_identity(workspace_id, identity_id),
         "phone": change(phone_key(workspace_id, identity_id, str(phone["device_id"])), assign=told),
-    }
-
-
-def _delete_phone(phone: Item) -> dict[str, Action]:
-    """Return the actions that delete a phone; ``phone`` is the one on its own item.
-
-    Its installation has no condition of its own: while the phone is there, it is the phone's.
-    """
-    (itself, *entries) = stored_phone(phone)
-    return {"phone": delete(itself, as_read(phone, ENTRIES_OF_PHONE_COME_FROM))} | {
-        f"phone_entry_{index}": delete(entry) for index, entry in enumerate(entries)
     }
 
 

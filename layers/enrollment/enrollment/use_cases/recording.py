@@ -210,6 +210,9 @@ def event_of_change(change: Change) -> Item | None:
     elif change.key.sk == "ACS_USER":
         event_type = "acs_user.created" if is_new else "acs_user.deleted"
         names = ["acs_user_id", "acs_system_id"]
+    elif change.key.sk == "CLIENT_SESSION" and not is_new:
+        event_type = "client_session.deleted"
+        names = ["client_session_id"]
     else:
         return None
     event: dict[str, Any] = {

@@ -24,8 +24,8 @@ from enrollment.timestamps import timestamp
 
 # The alphabet of a token's parts (contract, "Tokens").
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+SECRET_LENGTH = 24
 _SHORT_LENGTH = 8
-_SECRET_LENGTH = 24
 _SANDBOX = "test"
 # No API key's short begins so: a person would take it for a token of another kind.
 _RESERVED_SHORTS = ("at", "cst", "pk")
@@ -133,7 +133,7 @@ class NewToken:
         expiry = {} if self.expires_at is None else {"expires_at": timestamp(self.expires_at)}
         return {
             "kind": self.kind.value,
-            "secret_sha256": _hash(secret),
+            "secret_sha256": secret_hash(secret),
             "workspace_ids": ",".join(self.workspace_ids),
             "user_identity_ids": ",".join(self.user_identity_ids),
             "name": self.name,
@@ -153,7 +153,7 @@ def create_token(table: Table, new: NewToken) -> str:
         The token.
     """
     while True:
-        short, secret = _new_short(new), _random(_SECRET_LENGTH)
+        short, secret = new_short(new.kind, is_sandbox=new.is_sandbox), _random(SECRET_LENGTH)
         if store_token(table, short, new.record(secret, datetime.now(UTC))):
             return f"seam_{short}_{secret}"
 
@@ -228,23 +228,30 @@ def revoke_token(table: Table, token_id: str, now: datetime) -> bool:
     return not refused or refused["token"] is not None
 
 
-def _new_short(new: NewToken) -> str:
-    if new.is_sandbox:
+def new_short(kind: TokenKind, *, is_sandbox: bool = False) -> str:
+    """Return a random short for a token; the token's record shows whether it is free.
+
+    Args:
+        kind: The token's kind.
+        is_sandbox: Whether an API key's text shows that it is a sandbox's.
+    """
+    if is_sandbox:
         return _SANDBOX + _random(_SHORT_LENGTH - len(_SANDBOX))
     while True:
         short = _random(_SHORT_LENGTH)
-        if new.kind is not TokenKind.API_KEY:
-            return _PREFIX_OF_KIND[new.kind] + short
+        if kind is not TokenKind.API_KEY:
+            return _PREFIX_OF_KIND[kind] + short
         if not short.startswith((*_RESERVED_SHORTS, _SANDBOX)):
             return short
 
 
 def is_secret_of(record: Item, secret: str) -> bool:
     """Return whether a secret is the token's.  The time it takes does not depend on where a wrong one differs."""
-    return hmac.compare_digest(str(record["secret_sha256"]), _hash(secret))
+    return hmac.compare_digest(str(record["secret_sha256"]), secret_hash(secret))
 
 
-def _hash(secret: str) -> str:
+def secret_hash(secret: str) -> str:
+    """Return what a token's record has of its secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

@@ -50,6 +50,8 @@ from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.acs_users import load_acs_users
 from enrollment.use_cases.automations import delete_automation
+from enrollment.use_cases.client_session_items import end_sessions_of_user_identity
+from enrollment.use_cases.credential_items import delete_credentials_of_acs_user
 from enrollment.use_cases.links import (
     HAS_NO_CREDENTIALS,
     NOT_BEING_DELETED,
@@ -65,6 +67,7 @@ from enrollment.use_cases.links import (
     unlink,
     unlinked_match,
 )
+from enrollment.use_cases.phone_items import delete_all_of_user_identity
 
 _PROFILE = (*UNIQUE, "full_name")
 
@@ -234,6 +237,8 @@ def delete(table: Table, caller: Caller, request: UserIdentityRequest) -> None:
     refused = table.transact({"user_identity": mark})
     if refused and refused["user_identity"] is None:
         raise UserIdentityNotFound
+    end_sessions_of_user_identity(table, workspace_id, request.user_identity_id)
+    delete_all_of_user_identity(table, workspace_id, request.user_identity_id)
     while True:
         # Read backwards: the identity's own item comes first, and automations come before the ACS users that they use.
         item, *attached = list(table.walk(key.pk, backwards=True)) or [{}]
@@ -335,6 +340,7 @@ def remove_acs_user(table: Table, caller: Caller, request: RemoveAcsUserRequest)
         acs_user = found.get(key, {})
         if acs_user.get("user_identity_id") != identity_id:
             raise AcsUserNotFound
+        delete_credentials_of_acs_user(table, acs_user)
         refused = table.transact(
             {
                 **unlink(workspace_id, request.acs_user_id, str(acs_user["acs_system_id"]), identity_id),

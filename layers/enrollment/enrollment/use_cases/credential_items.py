@@ -1,0 +1,112 @@
+"""The items of credentials: how they end, and the revision of their enrollment.
+
+It stands apart from the use cases of credentials, because user identities and ACS users take their credentials along
+when they end, and need no more of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import batched
+
+from enrollment.store.actions import Action, as_read, change, delete, raise_number, require_absent
+from enrollment.store.attributes import Item, elements
+from enrollment.store.items import ENTRIES_OF_ACS_CREDENTIAL_COME_FROM, stored_acs_credential
+from enrollment.store.keys import (
+    Key,
+    acs_credential_by_id_key,
+    acs_credential_key,
+    acs_user_key,
+    enrollment_key,
+)
+from enrollment.store.table import MOST_ACTIONS, Table
+
+# Deleting a credential takes four actions, one on its ACS user and one on its enrollment.
+_DELETED_AT_ONCE = MOST_ACTIONS // 6
+
+# What a credential and its enrollment have in common.
+_ENROLLMENT = ("workspace_id", "user_identity_id", "credential_manager_acs_system_id")
+
+
+def raise_revision(credential: Item) -> Action:
+    """Raise the revision of a credential's enrollment, or make the enrollment.
+
+    The same transaction creates, requires or deletes the credential.  So this makes no enrollment of a user identity
+    that is gone: the last step of its deletion finds no credential any more.
+    """
+    enrollment = {name: credential[name] for name in _ENROLLMENT}
+    return raise_number(_enrollment_key_of(credential), "revision", enrollment)
+
+
+def delete_credentials_of_acs_user(table: Table, acs_user: Item) -> None:
+    """Delete all credentials of an ACS user, however many they are.
+
+    Afterwards its item has no ``acs_credential_ids``, unless another request has given it a credential meanwhile.  To
+    finish an interrupted deletion, call it again.
+
+    Args:
+        table: The table.
+        acs_user: The ACS user's item.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.
+    """
+    workspace_id, acs_user_id = str(acs_user["workspace_id"]), str(acs_user["acs_user_id"])
+    key = acs_user_key(workspace_id, acs_user_id)
+    current: Item | None = acs_user
+    while current is not None and (named := elements(current.get("acs_credential_ids"))):
+        found = load_credentials(table, workspace_id, named)
+        delete_credentials(table, [item for item in found if item is not None])
+        gone = frozenset(one for one, item in zip(named, found, strict=True) if item is None)
+        if gone:  # an interrupted release or an operator has left their names
+            table.transact({"acs_user": change(key, discard={"acs_credential_ids": gone})})
+        current = table.get(key)
+
+
+def delete_credentials(table: Table, credentials: Iterable[Item]) -> None:
+    """Delete credentials, however many they are.  One that has been changed or deleted meanwhile may be left.
+
+    Args:
+        table: The table.
+        credentials: Their items.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.
+    """
+    for some in batched(credentials, _DELETED_AT_ONCE, strict=False):
+        delete_some(table, some)
+
+
+def delete_some(table: Table, credentials: Sequence[Item]) -> dict[str, Item | None]:
+    """Delete a few credentials, all of one workspace; return the failed conditions, if there are any."""
+    by_acs_user: dict[Key, set[str]] = {}
+    actions: dict[str, Action] = {}
+    for credential in credentials:
+        workspace_id, credential_id = str(credential["workspace_id"]), str(credential["acs_credential_id"])
+        owner = acs_user_key(workspace_id, str(credential["acs_user_id"]))
+        by_acs_user.setdefault(owner, set()).add(credential_id)
+        (itself, *entries) = stored_acs_credential(credential)
+        actions[credential_id] = delete(itself, as_read(credential, ENTRIES_OF_ACS_CREDENTIAL_COME_FROM))
+        actions |= {f"{credential_id} {index}": delete(entry) for index, entry in enumerate(entries)}
+        actions[str(_enrollment_key_of(credential))] = raise_revision(credential)
+    # The previous release deletes an ACS user without its credentials.
+    existing = table.get_all(by_acs_user)
+    for key, credential_ids in by_acs_user.items():
+        discarded = change(key, discard={"acs_credential_ids": frozenset(credential_ids)})
+        actions[key.pk] = discarded if key in existing else require_absent(key)
+    return table.transact(actions)
+
+
+def load_credentials(table: Table, workspace_id: str, credential_ids: Sequence[str]) -> list[Item | None]:
+    """Return the items of credentials; ``None`` for each that does not exist."""
+    by_id_keys = [acs_credential_by_id_key(workspace_id, credential_id) for credential_id in credential_ids]
+    by_id = table.get_all(by_id_keys)
+    keys = [
+        acs_credential_key(workspace_id, str(by_id[key]["user_identity_id"]), credential_id) if key in by_id else None
+        for key, credential_id in zip(by_id_keys, credential_ids, strict=True)
+    ]
+    found = table.get_all(key for key in keys if key is not None)
+    return [None if key is None else found.get(key) for key in keys]
+
+
+def _enrollment_key_of(credential: Item) -> Key:
+    workspace_id, identity_id, manager_id = (str(credential[name]) for name in _ENROLLMENT)
+    return enrollment_key(workspace_id, identity_id, manager_id)
