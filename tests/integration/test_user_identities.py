@@ -729,7 +729,7 @@ def test_an_identity_with_hundreds_of_automations_and_acs_users_can_be_deleted_i
 
 @pytest.fixture
 def large(store: Store, workspace: Workspace) -> str:
-    """A user identity that takes fourteen requests to delete."""
+    """A user identity that takes sixteen requests to delete."""
     identity_id = str(uuid4())
     put_all(store.table, attached(workspace.workspace_id, identity_id, 70))
     return identity_id
@@ -749,15 +749,15 @@ def test_a_deletion_that_does_not_begin_changes_nothing(
     assert directory.get(large).user_identity_id == large
 
 
-def test_a_large_deletion_takes_fourteen_requests(store: Store, directory: Directory, large: str) -> None:
+def test_a_large_deletion_takes_sixteen_requests(store: Store, directory: Directory, large: str) -> None:
     requests = store.count_requests()
 
     directory.delete(large)
 
-    assert len(requests) == 14
+    assert len(requests) == 16
 
 
-@pytest.mark.parametrize("sent_before", range(1, 14))
+@pytest.mark.parametrize("sent_before", range(1, 16))
 def test_an_interrupted_deletion_is_a_404_for_all_but_the_deletion_that_goes_on(
     store: Store, workspace: Workspace, directory: Directory, large: str, manager: str, outage: Outage, sent_before: int
 ) -> None:
@@ -836,7 +836,7 @@ def test_all_automations_of_an_identity_are_listed_oldest_first(directory: Direc
 def test_a_deletion_that_takes_too_long_ends_and_can_be_gone_on_with(
     store: Store, directory: Directory, large: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds = count(step=5)
+    seconds = count(step=3)
     monkeypatch.setattr("enrollment.aws.deadline.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     before = len(traces(store, large))
 
