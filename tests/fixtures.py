@@ -22,8 +22,9 @@ from enrollment.store.items import (
     stored_acs_user,
     stored_event,
     stored_user_identity,
+    stored_workspace,
 )
-from enrollment.store.keys import Key, workspace_key
+from enrollment.store.keys import Key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from local_aws.functions import environment
@@ -184,7 +185,13 @@ class Workspace:
 
     def become_sandbox(self) -> None:
         """Make the workspace one in which phones can be simulated."""
-        self.table.transact({"workspace": put(workspace_key(self.workspace_id), {"is_sandbox": True})})
+        workspace: Item = {
+            "workspace_id": self.workspace_id,
+            "name": "Sandbox",
+            "is_sandbox": True,
+            "created_at": timestamp(datetime.now(UTC)),
+        }
+        put_all(self.table, stored_workspace(workspace))
 
     def user_identity(self, **profile: str) -> str:
         return self._put(stored_user_identity, "user_identity_id", profile)

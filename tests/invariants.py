@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 
+from enrollment.callers import split_ids
 from enrollment.store.attributes import Item, elements
 from enrollment.store.items import (
+    client_session_pointers,
     stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
+    stored_client_session,
     stored_event,
     stored_phone,
     stored_user_identity,
+    stored_workspace,
 )
 from enrollment.store.keys import (
     Key,
@@ -20,6 +24,7 @@ from enrollment.store.keys import (
     acs_user_link_key,
     enrollment_key,
     page_cursor_key,
+    token_key,
     user_identity_key,
 )
 
@@ -29,6 +34,7 @@ def violations(table: Mapping[Key, Item]) -> list[str]:
     expected = _of_events(table)
     required: list[tuple[Key, Key]] = []
     _note_phones(table, expected, required)
+    _note_client_sessions(table, expected, required)
     for key, item in table.items():
         match key.sk.partition("#")[0]:
             case "USER_IDENTITY":
@@ -70,6 +76,7 @@ def violations(table: Mapping[Key, Item]) -> list[str]:
         if table.get(acs_user_key(_of(item), acs_user_id), {}).get("user_identity_id") != item["user_identity_id"]
     ]
     wrong += _credentials_and_acs_users(table)
+    wrong += _tokens_of_client_sessions(table)
     wrong += [f"{key} belongs to nothing" for key in table if key not in expected and not _stands_alone(key)]
     return wrong
 
@@ -94,6 +101,47 @@ def _note_phones(table: Mapping[Key, Item], expected: dict[Key, Item], required:
                     (key, _identity_of(item)),
                     (key, acs_system_key(_of(item), str(item["credential_manager_acs_system_id"]))),
                 ]
+
+
+def _note_client_sessions(
+    table: Mapping[Key, Item], expected: dict[Key, Item], required: list[tuple[Key, Key]]
+) -> None:
+    """Add what workspaces and client sessions make expected and required.
+
+    A pointer by which a session is found may be missing: the next request that looks for it puts it.  One that is there
+    names a session that is not revoked, and that it is for.
+    """
+    for key, item in table.items():
+        match key.sk:
+            case "WORKSPACE":
+                expected |= stored_workspace(item)
+            case "CLIENT_SESSION":
+                expected |= stored_client_session(item)
+                required.append((key, token_key(str(item["token_id"]))))
+                required += [
+                    (key, user_identity_key(_of(item), identity_id))
+                    for identity_id in split_ids(str(item["user_identity_ids"]))
+                ]
+                if "revoked_at" not in item:
+                    pointers = client_session_pointers(item)
+                    expected |= {one: pointer for one, pointer in pointers.items() if table.get(one) == pointer}
+
+
+def _tokens_of_client_sessions(table: Mapping[Key, Item]) -> list[str]:
+    """Return which records of tokens do not say what their client session says."""
+    sessions = {str(item["client_session_id"]): item for key, item in table.items() if key.sk == "CLIENT_SESSION"}
+    return [
+        f"{key} is not what its client session says"
+        for key, item in table.items()
+        if key.pk.startswith("TOKEN#")
+        and "client_session_id" in item
+        and not _says_the_same(key, item, sessions.get(str(item["client_session_id"]), {}))
+    ]
+
+
+def _says_the_same(key: Key, token: Item, session: Item) -> bool:
+    names = ("user_identity_ids", "expires_at", "revoked_at")
+    return key.pk == f"TOKEN#{session.get('token_id')}" and all(token.get(one) == session.get(one) for one in names)
 
 
 def _credentials_and_acs_users(table: Mapping[Key, Item]) -> list[str]:
