@@ -14,20 +14,24 @@ from enrollment.resources.automations import EnrollmentAutomation, LaunchRequest
 from enrollment.store.actions import put_new
 from enrollment.store.attributes import Item
 from enrollment.store.items import (
+    stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
     stored_event,
+    stored_phone,
     stored_user_identity,
 )
 from enrollment.store.keys import (
     Key,
     acs_user_link_key,
+    enrollment_key,
     page_cursor_key,
     token_key,
     token_listing_key,
     webhook_key,
+    workspace_key,
 )
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
@@ -83,6 +87,8 @@ def demo() -> Demo:
         "ENROLLED_ACS_USER_ID": _id(0x45),
         "EVENT_ID": _id(0x71),
         "WEBHOOK_ID": _id(0x81),
+        "DEVICE_ID": _id(0x91),
+        "ACS_CREDENTIAL_ID": _id(0xA1),
         "EXPIRED_SEAM_API_KEY": _token("testDxpd"),
         "REVOKED_SEAM_API_KEY": _token("testDrev"),
         "OTHER_SEAM_API_KEY": _token("testDtwo"),
@@ -110,6 +116,7 @@ def demo() -> Demo:
     workspaces = (workspace_id, other_workspace_id)
     session = NewToken(TokenKind.CLIENT_SESSION, [workspace_id], [v["USER_IDENTITY_ID"]], "Demo session")
     items: dict[Key, Item] = {
+        **{workspace_key(one): _sandbox(one) for one in workspaces},
         page_cursor_key(): {"secret": _CURSOR_SECRET},
         **_token_items("testDemo", NewToken(TokenKind.API_KEY, [workspace_id], name="Demo")),
         **_token_items("testDtwo", NewToken(TokenKind.API_KEY, [other_workspace_id], name="Other workspace")),
@@ -121,6 +128,14 @@ def demo() -> Demo:
         **_user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
         **_user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe", v["ENROLLED_ACS_USER_ID"]),
         **stored_automation(automation_item(automation, launched)),
+        **_phone(workspace_id, v["DEVICE_ID"], v["ENROLLED_USER_IDENTITY_ID"]),
+        **_credential(
+            workspace_id,
+            v["ACS_CREDENTIAL_ID"],
+            v["ENROLLED_USER_IDENTITY_ID"],
+            v["ENROLLED_ACS_USER_ID"],
+            v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+        ),
         **stored_event(
             {
                 "event_id": v["EVENT_ID"],
@@ -163,6 +178,7 @@ def demo() -> Demo:
             v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
             v["ENROLLED_USER_IDENTITY_ID"],
             "Ann Loe",
+            v["ACS_CREDENTIAL_ID"],
         ),
         **_acs_user(other_workspace_id, v["OTHER_WORKSPACE_ACS_USER_ID"], v["OTHER_WORKSPACE_ACS_SYSTEM_ID"]),
     }
@@ -187,6 +203,50 @@ def _token_items(short: str, new: NewToken, *, revoked_at: datetime | None = Non
     record = new.record(_SECRET, datetime.now(UTC))
     revocation = {} if revoked_at is None else {"revoked_at": timestamp(revoked_at)}
     return {token_key(short): {**record, **revocation}, token_listing_key(short): {}}
+
+
+def _sandbox(workspace_id: str) -> Item:
+    return {"workspace_id": workspace_id, "name": "Demo", "is_sandbox": True, "created_at": _CREATED_AT}
+
+
+def _phone(workspace_id: str, device_id: str, user_identity_id: str) -> dict[Key, Item]:
+    return stored_phone(
+        {
+            "device_id": device_id,
+            "workspace_id": workspace_id,
+            "user_identity_id": user_identity_id,
+            "custom_sdk_installation_id": "demo",
+            "device_type": "android_phone",
+            "device_manufacturer": "Samsung",
+            "device_model": "Samsung Galaxy S10",
+            "os_version": "10",
+            "created_at": _CREATED_AT,
+        }
+    )
+
+
+def _credential(
+    workspace_id: str, acs_credential_id: str, user_identity_id: str, acs_user_id: str, acs_system_id: str
+) -> dict[Key, Item]:
+    enrollment: Item = {
+        "workspace_id": workspace_id,
+        "user_identity_id": user_identity_id,
+        "credential_manager_acs_system_id": acs_system_id,
+    }
+    return {
+        enrollment_key(workspace_id, user_identity_id, acs_system_id): {**enrollment, "revision": 1},
+        **stored_acs_credential(
+            {
+                **enrollment,
+                "acs_credential_id": acs_credential_id,
+                "acs_user_id": acs_user_id,
+                "acs_system_id": acs_system_id,
+                "version": 1,
+                "starts_at": _CREATED_AT,
+                "created_at": _CREATED_AT,
+            }
+        ),
+    }
 
 
 def _user_identity(
@@ -255,8 +315,14 @@ def _acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str) -> dict[K
 
 
 def _linked_acs_user(
-    workspace_id: str, acs_user_id: str, acs_system_id: str, user_identity_id: str, full_name: str
+    workspace_id: str,
+    acs_user_id: str,
+    acs_system_id: str,
+    user_identity_id: str,
+    full_name: str,
+    *acs_credential_ids: str,
 ) -> dict[Key, Item]:
+    credentials = {"acs_credential_ids": frozenset(acs_credential_ids)} if acs_credential_ids else {}
     stored = stored_acs_user(
         {
             "acs_user_id": acs_user_id,
@@ -267,6 +333,7 @@ def _linked_acs_user(
             "email_address": f"{full_name.lower().replace(' ', '.')}@example.com",
             "access_starts_at": _CREATED_AT,
             "created_at": _CREATED_AT,
+            **credentials,
         }
     )
     return {**stored, acs_user_link_key(workspace_id, user_identity_id, acs_system_id): {"acs_user_id": acs_user_id}}
