@@ -60,8 +60,8 @@ def request_examples(project: Path, routes: Iterable[Route]) -> dict[str, Json]:
 def answer_examples(project: Path, routes: Iterable[Route], requests: Mapping[str, Json]) -> dict[str, Json]:
     """Return an answer of each route, by path.
 
-    What changes something is not asked: what it answers with is new each time, or nothing.  The ``get`` beside it
-    answers with such a thing that is there already.
+    What changes something is not asked: what it answers with is new each time, or nothing.  The ``get`` beside it or
+    above it answers with such a thing that is there already.  A route for client sessions only has no such ``get``.
 
     Args:
         project: The folder of ``template.yaml``.
@@ -74,14 +74,15 @@ def answer_examples(project: Path, routes: Iterable[Route], requests: Mapping[st
     by_path = {route.path: route for route in routes}
     examples: dict[str, Json] = {}
     with open_stack(project / "template.yaml", log=io.StringIO(), terminal=io.StringIO()) as stack:
-        token = stack.demo.variables["SEAM_API_KEY"]
-        headers = [
-            ("Authorization", f"Bearer {token}"),
-            ("Content-Type", "application/json"),
-            ("Host", "api.example.com"),
-        ]
+        demo_variables = stack.demo.variables
 
         def ask(route: Route) -> Json:
+            token = demo_variables["SEAM_API_KEY" if route.for_servers else "SEAM_CLIENT_SESSION_TOKEN"]
+            headers = [
+                ("Authorization", f"Bearer {token}"),
+                ("Content-Type", "application/json"),
+                ("Host", "api.example.com"),
+            ]
             body = json.dumps(requests[route.path]).encode()
             response = stack.gateway.handle(Request("POST", route.path, headers, body))
             # Addresses of other pages are made of the request's own; on this machine there is no TLS.
@@ -91,13 +92,23 @@ def answer_examples(project: Path, routes: Iterable[Route], requests: Mapping[st
             return answer
 
         for path, route in by_path.items():
-            if "GET" in route.methods:
+            if "GET" in route.methods or not route.for_servers:
                 examples[path] = ask(route)
             elif "ok" in route.response.model_fields and len(route.response.model_fields) == 1:
                 examples[path] = {"ok": True}
             else:
-                examples[path] = ask(by_path[f"{path.rpartition('/')[0]}/get"])
+                examples[path] = ask(_get_for(path, by_path))
     return examples
+
+
+def _get_for(path: str, by_path: Mapping[str, Route]) -> Route:
+    """Return the route that answers with such a thing as another one makes."""
+    folder = path
+    while folder:
+        folder = folder.rpartition("/")[0]
+        if route := by_path.get(f"{folder}/get"):
+            return route
+    raise ExampleError(f"no route answers with what {path} makes")
 
 
 def error_example(error: type[EnrollmentError]) -> EnrollmentError:

@@ -93,6 +93,26 @@ _FAMILIES = {
         "workspaces",
         "A workspace is a closed area for data. For a token, nothing outside of its workspaces exists.",
     ),
+    "/acs/credentials": _Family(
+        "acs_credential",
+        "acs_credentials",
+        "A credential is a person's access at one access system, on all of the person's phones.",
+    ),
+    "/phones": _Family(
+        "phone",
+        "phones",
+        "A phone is a user identity's. The app on it registers it, at each start.",
+    ),
+    "/phones/simulate": _Family(
+        "sandbox_phone",
+        "sandbox_phones",
+        "In a sandbox workspace, phones can be simulated.",
+    ),
+    "/seam/mobile_sdk/v1/phone_sessions": _Family(
+        "phone_session",
+        "phone_sessions",
+        "A phone session is what an app on a phone starts with: who the person is, and where the phone is registered.",
+    ),
     "/webhooks": _Family(
         "webhook",
         "webhooks",
@@ -105,8 +125,6 @@ _FAMILIES = {
     ),
 }
 _PREPOSITIONS = {"add": "to", "grant": "to", "list": "for", "remove": "from"}
-# An action that is one verb, although its first word is one, too.
-_LONG_VERBS = {"get_or_create"}
 # A reader makes something, looks at it, changes it and deletes it.
 _VERBS_BEFORE_OTHERS = ("launch", "create", "get", "list", "update", "add")
 _VERBS_AFTER_OTHERS = ("remove", "delete")
@@ -341,10 +359,12 @@ def _is_valid_empty(request: type[BaseModel]) -> bool:
 
 def _name(action: str, family: _Family) -> str:
     """Return an operation's name for clients.  It must be unique in the document."""
-    verb, _, what = (action, "", "") if action in _LONG_VERBS else action.partition("_")
-    if what:
+    verb, _, what = action.partition("_")
+    if what and verb in _PREPOSITIONS:
         return f"{action}_{_PREPOSITIONS[verb]}_{family.one}"
-    return f"{verb}_{family.many if verb == 'list' else family.one}"
+    if what == family.one:
+        return action
+    return f"{action}_{family.many if action == 'list' else family.one}"
 
 
 def _security(route: Route) -> Sequence[Json]:

@@ -23,6 +23,7 @@ FUNCTIONS = (
     "EnrollmentAutomationsFunction",
     "EventsApiFunction",
     "EventsFunction",
+    "PhonesFunction",
     "RedeliveriesFunction",
     "UserIdentitiesFunction",
 )

@@ -226,6 +226,7 @@ def event_for(name: str, folder: Path) -> str:
         "EnrollmentAutomationsFunction": "launch_with_every_option",
         "UserIdentitiesFunction": "get",
         "AcsFunction": "get",
+        "PhonesFunction": "phones_get",
         "DeliveriesFunction": "queue",
         "EventsApiFunction": "webhooks_list",
         "EventsFunction": "stream",

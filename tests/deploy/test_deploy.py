@@ -149,6 +149,7 @@ def test_the_functions_have_their_code_and_the_tables_name(created: dict[str, An
         f"{STACK}-EnrollmentAutomationsFunction",
         f"{STACK}-EventsApiFunction",
         f"{STACK}-EventsFunction",
+        f"{STACK}-PhonesFunction",
         f"{STACK}-UserIdentitiesFunction",
         f"{STACK}-redeliveries",
     }

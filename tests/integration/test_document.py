@@ -37,7 +37,10 @@ NEW = {
     "/client_sessions/get_or_create",
     "/client_sessions/grant_access",
     "/webhooks/create",
+    "/acs/credentials/create",
+    "/acs/credentials/update",
     "/acs/users/create",
+    "/phones/simulate/create_sandbox_phone",
     "/user_identities/create",
     "/user_identities/enrollment_automations/launch",
 }
@@ -101,7 +104,11 @@ def request(method: str, path: str, token: str) -> Request:
         content = operation["requestBody"]["content"]["application/json"]
         body = json.dumps(content["example"]).encode()
         return Request(method, path, [*headers, ("Content-Type", "application/json")], body)
-    query = {one["name"]: one["example"] for one in operation["parameters"] if "example" in one}
+    query = {
+        one["name"]: json.dumps(one["example"]) if isinstance(one["example"], bool) else one["example"]
+        for one in operation["parameters"]
+        if "example" in one
+    }
     return Request(method, f"{path}?{urlencode(query, doseq=True)}", headers)
 
 
@@ -172,7 +179,8 @@ def test_no_schema_has_a_word_that_generators_of_clients_stumble_over(word: str)
 def test_null_stands_beside_another_type() -> None:
     types = {json.dumps(schema["type"]) for schema in SCHEMAS if "type" in schema}
 
-    assert types == {'"array"', '"boolean"', '"integer"', '"object"', '"string"', '["string", "null"]'}
+    plain = {"array", "boolean", "integer", "number", "object", "string"}
+    assert types == {*(f'"{name}"' for name in plain), '["object", "null"]', '["string", "null"]'}
 
 
 def test_every_schema_says_its_type_or_where_it_is() -> None:
@@ -232,12 +240,14 @@ def test_a_body_can_be_left_out_where_no_parameter_is_needed() -> None:
     }
 
     assert optional == {
+        "/acs/credentials/list",
         "/acs/systems/list",
         "/acs/users/list",
         "/client_sessions/create",
         "/client_sessions/get",
         "/client_sessions/get_or_create",
         "/client_sessions/list",
+        "/phones/list",
         "/user_identities/create",
         "/user_identities/list",
         "/webhooks/list",
@@ -286,7 +296,10 @@ def test_what_can_be_absent_from_an_answer_is_neither_required_nor_nullable() ->
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_a_requests_example_works_in_the_demo_workspace(stack: Stack, method: str, path: str) -> None:
-    response = stack.gateway.handle(request(method, path, stack.demo.variables["SEAM_API_KEY"]))
+    is_for_servers = {"api_key": []} in OPERATIONS[method, path]["security"]
+    token = stack.demo.variables["SEAM_API_KEY" if is_for_servers else "SEAM_CLIENT_SESSION_TOKEN"]
+
+    response = stack.gateway.handle(request(method, path, token))
 
     body = json.loads(response.body)
     assert response.status == 200, body

@@ -31,7 +31,7 @@ from enrollment.errors import EnrollmentError
 from enrollment.outbound.failures import RefusedError
 from enrollment.store.attributes import Item, marshal
 from enrollment.store.client import create_client
-from enrollment.store.items import stored_acs_user, stored_client_session, stored_event
+from enrollment.store.items import stored_acs_user, stored_client_session, stored_event, stored_phone
 from enrollment.store.keys import Key, acs_user_key, held_delivery_key, webhook_key
 from enrollment.store.table import Table
 from enrollments.examples import example_events
@@ -68,6 +68,12 @@ READS_AND_WRITES = [
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
+    "dynamodb:UpdateItem",
+]
+WRITES = [
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
     "dynamodb:UpdateItem",
 ]
 PAGE_CURSOR = ["dynamodb:GetItem", "dynamodb:PutItem"]
@@ -107,7 +113,12 @@ OWN = {
     "Authorizer": [on_keys(["dynamodb:GetItem"], "StringLike", "TOKEN#*")],
     "EnrollmentAutomations": [IN_WORKSPACES],
     "UserIdentities": [IN_WORKSPACES_WITHOUT_CHECKS, OF_PAGE_CURSORS],
-    "Acs": [IN_WORKSPACES_WITHOUT_CHECKS, OF_PAGE_CURSORS],
+    "Acs": [IN_WORKSPACES, OF_PAGE_CURSORS],
+    "Phones": [
+        on_keys(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], "StringLike", "WORKSPACE#*"),
+        on_keys(WRITES, "StringLike", "WORKSPACE#*#PHONE*", "WORKSPACE#*#USER_IDENTITY#*"),
+        OF_PAGE_CURSORS,
+    ],
     "EventsApi": [
         on_keys(["dynamodb:GetItem", "dynamodb:Query"], "StringLike", OF_EVENTS),
         on_keys(CHANGES, "StringLike", OF_WEBHOOKS),
@@ -180,7 +191,7 @@ EACH_ACTION = [
 TOKEN_EVENT = json.loads((PROJECT / "events/authorizer_api_key.json").read_text())
 EVENTS = {path: event for (path, verb), event in example_events(PROJECT).items() if verb == "POST"}
 # What the events do not ask for: a launch that links nobody, a second page,
-# an ACS user that is linked.
+# an ACS user that is linked, an installation that has registered before.
 V = demo().variables
 MORE_BODIES: dict[str, dict[str, Any]] = {
     "/user_identities/enrollment_automations/launch": {
@@ -190,6 +201,8 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
     "/acs/systems/list": {"limit": 1},
     "/client_sessions/list": {"limit": 1},
     "/events/list": {"since": "2020-01-01T00:00:00Z", "limit": 1},
+    "/phones/list": {"limit": 1},
+    "/seam/mobile_sdk/v1/phone_sessions/get_or_create": {"custom_sdk_installation_id": "demo-app", "phone_os": "ios"},
     "/acs/users/create": {
         "full_name": "Jane Doe",
         "acs_system_id": V["ACS_SYSTEM_ID"],
@@ -228,6 +241,13 @@ ANOTHER_SESSION: Item = {
     "created_at": EVENT["created_at"],
     "expires_at": "2100-01-01T00:00:00.000Z",
 }
+PHONE: Item = {
+    "device_id": DOWN,
+    "workspace_id": WORKSPACE,
+    "user_identity_id": V["ENROLLED_USER_IDENTITY_ID"],
+    "device_type": "ios_phone",
+    "created_at": EVENT["created_at"],
+}
 MESSAGES = [{"workspace_id": WORKSPACE, "webhook_id": one, "event": EVENT} for one in (DOWN, BREAKER_OPEN)]
 EXECUTIONS = [
     *({"message": message} for message in MESSAGES),
@@ -236,7 +256,7 @@ EXECUTIONS = [
 
 
 def more_items() -> dict[Key, Item]:
-    """Return these webhooks, and a second event and client session, so that their lists have a second page."""
+    """Return these webhooks, and a second event, client session and phone, so that their lists have a second page."""
     event: Item = {**EVENT, "event_id": DOWN, "workspace_id": WORKSPACE, "sequence": "1" * 40}
     held: Item = {"event": json.dumps(EVENT), "deleted_after": 4102444800}
     return {
@@ -248,6 +268,7 @@ def more_items() -> dict[Key, Item]:
         },
         held_delivery_key(WORKSPACE, DOWN, EVENT["created_at"], EVENT["event_id"]): held,
         **stored_client_session(ANOTHER_SESSION),
+        **stored_phone(PHONE),
         **stored_event({**event, "occurred_at": EVENT["created_at"], "deleted_after": 4102444800}),
     }
 
@@ -306,6 +327,7 @@ FOREIGN_KEYS = {
     "EnrollmentAutomations": (*TOKEN_KEYS, "SECRET#PAGE_CURSOR", "SECRET#OTHER", "WORKSPACES", "XWORKSPACE#a"),
     "UserIdentities": (*TOKEN_KEYS, "SECRET#OTHER", "SECRET#PAGE_CURSOR#2", "WORKSPACES", "workspace#a"),
     "Acs": (*TOKEN_KEYS, "SECRET#OTHER", "SECRET#PAGE_CURSOR#2", "WORKSPACES", "workspace#a"),
+    "Phones": (*TOKEN_KEYS, "SECRET#OTHER", "SECRET#PAGE_CURSOR#2", "WORKSPACES", "workspace#a"),
     "EventsApi": (*TOKEN_KEYS, WORKSPACE_KEY, "SECRET#OTHER", "WORKSPACES"),
     "ClientSessions": (*TOKEN_KEYS, WORKSPACE_KEY, "TOKEN#at1testDemo", "SECRET#OTHER", "WORKSPACES"),
     "Events": (*TOKEN_KEYS, WORKSPACE_KEY, "SECRET#PAGE_CURSOR"),
@@ -514,7 +536,7 @@ def requests_for(resources: Mapping[str, Resource], function: Resource) -> list[
     api = read_rest_api(resources["Api"], resources["ApiprodStage"], function_names(resources))
     paths = sorted(
         (path for (verb, path), route in api.routes.items() if verb == "POST" and route.function == function.reference),
-        key=lambda path: (path.endswith(("delete", "remove_acs_user")), path.endswith("revoke")),
+        key=lambda path: (path.endswith(("deactivate", "delete", "remove_acs_user")), path.endswith("revoke")),
     )
     more = [EVENTS[path] | {"body": json.dumps(MORE_BODIES[path])} for path in paths if path in MORE_BODIES]
     return [*more, *(EVENTS[path] for path in paths)]
@@ -640,7 +662,7 @@ def test_a_foreign_record_among_its_own_is_out_of_reach(
             getattr(client, operation)(**parameters)
 
 
-@pytest.mark.parametrize("name", ["UserIdentities", "Acs", "EventsApi", "ClientSessions"])
+@pytest.mark.parametrize("name", ["UserIdentities", "Acs", "Phones", "EventsApi", "ClientSessions"])
 @pytest.mark.parametrize("action", sorted(set(READS_AND_WRITES) - set(PAGE_CURSOR)))
 def test_the_secret_of_page_cursors_is_only_read_and_made(
     resources: dict[str, Resource], name: str, action: str

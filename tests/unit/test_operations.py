@@ -13,7 +13,7 @@ from tests.fixtures import PROJECT
 type Metric = tuple[str, str, Mapping[str, str]]
 
 # Those that answer a request, and those that run behind them.
-FUNCTIONS = ("Authorizer", "EnrollmentAutomations", "UserIdentities", "Acs", "EventsApi", "ClientSessions")
+FUNCTIONS = ("Authorizer", "EnrollmentAutomations", "UserIdentities", "Acs", "Phones", "EventsApi", "ClientSessions")
 BACKGROUND = ("Deliveries", "Events", "Redeliveries")
 ALL_FUNCTIONS = (*FUNCTIONS, *BACKGROUND)
 STACK = "enrollments"
@@ -219,6 +219,7 @@ THRESHOLDS = {
     "DeliveriesAgeAlarm": 60,
     "EventsAgeAlarm": 60_000,
     "EventsApiLatencyAlarm": 10_000,
+    "PhonesLatencyAlarm": 10_000,
     "UserIdentitiesLatencyAlarm": 10_000,
 }
 

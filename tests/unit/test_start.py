@@ -45,7 +45,11 @@ DIRECTORY = {
     "enrollment.http.page_cursors",
     *(f"enrollment.resources.{module}" for module in ("acs_systems", "acs_users", "user_identities")),
     "enrollment.store.listings",
-    *("enrollment.use_cases.acs_systems", "enrollment.use_cases.acs_users"),
+    *(f"enrollment.use_cases.{module}" for module in ("acs_systems", "acs_users", "compatibility")),
+}
+CREDENTIALS = {
+    *(f"enrollment.resources.{module}" for module in ("acs_credentials", "credential_options")),
+    *(f"enrollment.use_cases.{module}" for module in ("credential_owners", "credentials")),
 }
 EVENTS = {
     *EVERYWHERE,
@@ -72,7 +76,7 @@ MAY_IMPORT = {
     "deliveries": DELIVERIES,
     # The durable execution SDK needs boto3.
     "redeliveries": {*DELIVERIES, "__mp_main__", "aws_durable_execution_sdk_python", "boto3", "s3transfer"},
-    "acs": DIRECTORY,
+    "acs": {*DIRECTORY, *CREDENTIALS},
     "authorizer": {*EVERYWHERE, "enrollment.use_cases.tokens"},
     "client_sessions": {
         *BEHIND_THE_API,
@@ -98,6 +102,13 @@ MAY_IMPORT = {
         *(f"enrollment.outbound.{module}" for module in ("addresses", "clients", "failures", "master_secrets")),
         *("enrollment.resources.webhooks", "enrollment.secrets"),
         *("enrollment.use_cases.webhooks", "enrollment.use_cases.webhook_items"),
+    },
+    "phones": {
+        *DIRECTORY,
+        *CREDENTIALS,
+        *(f"enrollment.resources.{module}" for module in ("phone_sessions", "phones")),
+        *("enrollment.use_cases.automations", "enrollment.use_cases.user_identities"),
+        *("enrollment.use_cases.phone_sessions", "enrollment.use_cases.phones"),
     },
     "enrollment_automations": {*BEHIND_THE_API, "enrollment.use_cases.automations"},
     "user_identities": {*DIRECTORY, "enrollment.use_cases.automations", "enrollment.use_cases.user_identities"},

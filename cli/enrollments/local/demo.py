@@ -15,18 +15,21 @@ from enrollment.store.actions import put_new
 from enrollment.store.attributes import Item
 from enrollment.store.items import (
     client_session_pointers,
+    stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
     stored_client_session,
     stored_event,
+    stored_phone,
     stored_user_identity,
     stored_workspace,
 )
 from enrollment.store.keys import (
     Key,
     acs_user_link_key,
+    enrollment_key,
     page_cursor_key,
     token_key,
     token_listing_key,
@@ -93,6 +96,8 @@ def demo() -> Demo:
         "EVENT_ID": _id(0x71),
         "WEBHOOK_ID": _id(0x81),
         "CLIENT_SESSION_ID": str(session["client_session_id"]),
+        "DEVICE_ID": _id(0x91),
+        "ACS_CREDENTIAL_ID": _id(0xA1),
         "EXPIRED_SEAM_API_KEY": _token("testDxpd"),
         "REVOKED_SEAM_API_KEY": _token("testDrev"),
         "OTHER_SEAM_API_KEY": _token("testDtwo"),
@@ -134,6 +139,14 @@ def demo() -> Demo:
         **_user_identity(workspace_id, v["OTHER_USER_IDENTITY_ID"], "John Roe"),
         **_user_identity(workspace_id, v["ENROLLED_USER_IDENTITY_ID"], "Ann Loe", v["ENROLLED_ACS_USER_ID"]),
         **stored_automation(automation_item(automation, launched)),
+        **_phone(workspace_id, v["DEVICE_ID"], v["ENROLLED_USER_IDENTITY_ID"]),
+        **_credential(
+            workspace_id,
+            v["ACS_CREDENTIAL_ID"],
+            v["ENROLLED_USER_IDENTITY_ID"],
+            v["ENROLLED_ACS_USER_ID"],
+            v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+        ),
         **stored_event(
             {
                 "event_id": v["EVENT_ID"],
@@ -176,6 +189,7 @@ def demo() -> Demo:
             v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
             v["ENROLLED_USER_IDENTITY_ID"],
             "Ann Loe",
+            v["ACS_CREDENTIAL_ID"],
         ),
         **_acs_user(other_workspace_id, v["OTHER_WORKSPACE_ACS_USER_ID"], v["OTHER_WORKSPACE_ACS_SYSTEM_ID"]),
     }
@@ -204,6 +218,46 @@ def _token_items(short: str, new: NewToken, *, revoked_at: datetime | None = Non
 
 def _workspace(workspace_id: str, name: str) -> dict[Key, Item]:
     return stored_workspace({"workspace_id": workspace_id, "name": name, "is_sandbox": True, "created_at": _CREATED_AT})
+
+
+def _phone(workspace_id: str, device_id: str, user_identity_id: str) -> dict[Key, Item]:
+    return stored_phone(
+        {
+            "device_id": device_id,
+            "workspace_id": workspace_id,
+            "user_identity_id": user_identity_id,
+            "custom_sdk_installation_id": "demo",
+            "device_type": "android_phone",
+            "device_manufacturer": "Samsung",
+            "device_model": "Samsung Galaxy S10",
+            "os_version": "10",
+            "created_at": _CREATED_AT,
+        }
+    )
+
+
+def _credential(
+    workspace_id: str, acs_credential_id: str, user_identity_id: str, acs_user_id: str, acs_system_id: str
+) -> dict[Key, Item]:
+    enrollment: Item = {
+        "workspace_id": workspace_id,
+        "user_identity_id": user_identity_id,
+        "credential_manager_acs_system_id": acs_system_id,
+    }
+    return {
+        enrollment_key(workspace_id, user_identity_id, acs_system_id): {**enrollment, "revision": 1},
+        **stored_acs_credential(
+            {
+                **enrollment,
+                "acs_credential_id": acs_credential_id,
+                "acs_user_id": acs_user_id,
+                "acs_system_id": acs_system_id,
+                "version": 1,
+                "starts_at": _CREATED_AT,
+                "created_at": _CREATED_AT,
+            }
+        ),
+    }
 
 
 def _client_session(workspace_id: str, client_session_id: str, user_identity_id: str) -> Item:
@@ -285,8 +339,14 @@ def _acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str) -> dict[K
 
 
 def _linked_acs_user(
-    workspace_id: str, acs_user_id: str, acs_system_id: str, user_identity_id: str, full_name: str
+    workspace_id: str,
+    acs_user_id: str,
+    acs_system_id: str,
+    user_identity_id: str,
+    full_name: str,
+    *acs_credential_ids: str,
 ) -> dict[Key, Item]:
+    credentials = {"acs_credential_ids": frozenset(acs_credential_ids)} if acs_credential_ids else {}
     stored = stored_acs_user(
         {
             "acs_user_id": acs_user_id,
@@ -297,6 +357,7 @@ def _linked_acs_user(
             "email_address": f"{full_name.lower().replace(' ', '.')}@example.com",
             "access_starts_at": _CREATED_AT,
             "created_at": _CREATED_AT,
+            **credentials,
         }
     )
     return {**stored, acs_user_link_key(workspace_id, user_identity_id, acs_system_id): {"acs_user_id": acs_user_id}}

@@ -94,16 +94,16 @@ class CreateAcsCredentialRequest(Request):
     ] = None
     allowed_acs_entrance_ids: Annotated[FewUuids, Field(description="IDs of the entrances that it opens.")] = None
     visionline_metadata: Annotated[
-        VisionlineOptions | None, refuse_null("object"), NeverNull(), Field(description="What Visionline takes.")
+        VisionlineOptions | None, refuse_null("object"), NeverNull(), Field(description="Options for Visionline.")
     ] = None
     assa_abloy_vostio_metadata: Annotated[
-        VostioOptions | None, refuse_null("object"), NeverNull(), Field(description="What Vostio takes.")
+        VostioOptions | None, refuse_null("object"), NeverNull(), Field(description="Options for Vostio.")
     ] = None
     salto_space_metadata: Annotated[
-        SaltoSpaceOptions | None, refuse_null("object"), NeverNull(), Field(description="What Salto Space takes.")
+        SaltoSpaceOptions | None, refuse_null("object"), NeverNull(), Field(description="Options for Salto Space.")
     ] = None
     hotek_metadata: Annotated[
-        HotekOptions | None, refuse_null("object"), NeverNull(), Field(description="What Hotek takes.")
+        HotekOptions | None, refuse_null("object"), NeverNull(), Field(description="Options for Hotek.")
     ] = None
 
     @model_validator(mode="after")

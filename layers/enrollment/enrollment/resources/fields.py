@@ -59,7 +59,7 @@ def refuse_null(expected: str) -> BeforeValidator:
 
 
 def _boolean_of_query(text: str) -> Any:
-    return {"true": True, "false": False}.get(text, text)
+    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 _UUID_SCHEMA = WithJsonSchema({"type": "string", "format": "uuid"})

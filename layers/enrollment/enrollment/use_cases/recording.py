@@ -37,6 +37,23 @@ type Record = Mapping[str, Any]
 # Names the events' ids; it was made up once and never changes.
 _EVENT_IDS = uuid.UUID("0d6c2a0e-5a5f-4f0f-9f5c-2d4b8a1c7e39")
 
+# The type of an event, and the attributes of the changed item that it tells: by how the item's sort key begins, and by
+# whether the item is new.  Where the sort key goes on with an id, the partition is one of a user identity.
+_OF_AUTOMATION = ("enrollment_automation_id", "user_identity_id")
+_OF_PHONE = ("device_id", "user_identity_id")
+_OF_ACS_USER = ("acs_user_id", "acs_system_id")
+_OF_CREDENTIAL = ("acs_credential_id", "acs_system_id")
+_EVENTS = {
+    ("ENROLLMENT_AUTOMATION#", True): ("enrollment_automation.launched", _OF_AUTOMATION),
+    ("ENROLLMENT_AUTOMATION#", False): ("enrollment_automation.deleted", _OF_AUTOMATION),
+    ("PHONE#", True): ("phone.registered", _OF_PHONE),
+    ("PHONE#", False): ("phone.deactivated", _OF_PHONE),
+    ("ACS_USER", True): ("acs_user.created", _OF_ACS_USER),
+    ("ACS_USER", False): ("acs_user.deleted", _OF_ACS_USER),
+    ("CREDENTIAL#", False): ("acs_credential.deleted", _OF_CREDENTIAL),
+    ("CLIENT_SESSION", False): ("client_session.deleted", ("client_session_id",)),
+}
+
 _MOST_ITEMS_OF_AN_EVENT = 3
 _AT_ONCE = MOST_ACTIONS // _MOST_ITEMS_OF_AN_EVENT
 
@@ -204,17 +221,10 @@ def event_of_change(change: Change) -> Item | None:
     item = change.after if change.before is None else change.before
     if item is None:
         return None
-    if change.key.sk.startswith("ENROLLMENT_AUTOMATION#"):
-        event_type = "enrollment_automation.launched" if is_new else "enrollment_automation.deleted"
-        names = ["enrollment_automation_id", "user_identity_id"]
-    elif change.key.sk == "ACS_USER":
-        event_type = "acs_user.created" if is_new else "acs_user.deleted"
-        names = ["acs_user_id", "acs_system_id"]
-    elif change.key.sk == "CLIENT_SESSION" and not is_new:
-        event_type = "client_session.deleted"
-        names = ["client_session_id"]
-    else:
+    kind, sign, _ = change.key.sk.partition("#")
+    if (kind + sign, is_new) not in _EVENTS:
         return None
+    event_type, names = _EVENTS[kind + sign, is_new]
     event: dict[str, Any] = {
         "event_id": str(uuid.uuid5(_EVENT_IDS, change.record_id)),
         "event_type": event_type,
