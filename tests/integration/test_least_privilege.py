@@ -95,9 +95,6 @@ def on_others(actions: list[str], *resources: str) -> dict[str, Any]:
 
 
 IN_WORKSPACES = on_keys(READS_AND_WRITES, "StringLike", "WORKSPACE#*")
-IN_WORKSPACES_WITHOUT_CHECKS = on_keys(
-    [action for action in READS_AND_WRITES if action != "dynamodb:ConditionCheckItem"], "StringLike", "WORKSPACE#*"
-)
 OF_PAGE_CURSORS = on_keys(PAGE_CURSOR, "StringEquals", "SECRET#PAGE_CURSOR")
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:enrollments-webhooks"
 QUEUES = f"arn:aws:sqs:{REGION}:123456789012:enrollments-"
@@ -112,7 +109,11 @@ CHANGES = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynam
 OWN = {
     "Authorizer": [on_keys(["dynamodb:GetItem"], "StringLike", "TOKEN#*")],
     "EnrollmentAutomations": [IN_WORKSPACES],
-    "UserIdentities": [IN_WORKSPACES_WITHOUT_CHECKS, OF_PAGE_CURSORS],
+    "UserIdentities": [
+        on_keys(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], "StringLike", "WORKSPACE#*"),
+        on_keys(WRITES, "StringLike", "WORKSPACE#*", "TOKEN#cst1*"),
+        OF_PAGE_CURSORS,
+    ],
     "Acs": [IN_WORKSPACES, OF_PAGE_CURSORS],
     "Phones": [
         on_keys(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], "StringLike", "WORKSPACE#*"),
@@ -237,7 +238,7 @@ ANOTHER_SESSION: Item = {
     "workspace_id": WORKSPACE,
     "token_id": "cst1Another1",
     "secret_version": "1",
-    "user_identity_ids": "",
+    "user_identity_ids": V["OTHER_USER_IDENTITY_ID"],
     "created_at": EVENT["created_at"],
     "expires_at": "2100-01-01T00:00:00.000Z",
 }

@@ -45,11 +45,15 @@ DIRECTORY = {
     "enrollment.http.page_cursors",
     *(f"enrollment.resources.{module}" for module in ("acs_systems", "acs_users", "user_identities")),
     "enrollment.store.listings",
-    *(f"enrollment.use_cases.{module}" for module in ("acs_systems", "acs_users", "compatibility")),
+    *(f"enrollment.use_cases.{module}" for module in ("acs_systems", "acs_users", "compatibility", "credential_items")),
 }
 CREDENTIALS = {
     *(f"enrollment.resources.{module}" for module in ("acs_credentials", "credential_options")),
     *(f"enrollment.use_cases.{module}" for module in ("credential_owners", "credentials")),
+}
+# A user identity takes its client sessions, phones and credentials along when it ends.
+USER_IDENTITIES = {
+    *(f"enrollment.use_cases.{module}" for module in ("client_session_items", "phone_items", "user_identities")),
 }
 EVENTS = {
     *EVERYWHERE,
@@ -107,11 +111,11 @@ MAY_IMPORT = {
         *DIRECTORY,
         *CREDENTIALS,
         *(f"enrollment.resources.{module}" for module in ("phone_sessions", "phones")),
-        *("enrollment.use_cases.automations", "enrollment.use_cases.user_identities"),
+        *("enrollment.use_cases.automations", *USER_IDENTITIES),
         *("enrollment.use_cases.phone_sessions", "enrollment.use_cases.phones"),
     },
     "enrollment_automations": {*BEHIND_THE_API, "enrollment.use_cases.automations"},
-    "user_identities": {*DIRECTORY, "enrollment.use_cases.automations", "enrollment.use_cases.user_identities"},
+    "user_identities": {*DIRECTORY, "enrollment.use_cases.automations", *USER_IDENTITIES},
 }
 # Of the standard library, none of these: asyncio alone was a tenth of a start.
 TOO_HEAVY = {"asyncio", "ctypes", "multiprocessing", "pdb", "pydoc", "sqlite3", "unittest"}
