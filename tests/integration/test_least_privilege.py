@@ -43,6 +43,8 @@ from local_aws.template import REGION, Resource, load_template
 from tests.fixtures import PROJECT, Store, put_all
 from tests.iam import Statement, is_allowed, values
 
+pytestmark = pytest.mark.long
+
 TABLE = "enrollments-Table"
 TABLES = f"arn:aws:dynamodb:{REGION}:123456789012:table/"
 TABLE_ARN = f"{TABLES}{TABLE}"

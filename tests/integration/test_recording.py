@@ -22,6 +22,8 @@ from enrollment.use_cases import events
 from enrollment.use_cases.recording import Recorded, Recorder
 from tests.fixtures import Store, Workspace
 
+pytestmark = pytest.mark.long
+
 JANE = "00000000-0000-4000-8000-000000000011"
 SYSTEM = "00000000-0000-4000-8000-000000000021"
 NOW = "2026-11-25T10:00:00.000Z"

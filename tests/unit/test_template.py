@@ -12,6 +12,8 @@ from enrollments.local.stack import open_stack
 from local_aws.errors import StackError
 from local_aws.template import TemplateError, load_template
 
+pytestmark = pytest.mark.long
+
 type Edit = Callable[[str, str], Path]
 
 EVENT = "enrollment_automations/launch, Method: POST}}\n"
@@ -44,7 +46,7 @@ SECOND_MAPPING = """\
 
 @pytest.fixture
 def edited(project: Path, tmp_path: Path) -> Edit:
-    """Return a function that writes the template with one part replaced, and without most of what no test here is about."""
+    """Return a function that writes the template with one part replaced, and with the part that tests are about."""
 
     def edit(old: str, new: str) -> Path:
         source = LEFT_OUT.sub("", (project / "template.yaml").read_text())
