@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from moto import mock_aws
 
-from enrollment.store.actions import put, put_new
+from enrollment.store.actions import delete, put, put_new
 from enrollment.store.attributes import Item, Value
 from enrollment.store.client import create_client
 from enrollment.store.items import (
@@ -114,11 +114,9 @@ class Store:
     def restore(self, items: Mapping[Key, Item]) -> None:
         """Make the table hold these items and no others."""
         present = self.items()
-        for key in present.keys() - items.keys() | {key for key in present if present[key] != items.get(key)}:
-            self.client.delete_item(TableName=self.table_name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}})
-        for key, item in items.items():
-            if present.get(key) != item:
-                self.table.transact({"item": put_new(key, item)})
+        deletes = [{"DeleteRequest": delete(key)["Delete"]} for key in present.keys() - items.keys()]
+        write(self.table, deletes)
+        put_all(self.table, {key: item for key, item in items.items() if present.get(key) != item})
 
     def count_requests(self) -> list[str]:
         """Return a list that grows by the name of each request to DynamoDB."""
@@ -169,8 +167,12 @@ def store(dynamodb: Any) -> Iterator[Store]:
 
 
 def put_all(table: Table, items: Mapping[Key, Item]) -> None:
-    """Put any number of items, 25 with a request: moto copies the whole table for each transaction."""
-    requests = [{"PutRequest": put(key, item)["Put"]} for key, item in items.items()]
+    """Put any number of items."""
+    write(table, [{"PutRequest": put(key, item)["Put"]} for key, item in items.items()])
+
+
+def write(table: Table, requests: Iterable[Mapping[str, Any]]) -> None:
+    """Put and delete any number of items, 25 with a request: moto copies the whole table for each transaction."""
     for some in batched(requests, 25, strict=False):
         answer = table.client.batch_write_item(RequestItems={table.name: cast("Any", some)})
         assert not answer["UnprocessedItems"]

@@ -325,14 +325,11 @@ class Functions:
             self._handlers.clear()
             _forget_modules(self._layers)
 
-    def _read_sources(self) -> dict[Path, tuple[int, int]]:
+    def _read_sources(self) -> dict[str, tuple[int, int]]:
         folders = [*self._layers, *(definition.folder for definition in self.definitions.values())]
-        sources = {}
+        sources: dict[str, tuple[int, int]] = {}
         for folder in folders:
-            for path in (*folder.rglob("*.py"), *folder.rglob("*.json")):
-                with contextlib.suppress(FileNotFoundError):  # some editors rename files when they save
-                    status = path.stat()
-                    sources[path] = (status.st_mtime_ns, status.st_size)
+            _add_sources(folder, sources)
         return sources
 
 
@@ -354,6 +351,21 @@ def environment(variables: Mapping[str, str], without: tuple[str, ...] = ()) -> 
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _add_sources(folder: str | Path, sources: dict[str, tuple[int, int]]) -> None:
+    """Add the source files below a folder, each with its time and size.
+
+    This is done for each request, and takes a third of the time of ``Path.rglob``.
+    """
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _add_sources(entry.path, sources)
+            elif entry.name.endswith((".py", ".json")):
+                with contextlib.suppress(FileNotFoundError):  # some editors rename files when they save
+                    status = entry.stat()
+                    sources[entry.path] = (status.st_mtime_ns, status.st_size)
 
 
 def _forget_modules(folders: Sequence[Path]) -> None:

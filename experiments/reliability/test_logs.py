@@ -17,6 +17,8 @@ from local_aws.functions import FunctionError
 from tests.events import event
 from tests.serving import serving
 
+pytestmark = pytest.mark.long
+
 PERSONAL = "MariaMustermann"
 _SPOKEN = f"{PERSONAL} maria@example.com"
 ITEM = {"full_name": {"S": _SPOKEN}}

@@ -22,6 +22,8 @@ from experiments import figures
 from experiments.reliability.machine import Counts, Machine, Service, from_server
 from tests.items import in_moto
 
+pytestmark = pytest.mark.long
+
 STEPS = float(os.environ.get("ENROLLMENTS_SOAK_STEPS", "inf"))
 SECONDS = float(os.environ.get("ENROLLMENTS_SOAK_SECONDS", "inf" if "ENROLLMENTS_SOAK_STEPS" in os.environ else "180"))
 

@@ -18,6 +18,8 @@ from local_aws.functions import FunctionError, InvocationContext
 from tests.events import event as event_of
 from tests.serving import serving
 
+pytestmark = pytest.mark.long
+
 # Of a busy machine.  Not bounded, the same takes six seconds and more.
 ALLOWANCE_SECONDS = 1
 ENDPOINT = "AWS_ENDPOINT_URL_DYNAMODB"

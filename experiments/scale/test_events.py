@@ -19,6 +19,8 @@ from experiments.scale.simulation import Limit, limits_of
 from experiments.scale.workload import sampled_kind
 from tests.fixtures import create_table
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def clients() -> Iterator[tuple[Table, Any, Any]]:

@@ -29,6 +29,8 @@ from enrollments.directory.commands import directory
 from tests.fixtures import TABLE_NAME, Store, Workspace
 from tests.spreadsheet import opened_and_saved
 
+pytestmark = pytest.mark.long
+
 COMMAND = Path(sys.executable).parent / "enrollments"
 
 type Run = Callable[..., Result]

@@ -30,7 +30,10 @@ from tests.acceptance.large import IS_ALONE, takes_seconds
 from tests.acceptance.sdk import AUTOMATIONS, Sdk, installed, javascript, param, python
 from tests.fixtures import Store, put_all
 
-pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="what follows a request is driven in the local stack only")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not IN_PROCESS, reason="what follows a request is driven in the local stack only"),
+]
 
 type Json = dict[str, Any]
 # The contract lists an event within a second or two ("Events").  `make test-large` is alone on the machine, and asks

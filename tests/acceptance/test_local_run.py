@@ -27,7 +27,10 @@ from local_aws.moto_server import serve_moto
 from tests.acceptance.conftest import IN_PROCESS
 from tests.serving import serving
 
-pytestmark = pytest.mark.skipif(not IN_PROCESS, reason="the command is not the service that is tested")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not IN_PROCESS, reason="the command is not the service that is tested"),
+]
 
 COMMAND = Path(sys.executable).parent / "enrollments"
 LAUNCH = "/user_identities/enrollment_automations/launch"

@@ -13,6 +13,8 @@ from tests.acceptance.conftest import Service
 from tests.acceptance.crowd import Crowd, crowd, occurrences
 from tests.acceptance.sdk import SEAM_1, Sdk, installed, javascript, param, python
 
+pytestmark = pytest.mark.long
+
 IDENTITIES = "/user_identities/list"
 ACS_USERS = "/acs/users/list"
 SDKS = {"seam-1": SEAM_1, "seam-3": Sdk(python(3)), "http-1": Sdk(javascript(1)), "http-2": Sdk(javascript(2))}

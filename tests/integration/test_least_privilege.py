@@ -40,8 +40,10 @@ from enrollments.local.stack import function_names
 from local_aws.functions import FunctionDefinition, FunctionError, Functions, environment
 from local_aws.rest_api import read_rest_api
 from local_aws.template import REGION, Resource, load_template
-from tests.fixtures import PROJECT, put_all
+from tests.fixtures import PROJECT, Store, put_all
 from tests.iam import Statement, is_allowed, values
+
+pytestmark = pytest.mark.long
 
 TABLE = "enrollments-Table"
 TABLES = f"arn:aws:dynamodb:{REGION}:123456789012:table/"
@@ -458,24 +460,40 @@ def resources() -> dict[str, Resource]:
     return deployed("TableKmsKeyArn", KEY_ARN)
 
 
-@pytest.fixture
-def aws() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def dynamodb() -> Iterator[Any]:
+    """A client that no guard stands before, and the environment of clients; made once, because that takes a while."""
     credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     on_loopback = {"WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
     with mock_aws(), environment({"AWS_DEFAULT_REGION": REGION, **credentials, **on_loopback}):
-        yield
+        yield create_client()
 
 
 @pytest.fixture
-def table(aws: None, resources: dict[str, Resource]) -> None:  # noqa: ARG001 - moto
-    """The template's table with the demo workspaces, in which nobody has asked for a page yet."""
+def client(dynamodb: Any, guard: Guard) -> Iterator[Any]:
+    """A client that the guard stands before."""
+    dynamodb.meta.events.register("before-call", guard.judge)
+    yield dynamodb
+    dynamodb.meta.events.unregister("before-call", guard.judge)
+
+
+@pytest.fixture(scope="module")
+def whole_table(dynamodb: Any, resources: dict[str, Resource]) -> tuple[Store, dict[Key, Item]]:
+    """The template's table, and what it is to hold: the demo workspaces, in which nobody has asked for a page yet."""
     table = resources["Table"]
     properties = {name: table.properties[name] for name in ("AttributeDefinitions", "BillingMode", "KeySchema")}
-    client = create_client()
-    client.create_table(TableName=table.reference, **properties)
-    seed(Table(client, table.reference))
-    put_all(Table(client, table.reference), more_items())
-    client.delete_item(TableName=table.reference, Key={"pk": {"S": "SECRET#PAGE_CURSOR"}, "sk": {"S": "SECRET"}})
+    dynamodb.create_table(TableName=table.reference, **properties)
+    store = Store(Table(dynamodb, table.reference), dynamodb, table.reference, is_in_moto=True)
+    seed(store.table)
+    put_all(store.table, more_items())
+    return store, {key: item for key, item in store.items().items() if key.pk != "SECRET#PAGE_CURSOR"}
+
+
+@pytest.fixture
+def table(whole_table: tuple[Store, dict[Key, Item]]) -> None:
+    """The table as it is before anything has happened."""
+    store, items = whole_table
+    store.restore(items)
 
 
 def statements(resources: Mapping[str, Resource], name: str) -> list[dict[str, Any]]:
@@ -622,11 +640,9 @@ def test_the_role_of_events_lets_it_set_aside_what_it_cannot_read(
     assert guard.denied == []
 
 
-@pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("name", OWN)
-def test_another_table_is_out_of_reach(resources: dict[str, Resource], guard: Guard, name: str) -> None:
+def test_another_table_is_out_of_reach(resources: dict[str, Resource], guard: Guard, client: Any, name: str) -> None:
     guard.statements = statements(resources, name)
-    client = create_client()
 
     for operation, parameters in requests_of("other", OWN_KEY.get(name, WORKSPACE_KEY)):
         with pytest.raises(ClientError, match="not authorized"):
@@ -635,13 +651,11 @@ def test_another_table_is_out_of_reach(resources: dict[str, Resource], guard: Gu
     assert {denied.action for denied in guard.denied} == set(READS_AND_WRITES)
 
 
-@pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name, keys in FOREIGN_KEYS.items() for key in keys])
 def test_a_record_that_is_none_of_the_functions_is_out_of_reach(
-    resources: dict[str, Resource], guard: Guard, name: str, key: str
+    resources: dict[str, Resource], guard: Guard, client: Any, name: str, key: str
 ) -> None:
     guard.statements = statements(resources, name)
-    client = create_client()
 
     for operation, parameters in requests_of(TABLE, key):
         with pytest.raises(ClientError, match="not authorized"):
@@ -650,13 +664,11 @@ def test_a_record_that_is_none_of_the_functions_is_out_of_reach(
     assert {denied.action for denied in guard.denied} == set(READS_AND_WRITES)
 
 
-@pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize(("name", "key"), [(name, key) for name, keys in FOREIGN_KEYS.items() for key in keys])
 def test_a_foreign_record_among_its_own_is_out_of_reach(
-    resources: dict[str, Resource], guard: Guard, name: str, key: str
+    resources: dict[str, Resource], guard: Guard, client: Any, name: str, key: str
 ) -> None:
     guard.statements = statements(resources, name)
-    client = create_client()
 
     for operation, parameters in requests_of(TABLE, OWN_KEY.get(name, WORKSPACE_KEY), key):
         with pytest.raises(ClientError, match="not authorized"):
@@ -683,11 +695,11 @@ def test_a_request_without_keys_is_denied(
     assert not is_allowed(statements(resources, name), action, TABLE_ARN, {})
 
 
-@pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("name", OWN)
-def test_the_table_can_be_neither_scanned_nor_deleted(resources: dict[str, Resource], guard: Guard, name: str) -> None:
+def test_the_table_can_be_neither_scanned_nor_deleted(
+    resources: dict[str, Resource], guard: Guard, client: Any, name: str
+) -> None:
     guard.statements = statements(resources, name)
-    client = create_client()
 
     for operation in (client.scan, client.delete_table):
         with pytest.raises(ClientError, match="not authorized"):

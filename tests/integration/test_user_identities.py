@@ -26,6 +26,8 @@ from tests.fixtures import Store, Workspace, put_all
 from tests.integration.conftest import UNKNOWN, Directory, Outage
 from tests.invariants import violations
 
+pytestmark = pytest.mark.long
+
 PROFILE = {
     "user_identity_key": "jane",
     "email_address": "Jane@Example.com",
