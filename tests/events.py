@@ -32,6 +32,9 @@ FOREIGN_ACS_USER = V["OTHER_WORKSPACE_ACS_USER_ID"]
 JANES_ACS_USER = V["ACS_USER_ID"]
 ANNS_ACS_USER = V["ENROLLED_ACS_USER_ID"]
 AUTOMATION = V["ENROLLMENT_AUTOMATION_ID"]
+ANNS_PHONE = V["DEVICE_ID"]
+ANNS_CREDENTIAL = V["ACS_CREDENTIAL_ID"]
+MOBILE_KEY = {"access_method": "mobile_key", "is_multi_phone_sync_credential": True}
 UNKNOWN = "de300000-0000-4000-8000-0000000000ff"
 PAIR = {"user_identity_id": JANE, "credential_manager_acs_system_id": MANAGER}
 # For a list of user identities with "oe" in them, behind the second.  An older release sealed it, without padding.
@@ -415,6 +418,113 @@ CASES = {
     "acs_users_delete_with_client_session": Case(
         "acs_users_delete_by_delete", 401, "unauthorized", caller="client_session"
     ),
+    "acs_credentials_create_of_user_identity": Case(
+        "acs_credentials_create", 200, body={**MOBILE_KEY, "user_identity_id": JANE, "acs_system_id": GARAGE}
+    ),
+    "acs_credentials_create_nothing": Case("acs_credentials_create", 400, "invalid_input", body={}),
+    "acs_credentials_create_another_access_method": Case(
+        "acs_credentials_create",
+        400,
+        "invalid_input",
+        body={**MOBILE_KEY, "acs_user_id": JANES_ACS_USER, "access_method": "code"},
+    ),
+    "acs_credentials_create_for_one_phone": Case(
+        "acs_credentials_create",
+        400,
+        "invalid_input",
+        body={**MOBILE_KEY, "acs_user_id": JANES_ACS_USER, "is_multi_phone_sync_credential": False},
+    ),
+    "acs_credentials_create_both": Case(
+        "acs_credentials_create",
+        400,
+        "invalid_input",
+        body={**MOBILE_KEY, "acs_user_id": JANES_ACS_USER, "user_identity_id": JANE, "acs_system_id": GARAGE},
+    ),
+    "acs_credentials_create_ended": Case(
+        "acs_credentials_create",
+        400,
+        "invalid_input",
+        body={**MOBILE_KEY, "acs_user_id": JANES_ACS_USER, "ends_at": "2020-01-01T00:00:00.000Z"},
+    ),
+    "acs_credentials_create_of_nobodys_acs_user": Case(
+        "acs_credentials_create",
+        400,
+        "acs_user_has_no_user_identity",
+        body={**MOBILE_KEY, "acs_user_id": NOBODYS_ACS_USER},
+    ),
+    "acs_credentials_create_other_workspaces_acs_user": Case(
+        "acs_credentials_create", 404, "acs_user_not_found", body={**MOBILE_KEY, "acs_user_id": FOREIGN_ACS_USER}
+    ),
+    "acs_credentials_create_not_a_manager": Case(
+        "acs_credentials_create",
+        400,
+        "acs_system_is_not_credential_manager",
+        body={**MOBILE_KEY, "acs_user_id": JANES_ACS_USER, "credential_manager_acs_system_id": GARAGE},
+    ),
+    "acs_credentials_create_incompatible_manager": Case(
+        "acs_credentials_create",
+        400,
+        "credential_manager_not_compatible",
+        body={
+            **MOBILE_KEY,
+            "acs_user_id": JANES_ACS_USER,
+            "credential_manager_acs_system_id": V["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+        },
+    ),
+    "acs_credentials_create_no_manager": Case(
+        "acs_credentials_create",
+        400,
+        "no_credential_manager",
+        body={**MOBILE_KEY, "user_identity_id": JANE, "acs_system_id": MANAGER},
+    ),
+    "acs_credentials_create_with_client_session": Case(
+        "acs_credentials_create", 401, "unauthorized", caller="client_session"
+    ),
+    "acs_credentials_get_unknown": Case(
+        "acs_credentials_get", 404, "acs_credential_not_found", body={"acs_credential_id": UNKNOWN}
+    ),
+    "acs_credentials_list_with_client_session": Case(
+        "acs_credentials_list_by_get", 200, query={"user_identity_id": ANN}, caller="client_session"
+    ),
+    "acs_credentials_list_invalid_by_get": Case(
+        "acs_credentials_list_by_get", 400, "invalid_input", query={"is_multi_phone_sync_credential": "1"}
+    ),
+    "acs_credentials_update_nothing": Case(
+        "acs_credentials_update", 200, body={"acs_credential_id": ANNS_CREDENTIAL, "code": "1234"}
+    ),
+    "acs_credentials_update_ended": Case(
+        "acs_credentials_update",
+        400,
+        "invalid_input",
+        body={"acs_credential_id": ANNS_CREDENTIAL, "ends_at": "2020-01-01T00:00:00.000Z"},
+    ),
+    "acs_credentials_delete_unknown": Case(
+        "acs_credentials_delete_by_delete", 404, "acs_credential_not_found", query={"acs_credential_id": UNKNOWN}
+    ),
+    "phones_get_unknown": Case("phones_get", 404, "phone_not_found", body={"device_id": UNKNOWN}),
+    "phones_get_with_client_session": Case("phones_get", 401, "unauthorized", caller="client_session"),
+    "phones_list_all_by_get": Case("phones_list_by_get", 200, query=None),
+    "phones_list_unknown_owner": Case(
+        "phones_list", 404, "user_identity_not_found", body={"owner_user_identity_id": UNKNOWN}
+    ),
+    "phones_list_with_credential": Case("phones_list", 200, body={"acs_credential_id": ANNS_CREDENTIAL}),
+    "phones_list_unknown_credential": Case(
+        "phones_list", 404, "acs_credential_not_found", body={"acs_credential_id": UNKNOWN}
+    ),
+    "phones_deactivate_anothers_phone": Case("phones_deactivate", 404, "phone_not_found", caller="client_session"),
+    "phones_simulate_create_sandbox_phone_by_default": Case(
+        "phones_simulate_create_sandbox_phone", 200, body={"user_identity_id": JANE}
+    ),
+    "phones_simulate_create_sandbox_phone_of_nobody": Case(
+        "phones_simulate_create_sandbox_phone", 404, "user_identity_not_found", body={"user_identity_id": FOREIGNER}
+    ),
+    "phones_simulate_create_sandbox_phone_invalid": Case(
+        "phones_simulate_create_sandbox_phone",
+        400,
+        "invalid_input",
+        body={"user_identity_id": JANE, "phone_metadata": {"operating_system": "palm"}},
+    ),
+    "phone_sessions_get_or_create_nothing": Case("phone_sessions_get_or_create", 400, "invalid_input", body={}),
 }
 # Tokens that differ from the one in the file of an API key, each with the reason why it is denied.
 DENIED = {

@@ -21,7 +21,15 @@ AUTOMATIONS = "/user_identities/enrollment_automations"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 # The verbs of the published API; every other route is a POST.
-_VERBS = {"add": "PUT", "delete": "DELETE", "get": "GET", "list": "GET", "remove": "DELETE", "update": "PATCH"}
+_VERBS = {
+    "add": "PUT",
+    "deactivate": "DELETE",
+    "delete": "DELETE",
+    "get": "GET",
+    "list": "GET",
+    "remove": "DELETE",
+    "update": "PATCH",
+}
 
 # A route and its parameters; ``None`` is a call without arguments.
 type Call = tuple[str, Mapping[str, Any] | None]
@@ -113,8 +121,9 @@ class Sdk:
         return records
 
     def _verb(self, route: str) -> str | None:
-        action = route.rpartition("/")[2].partition("_")[0]
-        verb = "PUT" if route == "/webhooks/update" else _VERBS.get(action, "POST")
+        action = route.rpartition("/")[2]
+        verb = "PUT" if route == "/webhooks/update" else _VERBS.get(action.partition("_")[0], "POST")
+        verb = "POST" if action == "get_or_create" else verb
         return {"methods": None, "post": "POST", "verbs": verb}[self.way]
 
     def _run(

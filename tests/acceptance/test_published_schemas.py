@@ -21,7 +21,7 @@ type Build = Callable[[Service], Json]
 
 PUBLISHED = json.loads(CUT.read_text())
 # Ours: these lists come in pages too, like the others.
-PAGED_HERE = {"/acs/systems/list", "/acs/credential_pools/list", "/events/list"}
+PAGED_HERE = {"/acs/systems/list", "/acs/credential_pools/list", "/events/list", "/phones/list"}
 # Ours: types of events, each beside the published one that it is like, and a property of all of these.
 EVENTS_HERE = {
     "enrollment_automation.launched": "enrollment_automation.deleted",
@@ -57,9 +57,11 @@ def profile() -> dict[str, str]:
 
 
 def call(service: Service, method: str, path: str, parameters: Json) -> Json:
-    """Return what a route answers with when all is well."""
+    """Return what a route answers with when all is well; to a client session, if it is for those only."""
     how: Json = {"params": parameters} if method in {"GET", "DELETE"} else {"json": parameters}
-    authorization = {"Authorization": f"Bearer {service['SEAM_API_KEY']}"}
+    is_for_servers = {"api_key": []} in DOCUMENTED[path]["post"]["security"]
+    token = service["SEAM_API_KEY" if is_for_servers else "SEAM_CLIENT_SESSION_TOKEN"]
+    authorization = {"Authorization": f"Bearer {token}"}
     response = service.request(method, path, headers=authorization, **how)
     assert response.status_code == 200, response.text
     answer: Json = response.json()
@@ -108,14 +110,50 @@ def enrolled_identity(service: Service) -> Json:
     return {"user_identity_id": pair["user_identity_id"]}
 
 
+# What events tell, by what they are about.
+ABOUT = {
+    "enrollment_automation": ("enrollment_automation_id", "user_identity_id"),
+    "acs_user": ("acs_user_id", "acs_system_id", "connected_account_id"),
+    "acs_credential": ("acs_credential_id", "acs_system_id", "connected_account_id"),
+    "phone": ("device_id", "user_identity_id"),
+}
+
+
 def event(service: Service, event_type: str) -> str:
     """Record an event, and return its id."""
-    about = (
-        {"enrollment_automation_id": UNKNOWN, "user_identity_id": UNKNOWN}
-        if event_type.startswith("enrollment_automation")
-        else {"acs_user_id": UNKNOWN, "acs_system_id": UNKNOWN, "connected_account_id": UNKNOWN}
-    )
+    about = dict.fromkeys(ABOUT[event_type.partition(".")[0]], UNKNOWN)
     return service.workspace.event(event_type=event_type, **about)
+
+
+def credential_request(service: Service, **more: Any) -> Json:
+    """Return the parameters of a credential for an ACS user of its own."""
+    system = service.workspace.acs_system(
+        default_credential_manager_acs_system_id=service["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"]
+    )
+    owner = acs_user(service, acs_system_id=system, user_identity_id=service.workspace.user_identity())
+    return {"acs_user_id": owner, "access_method": "mobile_key", "is_multi_phone_sync_credential": True, **more}
+
+
+def credential(service: Service, **more: Any) -> Json:
+    parameters = credential_request(service, **more)
+    created: str = call(service, "POST", "/acs/credentials/create", parameters)["acs_credential"]["acs_credential_id"]
+    return {"acs_credential_id": created}
+
+
+def phone(service: Service) -> Json:
+    parameters = {"user_identity_id": service.workspace.user_identity()}
+    created: str = call(service, "POST", "/phones/simulate/create_sandbox_phone", parameters)["phone"]["device_id"]
+    return {"device_id": created}
+
+
+def session_of_enrolled(service: Service) -> Json:
+    """Return the parameters of a phone session whose person has an automation."""
+    pair = {
+        "user_identity_id": service["USER_IDENTITY_ID"],
+        "credential_manager_acs_system_id": service["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+    }
+    service.launch(pair).raise_for_status()
+    return {"custom_sdk_installation_id": "app", "phone_os": "ios"}
 
 
 def system_with_everything(service: Service) -> Json:
@@ -229,13 +267,63 @@ CASES: Mapping[str, Mapping[str, Build]] = {
         "a launch": lambda s: {"event_id": s["EVENT_ID"]},
         **{
             event_type: lambda s, event_type=event_type: {"event_id": event(s, event_type)}  # type: ignore[misc]
-            for event_type in ("enrollment_automation.deleted", "acs_user.created", "acs_user.deleted")
+            for event_type in (
+                "enrollment_automation.deleted",
+                "acs_credential.deleted",
+                "acs_user.created",
+                "acs_user.deleted",
+                "phone.registered",
+                "phone.deactivated",
+            )
         },
     },
     "/events/list": {
         "empty": lambda _: {"since": "9999-01-01T00:00:00Z"},
         "first page": lambda s: {"since": "2020-01-01T00:00:00Z", "limit": 1, "event_ids": [s["EVENT_ID"]]},
         "all": lambda _: {"between": ["2020-01-01T00:00:00Z", "9999-01-01T00:00:00Z"]},
+    },
+    "/acs/credentials/create": {
+        "nothing": credential_request,
+        "everything": lambda s: credential_request(
+            s,
+            starts_at="2026-01-09T08:00:00.000Z",
+            ends_at="2099-12-31T18:00:00.000Z",
+            allowed_acs_entrance_ids=[UNKNOWN],
+            visionline_metadata={"card_function_type": "staff", "joiner_acs_credential_ids": [UNKNOWN]},
+        ),
+    },
+    "/acs/credentials/get": {
+        "without end": credential,
+        "with an end": lambda s: credential(s, ends_at="2099-12-31T18:00:00.000Z"),
+    },
+    "/acs/credentials/list": {
+        "empty": lambda _: {"search": UNKNOWN},
+        "first page": lambda s: credential(s) and {"limit": 1},
+        "all": lambda _: {},
+    },
+    "/acs/credentials/update": {
+        "an end": lambda s: credential(s) | {"ends_at": "2099-12-31T18:00:00.000Z"},
+        "nothing": credential,
+    },
+    "/acs/credentials/delete": {"a credential": credential},
+    "/phones/get": {"a phone": phone},
+    "/phones/list": {
+        "empty": lambda s: {"owner_user_identity_id": s.workspace.user_identity()},
+        "first page": lambda s: phone(s) and {"limit": 1},
+        "all": lambda _: {},
+    },
+    "/phones/deactivate": {"a phone": phone},
+    "/phones/simulate/create_sandbox_phone": {
+        "by default": lambda s: {"user_identity_id": s.workspace.user_identity()},
+        "an iPhone": lambda s: {
+            "user_identity_id": s.workspace.user_identity(),
+            "custom_sdk_installation_id": "app",
+            "phone_metadata": {"operating_system": "ios"},
+        },
+    },
+    "/seam/mobile_sdk/v1/phone_sessions/get_or_create": {
+        "alone": lambda _: {"custom_sdk_installation_id": "app", "phone_os": "android", "phone_device_metadata": {}},
+        "enrolled": session_of_enrolled,
     },
     "/acs/users/delete": {
         "unlinked": lambda s: {"acs_user_id": acs_user(s)},

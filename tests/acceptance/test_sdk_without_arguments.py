@@ -25,19 +25,31 @@ ANY_WAY = [param(sdk, name) for name, sdk in (BY_METHODS | BY_POST | BY_VERBS).i
 BY_CLIENT = [param(sdk, name) for name, sdk in (BY_POST | BY_VERBS).items()]
 
 # That need no parameters.
-LISTS = ["/user_identities/list", "/acs/systems/list", "/acs/users/list", "/webhooks/list"]
+LISTS = [
+    "/user_identities/list",
+    "/acs/systems/list",
+    "/acs/users/list",
+    "/webhooks/list",
+    "/acs/credentials/list",
+    "/phones/list",
+]
 CREATE = "/user_identities/create"
 ROUTES = sorted(json.loads((PROJECT / "openapi.json").read_text())["paths"])
-IN_NEED = [route for route in ROUTES if route not in {*LISTS, CREATE}]
+FOR_CLIENT_SESSIONS_ONLY = "/seam/mobile_sdk/v1/phone_sessions/get_or_create"
+IN_NEED = [route for route in ROUTES if route not in {*LISTS, CREATE, FOR_CLIENT_SESSIONS_ONLY}]
 
 
 @pytest.mark.parametrize("way", ANY_WAY)
 def test_a_list_is_answered(service: Service, way: Sdk) -> None:
-    identities, systems, acs_users, webhooks = installed(way).call(service, *((route, None) for route in LISTS))
+    identities, systems, acs_users, webhooks, credentials, phones = installed(way).call(
+        service, *((route, None) for route in LISTS)
+    )
 
     assert service["ACS_SYSTEM_ID"] in [system["acs_system_id"] for system in systems["result"]]
     assert service["USER_IDENTITY_ID"] in [identity["user_identity_id"] for identity in identities["result"]]
     assert isinstance(acs_users["result"], list)
+    assert service["ACS_CREDENTIAL_ID"] in [credential["acs_credential_id"] for credential in credentials["result"]]
+    assert service["DEVICE_ID"] in [phone["device_id"] for phone in phones["result"]]
     assert service["WEBHOOK_ID"] in [webhook["webhook_id"] for webhook in webhooks["result"]]
 
 

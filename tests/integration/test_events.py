@@ -101,10 +101,13 @@ def test_a_client_sessions_policy_names_what_it_may_read(stack: Stack) -> None:
         "Resource": [
             f"{stage}/*/{route}"
             for route in (
+                "acs/credentials/list",
                 "acs/systems/list",
                 "acs/users/list",
                 "events/get",
                 "events/list",
+                "phones/deactivate",
+                "seam/mobile_sdk/v1/phone_sessions/get_or_create",
                 "user_identities/enrollment_automations/get",
                 "user_identities/enrollment_automations/list",
                 "user_identities/list",

@@ -16,7 +16,7 @@ from enrollment.outbound.queues import Queue
 from enrollment.resources.events import Event, ListEventsRequest
 from enrollment.store.actions import put_new
 from enrollment.store.attributes import Item, marshal
-from enrollment.store.items import stored_acs_user, stored_automation
+from enrollment.store.items import stored_acs_credential, stored_acs_user, stored_automation, stored_phone
 from enrollment.store.keys import Key, webhook_key
 from enrollment.use_cases import events
 from enrollment.use_cases.recording import Recorded, Recorder
@@ -25,6 +25,8 @@ from tests.fixtures import Store, Workspace
 pytestmark = pytest.mark.long
 
 JANE = "00000000-0000-4000-8000-000000000011"
+PHONE = "00000000-0000-4000-8000-000000000091"
+CREDENTIAL = "00000000-0000-4000-8000-0000000000a1"
 SYSTEM = "00000000-0000-4000-8000-000000000021"
 NOW = "2026-11-25T10:00:00.000Z"
 type Record = dict[str, Any]
@@ -158,6 +160,31 @@ class Stream:
         (key, itself), *_ = stored_automation(item).items()
         return self.record(key, itself if is_deleted else None, None if is_deleted else itself)
 
+    def records_of(self, stored: dict[Key, Item], *, is_deleted: bool) -> list[Record]:
+        """Return the records of something with all that is derived from it."""
+        items = [(item, None) if is_deleted else (None, item) for item in stored.values()]
+        return [self.record(key, *images) for key, images in zip(stored, items, strict=True)]
+
+    def phone(self, *, is_deleted: bool = False) -> list[Record]:
+        item: Item = {
+            "device_id": PHONE,
+            "workspace_id": self.workspace_id,
+            "user_identity_id": JANE,
+            "custom_sdk_installation_id": "app",
+            "created_at": NOW,
+        }
+        return self.records_of(stored_phone(item), is_deleted=is_deleted)
+
+    def credential(self, acs_system_id: str, *, is_deleted: bool = False) -> list[Record]:
+        item: Item = {
+            "acs_credential_id": CREDENTIAL,
+            "workspace_id": self.workspace_id,
+            "user_identity_id": JANE,
+            "acs_system_id": acs_system_id,
+            "created_at": NOW,
+        }
+        return self.records_of(stored_acs_credential(item), is_deleted=is_deleted)
+
     def acs_user(self, number: int, **more: str) -> Record:
         item: Item = {
             "acs_user_id": f"00000000-0000-4000-9000-{number:012x}",
@@ -215,6 +242,39 @@ def test_an_acs_users_event_names_its_system_and_connected_account_but_not_the_p
         "created_at": created.created_at,
         "occurred_at": NOW,
         "acs_user_id": "00000000-0000-4000-9000-000000000001",
+        "acs_system_id": system_id,
+        "connected_account_id": "00000000-0000-4000-8000-000000000099",
+    }
+
+
+def test_a_phones_registration_and_deactivation_are_one_event_each(
+    recorder: Recorder, stream: Stream, store: Store
+) -> None:
+    recorded = recorder.record([*stream.phone(), *stream.phone(is_deleted=True)])
+
+    assert recorded == Recorded(2, [])
+    registered, deactivated = listed(store, stream.workspace_id, JANE)
+    assert (registered.event_type, deactivated.event_type) == ("phone.registered", "phone.deactivated")
+    assert (registered.device_id, registered.user_identity_id) == (PHONE, JANE)
+    assert (deactivated.device_id, deactivated.user_identity_id) == (PHONE, JANE)
+
+
+def test_a_credentials_deletion_is_an_event_and_its_creation_is_none(
+    recorder: Recorder, stream: Stream, store: Store, workspace: Workspace
+) -> None:
+    system_id = workspace.acs_system(connected_account_id="00000000-0000-4000-8000-000000000099")
+
+    recorded = recorder.record([*stream.credential(system_id), *stream.credential(system_id, is_deleted=True)])
+
+    assert recorded == Recorded(1, [])
+    (deleted,) = listed(store, stream.workspace_id, JANE)
+    assert deleted.to_json() == {
+        "event_id": deleted.event_id,
+        "event_type": "acs_credential.deleted",
+        "workspace_id": stream.workspace_id,
+        "created_at": deleted.created_at,
+        "occurred_at": "2025-11-25T10:00:00.000Z",
+        "acs_credential_id": CREDENTIAL,
         "acs_system_id": system_id,
         "connected_account_id": "00000000-0000-4000-8000-000000000099",
     }

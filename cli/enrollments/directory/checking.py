@@ -16,24 +16,38 @@ from itertools import batched
 from enrollment.store.actions import Action, change, delete, put_new, require, require_absent
 from enrollment.store.attributes import Item, elements
 from enrollment.store.items import (
+    stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
+    stored_phone,
     stored_user_identity,
 )
 from enrollment.store.keys import (
     Key,
+    acs_credential_key,
     acs_credential_pool_key,
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
     automation_key,
     listed_id,
+    phone_key,
     user_identity_key,
     workspace_prefix,
 )
 from enrollment.store.table import MOST_KEYS, Table
+from enrollments.directory.credentials import (
+    Fault,
+    faults_of_acs_user,
+    faults_of_credential,
+    faults_of_enrollment,
+    faults_of_phone,
+    related_to_acs_user,
+    related_to_credential,
+    stored_enrollment,
+)
 
 # Another client may be changing an item.  Then it is right again at the next read.
 _READS = 3
@@ -100,6 +114,19 @@ _RECORDS = (
         stored_acs_credential_pool,
     ),
     _Record("ACS user", re.compile(r"ACS_USER#.+\nACS_USER"), "acs_user_id", _stored_with_link),
+    _Record("phone", re.compile(r"USER_IDENTITY#[^#]+#PHONES\nPHONE#.+"), "device_id", stored_phone),
+    _Record(
+        "credential",
+        re.compile(r"USER_IDENTITY#[^#]+#PHONES\nCREDENTIAL#.+"),
+        "acs_credential_id",
+        stored_acs_credential,
+    ),
+    _Record(
+        "enrollment of user identity",
+        re.compile(r"USER_IDENTITY#[^#]+#PHONES\nENROLLMENT#.+"),
+        "user_identity_id",
+        stored_enrollment,
+    ),
 )
 
 
@@ -177,7 +204,54 @@ _ENTRIES = (
         re.compile(r"ACS_SYSTEM#[^#]+#ACS_CREDENTIAL_POOLS\n.+"),
         lambda workspace_id, key, _item, _match: acs_credential_pool_key(workspace_id, listed_id(key.sk)),
     ),
+    _Entry(
+        "entry in the list of phones",
+        "phone",
+        re.compile(r"PHONES\n.+"),
+        lambda workspace_id, key, item, _match: phone_key(
+            workspace_id, str(item["user_identity_id"]), listed_id(key.sk)
+        ),
+    ),
+    _Entry(
+        "entry for finding it by its id",
+        "phone",
+        re.compile(r"PHONE#.+\nPHONE"),
+        lambda workspace_id, key, item, _match: phone_key(
+            workspace_id, str(item["user_identity_id"]), listed_id(key.pk)
+        ),
+    ),
+    _Entry(
+        "entry for finding it by its installation",
+        "phone",
+        re.compile(r"USER_IDENTITY#(?P<identity>[^#]+)#PHONES\nINSTALLATION#.+", re.DOTALL),
+        lambda workspace_id, _key, item, match: phone_key(workspace_id, match["identity"], str(item["device_id"])),
+    ),
+    _Entry(
+        "entry in a list of credentials",
+        "credential",
+        re.compile(r"(?:ACS_SYSTEM#[^#]+#)?ACS_CREDENTIALS\n.+"),
+        lambda workspace_id, key, item, _match: acs_credential_key(
+            workspace_id, str(item["user_identity_id"]), listed_id(key.sk)
+        ),
+    ),
+    _Entry(
+        "entry for finding it by its id",
+        "credential",
+        re.compile(r"ACS_CREDENTIAL#.+\nACS_CREDENTIAL"),
+        lambda workspace_id, key, item, _match: acs_credential_key(
+            workspace_id, str(item["user_identity_id"]), listed_id(key.pk)
+        ),
+    ),
 )
+
+
+_OF_USER_IDENTITY = {"ACS user", "automation", "credential", "enrollment of user identity", "phone"}
+_FAULTS: Mapping[str, Callable[[Item, Mapping[Key, Item]], Iterator[Fault]]] = {
+    "ACS user": faults_of_acs_user,
+    "credential": faults_of_credential,
+    "enrollment of user identity": faults_of_enrollment,
+    "phone": faults_of_phone,
+}
 
 
 def check(table: Table, workspace_id: str, *, mend: bool = False) -> Iterator[Finding]:
@@ -235,8 +309,12 @@ class _Checker:
         if record := self._record(key):
             others = [other for other in record.stored(_unkeyed(item)) if other != key]
             others += [acs_user_key(self._workspace_id, one) for one in elements(item.get("acs_user_ids"))]
-            if record.name in {"ACS user", "automation"} and "user_identity_id" in item:
+            if record.name in _OF_USER_IDENTITY and "user_identity_id" in item:
                 others.append(_identity_key(item))
+            if record.name == "ACS user":
+                others += related_to_acs_user(item)
+            if record.name == "credential":
+                others += related_to_credential(item)
             if (system := self._system_of(record, item)) is not None:
                 others.append(system)
             return others
@@ -268,6 +346,8 @@ class _Checker:
                 **{str(number): delete(other) for number, other in enumerate(others)},
             }
             return [_Problem(about, "its user identity does not exist", mend)]
+        if record.name in _FAULTS:
+            problems += [_Problem(about, text, mend) for text, mend in _FAULTS[record.name](_unkeyed(item), found)]
         problems += self._problems_of_system(about, record, item, found)
         return problems
 
@@ -343,7 +423,7 @@ class _Checker:
         system = found.get(key)
         if system is None:
             yield _Problem(about, "its ACS system does not exist; import the system")
-        elif record.name != "ACS user" and not system["is_credential_manager"]:
+        elif record.name not in {"ACS user", "credential"} and not system["is_credential_manager"]:
             about_system = f"ACS system {system['acs_system_id']}"
             if about_system not in self._reported:
                 text = (
@@ -357,6 +437,7 @@ class _Checker:
             "automation": "credential_manager_acs_system_id",
             "credential pool": "acs_system_id",
             "ACS user": "acs_system_id",
+            "credential": "acs_system_id",
         }
         name = names.get(record.name)
         return None if name is None else acs_system_key(self._workspace_id, str(item[name]))
@@ -378,6 +459,8 @@ class _Checker:
         return "entry" if source is None else source[0].name
 
     def _id_of(self, source_key: Key, entry: _Entry, key: Key, item: Item) -> str:
+        if entry.record in {"phone", "credential"}:
+            return listed_id(source_key.sk)
         if entry.record != "automation":
             return listed_id(source_key.pk)
         if "user_identity_id" in item:  # this entry has the automation's id in its key

@@ -147,6 +147,8 @@ def stored_acs_user(acs_user: Item) -> dict[Key, Item]:
 def stored_phone(phone: Item) -> dict[Key, Item]:
     """Return a phone's own item, the one that finds it by its id, its entry in the list, and that of its installation.
 
+    A phone never moves to another user identity, so each entry may name its own.
+
     Args:
         phone: The phone.  It has a ``custom_sdk_installation_id`` if an app's installation registered it.
     """
@@ -156,7 +158,7 @@ def stored_phone(phone: Item) -> dict[Key, Item]:
     stored: dict[Key, Item] = {
         phone_key(workspace_id, identity_id, device_id): phone,
         phone_by_id_key(workspace_id, device_id): {"user_identity_id": identity_id},
-        phone_listing_key(workspace_id, created_at, device_id): {},
+        phone_listing_key(workspace_id, created_at, device_id): {"user_identity_id": identity_id},
     }
     if "custom_sdk_installation_id" in phone:
         installation_id = str(phone["custom_sdk_installation_id"])
@@ -165,15 +167,19 @@ def stored_phone(phone: Item) -> dict[Key, Item]:
 
 
 def stored_acs_credential(credential: Item) -> dict[Key, Item]:
-    """Return a credential's own item, the one that finds it by its id, and its entries in lists."""
+    """Return a credential's own item, the one that finds it by its id, and its entries in lists.
+
+    A credential never moves to another user identity, so each entry may name its own.
+    """
     workspace_id, identity_id, credential_id, acs_system_id, created_at = _strings(
         credential, "workspace_id", "user_identity_id", "acs_credential_id", "acs_system_id", "created_at"
     )
+    at = {"user_identity_id": identity_id}
     return {
         acs_credential_key(workspace_id, identity_id, credential_id): credential,
-        acs_credential_by_id_key(workspace_id, credential_id): {"user_identity_id": identity_id},
-        acs_credential_listing_key(workspace_id, created_at, credential_id): {},
-        acs_credential_of_system_listing_key(workspace_id, acs_system_id, created_at, credential_id): {},
+        acs_credential_by_id_key(workspace_id, credential_id): at,
+        acs_credential_listing_key(workspace_id, created_at, credential_id): at,
+        acs_credential_of_system_listing_key(workspace_id, acs_system_id, created_at, credential_id): at,
     }
 
 

@@ -4,7 +4,7 @@ The partition key of everything in a workspace begins with ``WORKSPACE#<workspac
 lead nowhere.
 
 No list is a scan.  Each list has a partition with an entry for each of its things, and the sort keys are in the list's
-order.  An entry holds nothing but its key, so it is written once and never out of date.
+order.  An entry holds nothing but its key and what never changes, so it is written once and never out of date.
 """
 
 import hashlib

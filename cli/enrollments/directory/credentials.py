@@ -1,0 +1,145 @@
+"""What can be wrong with the phones, credentials and enrollments of a workspace, and how it is mended.
+
+An older release deletes user identities and ACS users without what belongs to them, and unlinks ACS users that have
+credentials.  A credential without its ACS user or its person is a key that nobody can take away, so it is deleted.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from enrollment.store.actions import Action, change, delete, raise_number, require, require_absent
+from enrollment.store.attributes import Item, Value, elements
+from enrollment.store.items import stored_acs_credential, stored_phone
+from enrollment.store.keys import (
+    Key,
+    acs_credential_by_id_key,
+    acs_user_key,
+    enrollment_key,
+    user_identity_key,
+)
+
+# What is wrong, and the actions that mend it.
+type Fault = tuple[str, dict[str, Action]]
+
+_NO_USER_IDENTITY = "its user identity does not exist"
+
+
+def related_to_credential(credential: Item) -> list[Key]:
+    """Return the keys of the items that decide whether a credential is right, beside its entries."""
+    return [_identity_key(credential), _acs_user_key(credential), _enrollment_key(credential)]
+
+
+def faults_of_credential(credential: Item, found: Mapping[Key, Item]) -> Iterator[Fault]:
+    """Yield what is wrong with a credential.
+
+    Args:
+        credential: Its item, without its key.
+        found: The existing items of ``related_to_credential``.
+    """
+    owner_key, credential_id = _acs_user_key(credential), str(credential["acs_credential_id"])
+    owner = found.get(owner_key)
+    is_named = owner is not None and credential_id in elements(owner.get("acs_credential_ids"))
+    deletion = _deletion(stored_acs_credential(credential)) | {"enrollment": _raise_revision(credential)}
+    if owner is None:
+        yield "its ACS user does not exist", deletion | {"acs_user": require_absent(owner_key)}
+    elif owner.get("user_identity_id") != credential["user_identity_id"]:
+        as_seen: Mapping[str, Value | None] = {"user_identity_id": owner.get("user_identity_id")}
+        discarded = change(owner_key, discard={"acs_credential_ids": frozenset({credential_id})}, where=as_seen)
+        yield "its ACS user is not linked to its user identity", deletion | {"acs_user": discarded}
+    elif _identity_key(credential) not in found:
+        yield _NO_USER_IDENTITY, deletion | {"user_identity": require_absent(_identity_key(credential))}
+    elif not is_named:
+        itself = next(iter(stored_acs_credential(credential)))
+        added = change(
+            owner_key,
+            add={"acs_credential_ids": frozenset({credential_id})},
+            where={"user_identity_id": credential["user_identity_id"]},
+        )
+        yield "its ACS user does not name it", {"record": require(itself), "acs_user": added}
+    elif _enrollment_key(credential) not in found:
+        itself = next(iter(stored_acs_credential(credential)))
+        yield "its enrollment is missing", {"record": require(itself), "enrollment": _raise_revision(credential)}
+
+
+def related_to_acs_user(acs_user: Item) -> list[Key]:
+    """Return the keys that find the credentials which an ACS user names."""
+    workspace_id = str(acs_user["workspace_id"])
+    return [
+        acs_credential_by_id_key(workspace_id, credential_id)
+        for credential_id in elements(acs_user.get("acs_credential_ids"))
+    ]
+
+
+def faults_of_acs_user(acs_user: Item, found: Mapping[Key, Item]) -> Iterator[Fault]:
+    """Yield which credentials an ACS user names that do not exist.
+
+    Args:
+        acs_user: Its item, without its key.
+        found: The existing items of ``related_to_acs_user``.
+    """
+    workspace_id, acs_user_id = str(acs_user["workspace_id"]), str(acs_user["acs_user_id"])
+    for credential_id in elements(acs_user.get("acs_credential_ids")):
+        by_id = acs_credential_by_id_key(workspace_id, credential_id)
+        if by_id not in found:
+            discarded = change(
+                acs_user_key(workspace_id, acs_user_id), discard={"acs_credential_ids": frozenset({credential_id})}
+            )
+            mend = {"credential": require_absent(by_id), "acs_user": discarded}
+            yield f"names credential {credential_id}, which does not exist", mend
+
+
+def faults_of_phone(phone: Item, found: Mapping[Key, Item]) -> Iterator[Fault]:
+    """Yield what is wrong with a phone beside its entries.
+
+    Args:
+        phone: Its item, without its key.
+        found: Its user identity, if that exists.
+    """
+    identity_key = _identity_key(phone)
+    if identity_key not in found:
+        yield _NO_USER_IDENTITY, _deletion(stored_phone(phone)) | {"user_identity": require_absent(identity_key)}
+
+
+def stored_enrollment(enrollment: Item) -> dict[Key, Item]:
+    """Return an enrollment's own item; it has no entries."""
+    return {_enrollment_key(enrollment): enrollment}
+
+
+def faults_of_enrollment(enrollment: Item, found: Mapping[Key, Item]) -> Iterator[Fault]:
+    """Yield what is wrong with an enrollment.
+
+    Args:
+        enrollment: Its item, without its key.
+        found: Its user identity, if that exists.
+    """
+    identity_key = _identity_key(enrollment)
+    if identity_key not in found:
+        yield (
+            _NO_USER_IDENTITY,
+            {
+                "user_identity": require_absent(identity_key),
+                "record": delete(_enrollment_key(enrollment), {"revision": enrollment["revision"]}),
+            },
+        )
+
+
+def _deletion(stored: Mapping[Key, Item]) -> dict[str, Action]:
+    itself, *entries = stored
+    return {"record": delete(itself, {}), **{str(entry): delete(entry) for entry in entries}}
+
+
+def _raise_revision(credential: Item) -> Action:
+    names = ("workspace_id", "user_identity_id", "credential_manager_acs_system_id")
+    return raise_number(_enrollment_key(credential), "revision", {name: credential[name] for name in names})
+
+
+def _identity_key(item: Item) -> Key:
+    return user_identity_key(str(item["workspace_id"]), str(item["user_identity_id"]))
+
+
+def _acs_user_key(credential: Item) -> Key:
+    return acs_user_key(str(credential["workspace_id"]), str(credential["acs_user_id"]))
+
+
+def _enrollment_key(item: Item) -> Key:
+    workspace_id, identity_id = str(item["workspace_id"]), str(item["user_identity_id"])
+    return enrollment_key(workspace_id, identity_id, str(item["credential_manager_acs_system_id"]))

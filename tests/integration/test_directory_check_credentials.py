@@ -1,0 +1,213 @@
+"""``enrollments directory check`` puts right what an older release leaves of phones, credentials and enrollments."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from enrollment.store.actions import Action, change, delete, put
+from enrollment.store.attributes import Item
+from enrollment.store.items import stored_acs_user, stored_user_identity
+from enrollment.store.keys import (
+    Key,
+    acs_credential_by_id_key,
+    acs_credential_listing_key,
+    acs_credential_of_system_listing_key,
+    acs_user_key,
+    acs_user_link_key,
+    enrollment_key,
+    installation_key,
+    phone_by_id_key,
+    phone_listing_key,
+    user_identity_key,
+)
+from enrollments.directory.checking import check
+from tests.fixtures import Store, Workspace
+from tests.integration.conftest import Directory
+from tests.invariants import violations
+
+OTHER = "00000000-0000-4000-8000-000000000001"
+AT = "2024-01-09T05:45:33.068Z"
+
+
+@dataclass(frozen=True)
+class World:
+    """A workspace with a person who has a phone and a credential."""
+
+    store: Store
+    directory: Directory
+    workspace_id: str
+    manager: str
+    identity: str
+    acs_user: str
+    device: str
+    credential: str
+
+    def enrollment(self) -> Key:
+        return enrollment_key(self.workspace_id, self.identity, self.manager)
+
+    def change(self, **actions: Action) -> None:
+        assert not self.store.table.transact(actions)
+
+    def delete(self, *keys: Key) -> None:
+        assert not self.store.table.transact({str(key): delete(key) for key in keys})
+
+    def mend(self) -> list[tuple[str, str]]:
+        """Have faults mended, and return which: what each is about, and the fault."""
+        found = list(check(self.store.table, self.workspace_id, mend=True))
+        assert all(finding.is_mended for finding in found)
+        return [(finding.about, finding.problem) for finding in found]
+
+
+@pytest.fixture
+def world(store: Store, directory: Directory, workspace: Workspace) -> World:
+    manager, identity = workspace.credential_manager(), workspace.user_identity()
+    acs_user = directory.create_acs_user(manager, user_identity_id=identity).acs_user_id
+    created = directory.create_credential(acs_user, credential_manager_acs_system_id=manager)
+    directory.session(identity).start_app("app")
+    (device,) = directory.phones()
+    credential = created.acs_credential_id
+    return World(store, directory, workspace.workspace_id, manager, identity, acs_user, device, credential)
+
+
+def test_nothing_is_wrong_with_a_right_workspace(world: World) -> None:
+    assert world.mend() == []
+
+
+def entries_of(world: World) -> dict[str, list[Key]]:
+    credential = world.directory.credential(world.credential)
+    phone = world.directory.phone(world.device)
+    return {
+        f"phone {world.device}": [
+            phone_by_id_key(world.workspace_id, world.device),
+            phone_listing_key(world.workspace_id, phone.created_at, world.device),
+            installation_key(world.workspace_id, world.identity, "app"),
+        ],
+        f"credential {world.credential}": [
+            acs_credential_by_id_key(world.workspace_id, world.credential),
+            acs_credential_listing_key(world.workspace_id, credential.created_at, world.credential),
+            acs_credential_of_system_listing_key(
+                world.workspace_id, world.manager, credential.created_at, world.credential
+            ),
+        ],
+    }
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_missing_entry_is_made_again(world: World, which: int) -> None:
+    before = world.store.items()
+    gone = {about: keys[which] for about, keys in entries_of(world).items()}
+
+    world.delete(*gone.values())
+    mended = world.mend()
+
+    assert {about for about, problem in mended if problem.endswith("is missing")} == gone.keys()
+    assert world.store.items() == before
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda w: (phone_listing_key(w.workspace_id, AT, OTHER), {"user_identity_id": w.identity}),
+        lambda w: (phone_listing_key(w.workspace_id, AT, w.device), {"user_identity_id": w.identity}),
+        lambda w: (phone_by_id_key(w.workspace_id, OTHER), {"user_identity_id": w.identity}),
+        lambda w: (installation_key(w.workspace_id, w.identity, "a\nb"), {"device_id": OTHER}),
+        lambda w: (installation_key(w.workspace_id, w.identity, "other"), {"device_id": w.device}),
+        lambda w: (acs_credential_listing_key(w.workspace_id, AT, OTHER), {"user_identity_id": w.identity}),
+        lambda w: (
+            acs_credential_of_system_listing_key(w.workspace_id, OTHER, AT, w.credential),
+            {"user_identity_id": w.identity},
+        ),
+        lambda w: (acs_credential_by_id_key(w.workspace_id, OTHER), {"user_identity_id": w.identity}),
+    ],
+)
+def test_a_needless_entry_is_deleted(world: World, make: Callable[[World], tuple[Key, Item]]) -> None:
+    before = world.store.items()
+    key, item = make(world)
+
+    world.change(entry=put(key, item))
+    ((about, problem),) = world.mend()
+
+    assert about.split()[0] in {"phone", "credential"}
+    assert about.split()[1] in {OTHER, world.device, world.credential}
+    assert "needless" in problem or "does not exist" in problem
+    assert world.store.items() == before
+
+
+def test_a_credential_whose_acs_user_is_gone_is_deleted(world: World) -> None:
+    acs_user = world.store.items()[acs_user_key(world.workspace_id, world.acs_user)]
+    identity = user_identity_key(world.workspace_id, world.identity)
+    link = acs_user_link_key(world.workspace_id, world.identity, world.manager)
+
+    world.delete(*stored_acs_user(acs_user), link)
+    world.change(user_identity=change(identity, remove=["acs_user_ids"]))
+    mended = world.mend()
+
+    assert (f"credential {world.credential}", "its ACS user does not exist") in mended
+    assert world.directory.credentials() == []
+
+
+@pytest.mark.parametrize("now_of", ["nobody", "another"])
+def test_a_credential_of_an_acs_user_that_was_unlinked_is_deleted(
+    world: World, workspace: Workspace, now_of: str
+) -> None:
+    item = acs_user_key(world.workspace_id, world.acs_user)
+    identity = user_identity_key(world.workspace_id, world.identity)
+    link = acs_user_link_key(world.workspace_id, world.identity, world.manager)
+
+    world.delete(link)
+    world.change(
+        acs_user=change(item, remove=["user_identity_id"]), user_identity=change(identity, remove=["acs_user_ids"])
+    )
+    if now_of == "another":
+        world.directory.add(world.acs_user, user_identity_id=workspace.user_identity())
+    mended = world.mend()
+
+    assert mended == [(f"credential {world.credential}", "its ACS user is not linked to its user identity")]
+    assert world.directory.credentials() == []
+
+
+def test_an_acs_user_names_its_credentials_again(world: World) -> None:
+    before = world.store.items()
+    key = acs_user_key(world.workspace_id, world.acs_user)
+
+    world.change(acs_user=change(key, remove=["acs_credential_ids"]))
+    mended = world.mend()
+
+    assert mended == [(f"credential {world.credential}", "its ACS user does not name it")]
+    assert world.store.items() == before
+
+
+def test_an_acs_user_names_no_credential_that_is_not_there(world: World) -> None:
+    before = world.store.items()
+    key = acs_user_key(world.workspace_id, world.acs_user)
+
+    world.change(acs_user=change(key, add={"acs_credential_ids": frozenset({OTHER})}))
+    mended = world.mend()
+
+    assert mended == [(f"ACS user {world.acs_user}", f"names credential {OTHER}, which does not exist")]
+    assert world.store.items() == before
+
+
+def test_a_missing_enrollment_is_made_again(world: World) -> None:
+    world.delete(world.enrollment())
+    mended = world.mend()
+
+    assert mended == [(f"credential {world.credential}", "its enrollment is missing")]
+    assert world.store.items()[world.enrollment()]["revision"] == 1
+
+
+def test_what_a_deleted_identity_has_left_is_deleted(world: World) -> None:
+    items = world.store.items()
+    identity = items[user_identity_key(world.workspace_id, world.identity)]
+    acs_user = acs_user_key(world.workspace_id, world.acs_user)
+    link = acs_user_link_key(world.workspace_id, world.identity, world.manager)
+
+    world.delete(*stored_user_identity(identity), link)
+    world.change(acs_user=change(acs_user, remove=["user_identity_id"]))
+    while world.mend():  # deleting the credential raises the revision of the enrollment that was looked at
+        pass
+
+    assert [key for key in world.store.items() if world.identity in key.pk] == []
+    assert world.directory.phones() == world.directory.credentials() == []
+    assert violations(world.store.items()) == []
