@@ -103,12 +103,15 @@ def test_a_client_sessions_policy_names_what_it_may_read(stack: Stack) -> None:
             for route in (
                 "acs/systems/list",
                 "acs/users/list",
+                "client_sessions/get",
                 "events/get",
                 "events/list",
                 "user_identities/enrollment_automations/get",
                 "user_identities/enrollment_automations/list",
                 "user_identities/list",
                 "user_identities/list_acs_systems",
+                "workspaces/get",
+                "workspaces/list",
             )
         ],
     }
