@@ -33,7 +33,7 @@ def with_secret_of_client_sessions(command: Command) -> Command:
     ) -> None:
         def read_secret() -> bytes:
             if stack_name:
-                return _secret_of_stack(boto3.session.Session(region_name=region, profile_name=profile), stack_name)
+                return secret_of_stack(boto3.session.Session(region_name=region, profile_name=profile), stack_name)
             if table_name and not endpoint_url:
                 raise click.UsageError("a client session's token is derived from a secret of the stack: --stack-name")
             return CLIENT_SESSIONS_SECRET.encode()
@@ -51,7 +51,8 @@ def with_secret_of_client_sessions(command: Command) -> Command:
     return with_secret
 
 
-def _secret_of_stack(session: boto3.session.Session, stack_name: str) -> bytes:
+def secret_of_stack(session: boto3.session.Session, stack_name: str) -> bytes:
+    """Return the master secret of a stack."""
     found = session.client("cloudformation").describe_stack_resource(StackName=stack_name, LogicalResourceId=_SECRET)
     secret_id = str(found["StackResourceDetail"]["PhysicalResourceId"])
     return str(session.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]).encode()

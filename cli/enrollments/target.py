@@ -94,7 +94,7 @@ def in_table(command: Command) -> Command:
                 table = Table(client, str(table_name))
             else:
                 session = boto3.session.Session(region_name=region, profile_name=profile)
-                name = table_name or _table_of_stack(session, str(stack_name))
+                name = table_name or table_of_stack(session, str(stack_name))
                 client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
                 table = Table(client, name)
             command(table=table, **options)
@@ -161,7 +161,12 @@ def _local_client(endpoint_url: str) -> "DynamoDBClient":
     )
 
 
-def _table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
+def table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
+    """Return the name of a stack's table.
+
+    Raises:
+        click.ClickException: There is no such stack, or it is not one of this service.
+    """
     client = session.client("cloudformation")
     try:
         (stack,) = client.describe_stacks(StackName=stack_name)["Stacks"]

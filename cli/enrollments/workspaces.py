@@ -102,7 +102,7 @@ def adopt(table: Table, sandboxes: Sequence[str], *, yes: bool, as_json: bool) -
     adopted workspace is its ID, until it is renamed. The command can be repeated. It scans the whole table, and a scan
     of a large table costs money.
     """
-    if not yes and (as_json or not sys.stdin.isatty()):
+    if not yes and (as_json or not is_at_terminal()):
         raise click.UsageError("there is no terminal to ask at: add --yes, and --sandbox ID for each sandbox")
     found = use_cases.find_unadopted(table)
     _refuse_others(sandboxes, found)
@@ -119,6 +119,11 @@ def adopt(table: Table, sandboxes: Sequence[str], *, yes: bool, as_json: bool) -
         click.echo(json.dumps(adopted))
     elif not adopted:
         click.echo("Nothing is to be adopted.", err=True)
+
+
+def is_at_terminal() -> bool:
+    """Return whether there is somebody who can be asked."""
+    return sys.stdin.isatty()
 
 
 def _refuse_others(sandboxes: Iterable[str], found: Sequence[str]) -> None:
