@@ -22,6 +22,12 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 # The verbs of the published API; every other route is a POST.
 _VERBS = {"add": "PUT", "delete": "DELETE", "get": "GET", "list": "GET", "remove": "DELETE", "update": "PATCH"}
+_VERBS_OF_ROUTES = {
+    "/client_sessions/create": "PUT",
+    "/client_sessions/get_or_create": "POST",
+    "/client_sessions/grant_access": "PATCH",
+    "/webhooks/update": "PUT",
+}
 
 # A route and its parameters; ``None`` is a call without arguments.
 type Call = tuple[str, Mapping[str, Any] | None]
@@ -114,7 +120,7 @@ class Sdk:
 
     def _verb(self, route: str) -> str | None:
         action = route.rpartition("/")[2].partition("_")[0]
-        verb = "PUT" if route == "/webhooks/update" else _VERBS.get(action, "POST")
+        verb = _VERBS_OF_ROUTES.get(route) or _VERBS.get(action, "POST")
         return {"methods": None, "post": "POST", "verbs": verb}[self.way]
 
     def _run(

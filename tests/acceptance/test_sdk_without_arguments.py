@@ -26,9 +26,13 @@ BY_CLIENT = [param(sdk, name) for name, sdk in (BY_POST | BY_VERBS).items()]
 
 # That need no parameters.
 LISTS = ["/user_identities/list", "/acs/systems/list", "/acs/users/list", "/webhooks/list"]
+OTHERS = [
+    *("/client_sessions/create", "/client_sessions/get_or_create", "/client_sessions/list"),
+    *("/workspaces/get", "/workspaces/list"),
+]
 CREATE = "/user_identities/create"
 ROUTES = sorted(json.loads((PROJECT / "openapi.json").read_text())["paths"])
-IN_NEED = [route for route in ROUTES if route not in {*LISTS, CREATE}]
+IN_NEED = [route for route in ROUTES if route not in {*LISTS, *OTHERS, CREATE}]
 
 
 @pytest.mark.parametrize("way", ANY_WAY)
@@ -39,6 +43,13 @@ def test_a_list_is_answered(service: Service, way: Sdk) -> None:
     assert service["USER_IDENTITY_ID"] in [identity["user_identity_id"] for identity in identities["result"]]
     assert isinstance(acs_users["result"], list)
     assert service["WEBHOOK_ID"] in [webhook["webhook_id"] for webhook in webhooks["result"]]
+
+
+@pytest.mark.parametrize("way", ANY_WAY)
+def test_client_sessions_and_workspaces_need_no_parameters(service: Service, way: Sdk) -> None:
+    outcomes = installed(way).call(service, *((route, None) for route in OTHERS))
+
+    assert codes(outcomes) == [None] * len(OTHERS)
 
 
 @pytest.mark.parametrize("way", ANY_WAY)

@@ -116,7 +116,8 @@ def test_a_workspace_that_does_not_exist_is_refused_with_what_to_do(run: Run, ar
     assert result.exit_code == 1
     assert result.output == (
         f"Error: there is no workspace {workspace_id}; `enrollments workspaces list` shows all, "
-        "`enrollments workspaces create` makes one, and `enrollments workspaces adopt` finds those of an older release\n"
+        "`enrollments workspaces create` makes one, and `enrollments workspaces adopt` finds those of an older "
+        "release\n"
     )
 
 
