@@ -13,6 +13,8 @@ from uuid import uuid4
 import pytest
 from moto import mock_aws
 
+from enrollment.callers import Caller
+from enrollment.resources.client_sessions import ClientSession, CreateClientSessionRequest
 from enrollment.store.actions import delete, put, put_new
 from enrollment.store.attributes import Item, Value
 from enrollment.store.client import create_client
@@ -22,11 +24,13 @@ from enrollment.store.items import (
     stored_acs_user,
     stored_event,
     stored_user_identity,
-    stored_workspace,
 )
 from enrollment.store.keys import Key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.client_sessions import create as create_session
+from enrollment.use_cases.workspaces import adopt, rename
+from enrollments.local.demo import CLIENT_SESSIONS_SECRET
 from local_aws.functions import environment
 from local_aws.quick_transactions import quick_transactions
 from tests.invariants import violations
@@ -34,6 +38,7 @@ from tests.items import by_key, in_moto
 
 PROJECT = Path(__file__).parent.parent
 TABLE_NAME = "table"
+MASTER = CLIENT_SESSIONS_SECRET.encode()
 
 
 @pytest.fixture(scope="session")
@@ -187,13 +192,16 @@ class Workspace:
 
     def become_sandbox(self) -> None:
         """Make the workspace one in which phones can be simulated."""
-        workspace: Item = {
-            "workspace_id": self.workspace_id,
-            "name": "Sandbox",
-            "is_sandbox": True,
-            "created_at": timestamp(datetime.now(UTC)),
-        }
-        put_all(self.table, stored_workspace(workspace))
+        self.exist("Sandbox", is_sandbox=True)
+
+    def exist(self, name: str = "Workspace", *, is_sandbox: bool = False) -> None:
+        """Put the workspace's own item, which commands ask for."""
+        adopt(self.table, self.workspace_id, is_sandbox=is_sandbox)
+        rename(self.table, self.workspace_id, name)
+
+    def client_session(self, *user_identity_ids: str, **more: str) -> ClientSession:
+        request = CreateClientSessionRequest.model_validate({"user_identity_ids": [*user_identity_ids], **more})
+        return create_session(self.table, Caller(self.workspace_id), request, master=MASTER)
 
     def user_identity(self, **profile: str) -> str:
         return self._put(stored_user_identity, "user_identity_id", profile)

@@ -20,7 +20,7 @@ from enrollment.use_cases.events import list_events
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.failure import CommandFailed
 from enrollments.resending import Resending
-from enrollments.target import in_table, in_workspace
+from enrollments.target import in_workspace
 
 # An event can be listed after one with a later `created_at` (contract, "Events").
 _OVERLAP = timedelta(seconds=10)
@@ -30,24 +30,35 @@ _PATIENT = Config(read_timeout=90)
 _IN_EVERY_EVENT = {"event_id", "event_type", "workspace_id", "created_at", "occurred_at"}
 
 
+class _Moment(click.ParamType[datetime]):
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value} is no moment; write it like 2026-11-25T10:00:00Z", param, ctx)
+        if moment.tzinfo is None:
+            self.fail("a moment needs its offset from UTC, or Z", param, ctx)
+        return moment
+
+
 @click.group()
 def events() -> None:
     """What happens in a workspace."""
 
 
 @events.command()
-@click.option("--since", help="Show events after this moment first (2026-11-25T10:00:00Z). The default is now.")
+@click.option(
+    "--since",
+    type=_Moment(),
+    help="Show events after this moment first (2026-11-25T10:00:00Z). The default is now.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print each event in JSON.")
 @in_workspace
-@in_table
-def tail(table: Table, workspace_id: str, since: str | None, *, as_json: bool) -> None:
+def tail(table: Table, workspace_id: str, since: datetime | None, *, as_json: bool) -> None:
     """Follow the events of a workspace, a line each, until Ctrl-C."""
-    try:
-        begin = datetime.now(UTC) if since is None else datetime.fromisoformat(since)
-    except ValueError as error:
-        raise click.BadParameter(f"{since} is no moment; write it like 2026-11-25T10:00:00Z") from error
-    if begin.tzinfo is None:
-        raise click.BadParameter("a moment needs its offset from UTC, or Z")
+    begin = since or datetime.now(UTC)
     try:
         for event in follow(table, workspace_id, begin):
             click.echo(json.dumps(event.to_json()) if as_json else line_of(event))

@@ -57,6 +57,7 @@ class _LazyGroup(click.Group):
         "local": _Place("enrollments.local.commands", "local", "Run the deployed system on this machine, without AWS."),
         "openapi": _Place("enrollments.openapi", "openapi", "Print the API document, made from the code."),
         "tokens": _Place("enrollments.tokens", "tokens", "Issue, list and revoke the tokens of clients."),
+        "workspaces": _Place("enrollments.workspaces", "workspaces", "Create, list, rename and adopt workspaces."),
         "webhooks": _Place("enrollments.webhooks", "webhooks", "List webhooks, and what fails."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

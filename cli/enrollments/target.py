@@ -1,6 +1,6 @@
 """The options that name a command's table: the table of a deployed stack, or any other table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from enrollment.store.client import CLIENT_CONFIG
 from enrollment.store.table import Table
+from enrollment.use_cases.workspaces import show
 from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, is_aws, reason_of
 from enrollments.failure import CommandFailed
 from enrollments.running import find_running
@@ -93,7 +94,7 @@ def in_table(command: Command) -> Command:
                 table = Table(client, str(table_name))
             else:
                 session = boto3.session.Session(region_name=region, profile_name=profile)
-                name = table_name or _table_of_stack(session, str(stack_name))
+                name = table_name or table_of_stack(session, str(stack_name))
                 client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
                 table = Table(client, name)
             command(table=table, **options)
@@ -105,19 +106,44 @@ def in_table(command: Command) -> Command:
 
 
 def in_workspace(command: Command) -> Command:
-    """Add the option that names a workspace to a command of ``in_table``, and pass it the workspace's id."""
+    """Add the options that name a table and a workspace to a command, and pass it the table and the workspace's id.
+
+    A workspace that does not exist is refused.
+    """
+
+    @in_table
+    @wraps(command)
+    def in_existing(*, table: Table, workspace_id: str, **options: Any) -> None:
+        require_workspaces(table, [workspace_id])
+        command(table=table, workspace_id=workspace_id, **options)
 
     @click.option("--workspace-id", type=Uuid(), help="The workspace. On the system of `make run`, the demo's.")
-    @wraps(command)
+    @wraps(in_existing)
     def with_workspace(*, workspace_id: str | None, **options: Any) -> None:
         if workspace_id is None and {options["stack_name"], options["table_name"]} == {None}:
             running = find_running()
             workspace_id = None if running is None else running.workspace_id
         if workspace_id is None:
             raise click.UsageError("name the workspace: --workspace-id ID")
-        command(workspace_id=workspace_id, **options)
+        in_existing(workspace_id=workspace_id, **options)
 
     return with_workspace
+
+
+def require_workspaces(table: Table, workspace_ids: Iterable[str]) -> None:
+    """Require that workspaces exist.
+
+    Raises:
+        click.ClickException: One does not; the message says what to do.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    for workspace_id in workspace_ids:
+        if show(table, workspace_id) is not None:
+            continue
+        raise click.ClickException(
+            f"there is no workspace {workspace_id}; `enrollments workspaces list` shows all, `enrollments workspaces "
+            "create` makes one, and `enrollments workspaces adopt` finds those of an older release"
+        )
 
 
 def _local_client(endpoint_url: str) -> "DynamoDBClient":
@@ -135,7 +161,12 @@ def _local_client(endpoint_url: str) -> "DynamoDBClient":
     )
 
 
-def _table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
+def table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
+    """Return the name of a stack's table.
+
+    Raises:
+        click.ClickException: There is no such stack, or it is not one of this service.
+    """
     client = session.client("cloudformation")
     try:
         (stack,) = client.describe_stacks(StackName=stack_name)["Stacks"]

@@ -9,11 +9,16 @@ from typing import Any
 
 import click
 
-from enrollment.callers import TokenKind
+from enrollment.callers import Caller, TokenKind
+from enrollment.errors import UserIdentityNotFound
+from enrollment.resources.client_sessions import MOST_USER_IDENTITIES, ClientSession, CreateClientSessionRequest
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases import client_sessions
 from enrollment.use_cases.tokens import NewToken, StoredToken, create_token, list_tokens, revoke_token
-from enrollments.target import Uuid, in_table
+from enrollments.session_secret import ReadSecret, with_secret_of_client_sessions
+from enrollments.target import Uuid, in_table, require_workspaces
+from enrollments.texts import in_columns
 
 _KINDS = {kind.value.replace("_", "-"): kind for kind in TokenKind}
 _DURATION = re.compile(r"(?P<count>[1-9]\d{0,5})(?P<unit>[mhd])")
@@ -51,7 +56,7 @@ def tokens() -> None:
     type=click.Choice(list(_KINDS)),
     required=True,
     help="api-key: for a server, in one workspace. personal-access-token: for a person, in one or several workspaces. "
-    "client-session: for an app. It sees only the named user identities, and cannot change anything.",
+    "client-session: for an app. It sees only the named user identities.",
 )
 @click.option(
     "--workspace-id",
@@ -68,18 +73,20 @@ def tokens() -> None:
     multiple=True,
     help="A user identity that a client session sees. Can be repeated.",
 )
-@click.option("--name", default="", help="A note about the purpose of the token.")
+@click.option("--name", default="", help="A note about the purpose of the token; a client session has none.")
 @click.option(
     "--expires-in",
     type=_Duration(),
     metavar="DURATION",
-    help="For example 90m, 12h or 30d. By default the token never expires.",
+    help="For example 90m, 12h or 30d. By default a client session expires after a year, and another token never.",
 )
 @click.option("--sandbox", is_flag=True, help="Issue a sandbox API key. Its ID starts with test.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@with_secret_of_client_sessions
 @in_table
 def create(  # noqa: PLR0913, PLR0917 - options
     table: Table,
+    read_secret: ReadSecret,
     kind: str,
     workspace_ids: Sequence[str],
     user_identity_ids: Sequence[str],
@@ -89,7 +96,10 @@ def create(  # noqa: PLR0913, PLR0917 - options
     sandbox: bool,
     as_json: bool,
 ) -> None:
-    """Issue a token and print it.  It cannot be printed again, because only its hash is stored."""
+    """Issue a token and print it.
+
+    It cannot be printed again, because only its hash is stored. A client session's token is in answers of the API, too.
+    """
     expires_at = None if expires_in is None else datetime.now(UTC) + expires_in
     try:
         new = NewToken(
@@ -102,7 +112,12 @@ def create(  # noqa: PLR0913, PLR0917 - options
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    token = create_token(table, new)
+    require_workspaces(table, new.workspace_ids)
+    if new.kind is TokenKind.CLIENT_SESSION:
+        session = _create_client_session(table, new, read_secret)
+        token, expires_at = session.token, datetime.fromisoformat(session.expires_at)
+    else:
+        token = create_token(table, new)
     if as_json:
         expiry = None if expires_at is None else timestamp(expires_at)
         click.echo(json.dumps({"token": token, "token_id": token.split("_")[1], "expires_at": expiry}))
@@ -112,13 +127,44 @@ def create(  # noqa: PLR0913, PLR0917 - options
         click.echo("Keep it: it is not shown again.", err=True)
 
 
+def _create_client_session(table: Table, new: NewToken, read_secret: ReadSecret) -> ClientSession:
+    if new.name:
+        raise click.UsageError("a client session has no name")
+    if len(new.user_identity_ids) > MOST_USER_IDENTITIES:
+        raise click.UsageError(f"a client session may have {MOST_USER_IDENTITIES} user identities")
+    # What is left out is not the same as None, so it is left out here, too.
+    end = {} if new.expires_at is None else {"expires_at": timestamp(new.expires_at)}
+    request = CreateClientSessionRequest.model_validate({"user_identity_ids": [*new.user_identity_ids], **end})
+    (workspace_id,) = new.workspace_ids
+    try:
+        return client_sessions.create(table, Caller(workspace_id), request, master=read_secret())
+    except UserIdentityNotFound as error:
+        raise click.ClickException("there is no such user identity in the workspace") from error
+
+
 @tokens.command("list")
 @click.option("--workspace-id", type=Uuid(), help="Only tokens that may enter this workspace.")
+@click.option(
+    "--client-sessions",
+    "of_client_sessions",
+    is_flag=True,
+    help="The tokens of the client sessions of --workspace-id, which are not in the list otherwise.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @in_table
-def list_(table: Table, workspace_id: str | None, *, as_json: bool) -> None:
-    """List tokens, oldest first, without their secrets."""
-    found = [token for token in list_tokens(table) if workspace_id is None or workspace_id in token.workspace_ids]
+def list_(table: Table, workspace_id: str | None, *, of_client_sessions: bool, as_json: bool) -> None:
+    """List tokens, oldest first, without their secrets.
+
+    Client sessions are left out, because there can be very many. Those that an older release issued are in the list.
+    """
+    if workspace_id is not None:
+        require_workspaces(table, [workspace_id])
+    if not of_client_sessions:
+        found = [token for token in list_tokens(table) if workspace_id is None or workspace_id in token.workspace_ids]
+    elif workspace_id is None:
+        raise click.UsageError("name the workspace of the client sessions: --workspace-id ID")
+    else:
+        found = client_sessions.tokens_of_workspace(table, workspace_id)
     if as_json:
         click.echo(json.dumps([token._asdict() | {"state": _state(token)} for token in found]))
         return
@@ -138,9 +184,8 @@ def list_(table: Table, workspace_id: str | None, *, as_json: bool) -> None:
         )
         for token in found
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in in_columns(rows):
+        click.echo(line)
 
 
 @tokens.command()
@@ -162,7 +207,9 @@ def revoke(table: Table, token_ids: Sequence[str], *, as_json: bool) -> None:
     if len(token_ids) > 1:
         raise click.UsageError("name one TOKEN_ID only")
     (token_id,) = token_ids
-    if not _TOKEN_ID.fullmatch(token_id) or not revoke_token(table, token_id, datetime.now(UTC)):
+    if not _TOKEN_ID.fullmatch(token_id) or not (
+        client_sessions.revoke_by_token(table, token_id) or revoke_token(table, token_id, datetime.now(UTC))
+    ):
         raise click.ClickException("there is no such token; the IDs are listed by: enrollments tokens list")
     if as_json:
         click.echo(json.dumps({"token_id": token_id, "state": "revoked"}))

@@ -7,7 +7,7 @@ import click
 from enrollment.store.attributes import Item, elements
 from enrollment.store.keys import webhook_key
 from enrollment.store.table import Table
-from enrollments.target import in_table, in_workspace
+from enrollments.target import in_workspace
 
 # What a webhook has only while its deliveries fail, and what it means; see `use_cases.webhook_items`.
 _STATES = {
@@ -25,7 +25,6 @@ def webhooks() -> None:
 @webhooks.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @in_workspace
-@in_table
 def list_(table: Table, workspace_id: str, *, as_json: bool) -> None:
     """List the webhooks of a workspace, oldest first, without their secrets.
 

@@ -30,6 +30,13 @@ _VERBS = {
     "remove": "DELETE",
     "update": "PATCH",
 }
+_VERBS_OF_ROUTES = {
+    "/client_sessions/create": "PUT",
+    "/client_sessions/get_or_create": "POST",
+    "/client_sessions/grant_access": "PATCH",
+    "/seam/mobile_sdk/v1/phone_sessions/get_or_create": "POST",
+    "/webhooks/update": "PUT",
+}
 
 # A route and its parameters; ``None`` is a call without arguments.
 type Call = tuple[str, Mapping[str, Any] | None]
@@ -121,9 +128,8 @@ class Sdk:
         return records
 
     def _verb(self, route: str) -> str | None:
-        action = route.rpartition("/")[2]
-        verb = "PUT" if route == "/webhooks/update" else _VERBS.get(action.partition("_")[0], "POST")
-        verb = "POST" if action == "get_or_create" else verb
+        action = route.rpartition("/")[2].partition("_")[0]
+        verb = _VERBS_OF_ROUTES.get(route) or _VERBS.get(action, "POST")
         return {"methods": None, "post": "POST", "verbs": verb}[self.way]
 
     def _run(

@@ -96,6 +96,19 @@ def test_any_origin_may_be_allowed_without_credentials(project: Path, path: str)
     assert not [answer for answer in answers if "access-control-allow-credentials" in answer.headers]
 
 
+def test_an_app_of_another_origin_reads_its_session_with_the_tokens_that_the_sdk_sends(open_service: Service) -> None:
+    token = open_service["SEAM_CLIENT_SESSION_TOKEN"]
+
+    asked = preflight(open_service, "/client_sessions/get")
+    response = open_service.post(
+        "/client_sessions/get", {}, token=token, headers={"Origin": ORIGIN, "client-session-token": token}
+    )
+
+    assert asked.status_code == 204
+    assert response.json()["client_session"]["token"] == token
+    assert_readable(response, ORIGIN)
+
+
 def test_an_answer_can_be_read_by_the_page(open_service: Service) -> None:
     response = open_service.launch(open_service.pair(), headers={"Origin": ORIGIN})
 

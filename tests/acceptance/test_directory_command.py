@@ -39,6 +39,8 @@ type Row = dict[str, Any]
 
 @pytest.fixture
 def run(workspace: Workspace) -> Run:
+    workspace.exist()
+
     def run_(name: str, *arguments: object, **more: Any) -> Result:
         options = ["--table-name", TABLE_NAME, "--workspace-id", workspace.workspace_id]
         result = CliRunner().invoke(directory, [name, *options, *map(str, arguments)], **more)
@@ -285,11 +287,12 @@ def test_what_is_written_to_a_terminal_holds_no_control_characters(run: Run, wri
 def test_an_export_imported_into_an_empty_table_exports_the_same_bytes(
     run: Run, write: Callable[..., Path], store: Store, tmp_path: Path, name: str
 ) -> None:
+    empty = store.items()
     run("import", write(*a_directory(people=12)))
     items, path, again = store.items(), tmp_path / name, tmp_path / f"again-{name}"
 
     assert run("export", "-o", path).exit_code == 0
-    store.restore({})
+    store.restore(empty)
     imported = run("import", path)
     run("export", "--output", again)
 
@@ -320,6 +323,7 @@ def test_an_export_restores_what_was_there_removals_included(
 def test_an_export_survives_a_spreadsheet(
     run: Run, write: Callable[..., Path], store: Store, tmp_path: Path, separator: str
 ) -> None:
+    empty = store.items()
     rows = a_directory(people=12)
     for row, name in zip(rows[3:], ["=1+1", "'t Hooft", "007", "1/2", "TRUE", "- ", "+1", "Mar 1", "é"], strict=False):
         row["full_name"] = name
@@ -330,7 +334,7 @@ def test_an_export_survives_a_spreadsheet(
     saved = opened_and_saved(path.read_text(), separator=separator)
     path.write_text(saved, encoding="utf-8-sig", newline="")
     unchanged = run("import", path)
-    store.restore({})
+    store.restore(empty)
     created = run("import", path)
 
     assert unchanged.output == "15 rows: 0 created, 0 updated, 15 unchanged, 0 bad.\n"
@@ -497,6 +501,7 @@ def database(store: Store) -> Iterator[Database]:
 
 @pytest.fixture
 def command_line(database: Database, workspace: Workspace) -> list[str]:
+    workspace.exist()
     table = ["--table-name", TABLE_NAME, "--endpoint-url", f"http://127.0.0.1:{database.server_port}"]
     return [str(COMMAND), "directory", "import", *table, "--workspace-id", workspace.workspace_id]
 
@@ -504,6 +509,7 @@ def command_line(database: Database, workspace: Workspace) -> list[str]:
 def test_an_import_that_is_killed_and_run_again_ends_in_the_same_state(
     run: Run, write: Callable[..., Path], store: Store, command_line: list[str], database: Database
 ) -> None:
+    empty = store.items()
     path = write(*a_directory(people=50))
 
     with subprocess.Popen([*command_line, str(path)]) as process:  # noqa: S603 - our own command
@@ -512,7 +518,7 @@ def test_an_import_that_is_killed_and_run_again_ends_in_the_same_state(
     killed = store.items()
     run("import", path)
     resumed = store.items()
-    store.restore({})
+    store.restore(empty)
     run("import", path)
 
     assert process.returncode == -signal.SIGKILL

@@ -111,6 +111,18 @@ def since() -> str:
     return timestamp(datetime.now(UTC))
 
 
+def test_a_client_sessions_end_is_listed_however_it_comes(live: Service, since: str) -> None:
+    sessions = [ask(live, "/client_sessions/create")["client_session"] for _ in range(2)]
+    first, second = ({"client_session_id": session["client_session_id"]} for session in sessions)
+    ask(live, "/client_sessions/delete", **first)
+    ask(live, "/client_sessions/revoke", **second)
+    ask(live, "/client_sessions/delete", **second)
+
+    events = soon(lambda: listed(live, since, event_type="client_session.deleted"), 2)
+
+    assert [event["client_session_id"] for event in events] == [*first.values(), *second.values()]
+
+
 def test_a_launch_and_a_deletion_are_listed_once_and_in_order(live: Service, since: str) -> None:
     pair = live.pair()
     launched = ask(live, f"{AUTOMATIONS}/launch", **pair)["enrollment_automation"]

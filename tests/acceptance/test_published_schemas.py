@@ -21,7 +21,13 @@ type Build = Callable[[Service], Json]
 
 PUBLISHED = json.loads(CUT.read_text())
 # Ours: these lists come in pages too, like the others.
-PAGED_HERE = {"/acs/systems/list", "/acs/credential_pools/list", "/events/list", "/phones/list"}
+PAGED_HERE = {
+    "/acs/credential_pools/list",
+    "/acs/systems/list",
+    "/client_sessions/list",
+    "/events/list",
+    "/phones/list",
+}
 # Ours: types of events, each beside the published one that it is like, and a property of all of these.
 EVENTS_HERE = {
     "enrollment_automation.launched": "enrollment_automation.deleted",
@@ -160,6 +166,20 @@ def system_with_everything(service: Service) -> Json:
     manager = service.workspace.credential_manager()
     options = {**OPTIONS_OF_AN_ACS_SYSTEM, "default_credential_manager_acs_system_id": manager}
     return {"acs_system_id": service.workspace.acs_system(**options)}
+
+
+def session(service: Service, **parameters: Any) -> str:
+    """Create a client session, and return its id."""
+    created: str = call(service, "POST", "/client_sessions/create", parameters)["client_session"]["client_session_id"]
+    return created
+
+
+def session_with_everything(service: Service) -> Json:
+    return {
+        "user_identity_id": service.workspace.user_identity(),
+        "user_identifier_key": str(uuid.uuid4()),
+        "expires_at": "2099-12-31T18:00:00+01:00",
+    }
 
 
 def pools(service: Service, count: int) -> Json:
@@ -325,6 +345,35 @@ CASES: Mapping[str, Mapping[str, Build]] = {
         "alone": lambda _: {"custom_sdk_installation_id": "app", "phone_os": "android", "phone_device_metadata": {}},
         "enrolled": session_of_enrolled,
     },
+    "/client_sessions/create": {"nothing": lambda _: {}, "everything": session_with_everything},
+    "/client_sessions/get_or_create": {
+        "nothing": lambda _: {},
+        "everything": session_with_everything,
+        "existing": lambda s: {"user_identity_id": s["USER_IDENTITY_ID"]},
+    },
+    "/client_sessions/get": {
+        "nothing": lambda s: {"client_session_id": session(s)},
+        "everything": lambda s: {"client_session_id": session(s, **session_with_everything(s))},
+        "two user identities": lambda s: {
+            "client_session_id": session(s, user_identity_ids=[s.workspace.user_identity() for _ in range(2)])
+        },
+    },
+    "/client_sessions/list": {
+        "empty": lambda _: {"user_identity_id": UNKNOWN},
+        "first page": lambda s: {"limit": 1, "client_session_id": session(s)},
+        "all": lambda _: {},
+    },
+    "/client_sessions/grant_access": {
+        "nothing": lambda s: {"client_session_id": session(s)},
+        "a user identity": lambda s: {
+            "client_session_id": session(s),
+            "user_identity_id": s.workspace.user_identity(),
+        },
+    },
+    "/client_sessions/revoke": {"a session": lambda s: {"client_session_id": session(s)}},
+    "/client_sessions/delete": {"a session": lambda s: {"client_session_id": session(s)}},
+    "/workspaces/get": {"the demo": lambda _: {}},
+    "/workspaces/list": {"the demo": lambda _: {}},
     "/acs/users/delete": {
         "unlinked": lambda s: {"acs_user_id": acs_user(s)},
         "linked": lambda s: {"acs_user_id": linked(s)["acs_user_id"]},

@@ -33,10 +33,14 @@ LISTS = [
     "/acs/credentials/list",
     "/phones/list",
 ]
+OTHERS = [
+    *("/client_sessions/create", "/client_sessions/get_or_create", "/client_sessions/list"),
+    *("/workspaces/get", "/workspaces/list"),
+]
 CREATE = "/user_identities/create"
 ROUTES = sorted(json.loads((PROJECT / "openapi.json").read_text())["paths"])
 FOR_CLIENT_SESSIONS_ONLY = "/seam/mobile_sdk/v1/phone_sessions/get_or_create"
-IN_NEED = [route for route in ROUTES if route not in {*LISTS, CREATE, FOR_CLIENT_SESSIONS_ONLY}]
+IN_NEED = [route for route in ROUTES if route not in {*LISTS, *OTHERS, CREATE, FOR_CLIENT_SESSIONS_ONLY}]
 
 
 @pytest.mark.parametrize("way", ANY_WAY)
@@ -51,6 +55,13 @@ def test_a_list_is_answered(service: Service, way: Sdk) -> None:
     assert service["ACS_CREDENTIAL_ID"] in [credential["acs_credential_id"] for credential in credentials["result"]]
     assert service["DEVICE_ID"] in [phone["device_id"] for phone in phones["result"]]
     assert service["WEBHOOK_ID"] in [webhook["webhook_id"] for webhook in webhooks["result"]]
+
+
+@pytest.mark.parametrize("way", ANY_WAY)
+def test_client_sessions_and_workspaces_need_no_parameters(service: Service, way: Sdk) -> None:
+    outcomes = installed(way).call(service, *((route, None) for route in OTHERS))
+
+    assert codes(outcomes) == [None] * len(OTHERS)
 
 
 @pytest.mark.parametrize("way", ANY_WAY)

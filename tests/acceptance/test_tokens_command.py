@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from uuid import uuid4
 
 import boto3
 import pytest
 from click.testing import CliRunner, Result
 
+from enrollments.local.demo import CLIENT_SESSIONS_SECRET
 from enrollments.tokens import tokens
 from local_aws.functions import environment
 from tests.acceptance.conftest import Service, serve_stack
@@ -21,6 +23,7 @@ type Run = Callable[..., Result]
 type Serve = Callable[[int, str], str]
 
 CACHE_SECONDS = 1
+OTHER = "00000000-0000-4000-8000-000000000001"
 TOKEN = "seam_testDemo_PubLicDemoKeyForLocaLUse"
 
 
@@ -59,35 +62,87 @@ def test_a_new_personal_access_token_launches_in_its_workspaces(service: Service
 
 
 def test_json_tells_scripts_all_there_is(service: Service, run: Run) -> None:
-    created = json.loads(
-        run(
-            "create",
-            "--kind",
-            "client-session",
-            "--workspace-id",
-            service["SEAM_WORKSPACE_ID"].upper(),
-            "--user-identity-id",
-            service["USER_IDENTITY_ID"],
-            "--name",
-            "App",
-            "--expires-in",
-            "12h",
-            "--json",
-        ).stdout
-    )
-    listed = {token["token_id"]: token for token in json.loads(run("list", "--json").stdout)}
+    workspace_id = service["SEAM_WORKSPACE_ID"]
+    options = ["--workspace-id", workspace_id.upper(), "--name", "App", "--expires-in", "12h", "--json"]
 
-    token = listed[created["token_id"]]
+    created = json.loads(run("create", "--kind", "api-key", *options).stdout)
+
+    token = {token["token_id"]: token for token in json.loads(run("list", "--json").stdout)}[created["token_id"]]
     assert created["token"].startswith(f"seam_{created['token_id']}_")
-    assert (token["kind"], token["name"], token["state"]) == ("client_session", "App", "good")
+    assert (token["kind"], token["name"], token["state"]) == ("api_key", "App", "good")
     assert token["expires_at"] == created["expires_at"]
-    assert token["workspace_ids"] == [service["SEAM_WORKSPACE_ID"]]
+    assert token["workspace_ids"] == [workspace_id]
+
+
+@pytest.fixture
+def create_session(service: Service, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that creates a client session, on a stack whose secret is the one of this machine."""
+    monkeypatch.setattr("enrollments.session_secret.secret_of_stack", lambda *_: CLIENT_SESSIONS_SECRET.encode())
+    monkeypatch.setattr("enrollments.target.table_of_stack", lambda *_: "enrollments-Table")
+    options = ["--stack-name", "s", "--kind", "client-session", "--workspace-id", service["SEAM_WORKSPACE_ID"]]
+    return lambda *more: CliRunner().invoke(tokens, ["create", *options, *more])
+
+
+def test_a_client_session_is_one_of_the_api_and_can_be_revoked(service: Service, run: Run, create_session: Run) -> None:
+    identity_id = service.workspace.user_identity()
+    created = json.loads(create_session("--user-identity-id", identity_id, "--expires-in", "12h", "--json").stdout)
+
+    session = service.post("/client_sessions/get", {}, token=created["token"]).json()["client_session"]
+    listed = json.loads(
+        run("list", "--workspace-id", service["SEAM_WORKSPACE_ID"], "--client-sessions", "--json").stdout
+    )
+    revoked = run("revoke", created["token_id"])
+
+    named = {"client_session_id": session["client_session_id"]}
+    assert (session["user_identity_ids"], session["token"]) == ([identity_id], created["token"])
+    assert session["expires_at"] == created["expires_at"]
+    assert created["token_id"] in {token["token_id"] for token in listed}
+    assert revoked.output == f"{created['token_id']} is revoked.\n"
+    assert service.post("/client_sessions/get", named).status_code == 404
+
+
+def test_client_sessions_are_listed_only_if_that_is_asked_for(service: Service, run: Run) -> None:
+    of_workspace = ["--workspace-id", service["SEAM_WORKSPACE_ID"]]
+
+    assert "cst1testApp1" not in run("list", *of_workspace).stdout
+    assert "cst1testApp1" in run("list", *of_workspace, "--client-sessions").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--user-identity-id", OTHER], "there is no such user identity in the workspace"),
+        (["--user-identity-id", OTHER, "--name", "App"], "a client session has no name"),
+        ([option for _ in range(41) for option in ("--user-identity-id", str(uuid4()))], "may have 40 user identities"),
+    ],
+)
+def test_a_client_session_that_cannot_be_is_a_clear_line(create_session: Run, options: list[str], message: str) -> None:
+    result = create_session(*options)
+
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.split())
+
+
+def test_a_client_session_needs_the_secret_of_a_stack(service: Service, run: Run) -> None:
+    options = ["--workspace-id", service["SEAM_WORKSPACE_ID"], "--user-identity-id", service["USER_IDENTITY_ID"]]
+
+    result = run("create", "--kind", "client-session", *options)
+
+    assert result.exit_code == 2
+    assert "derived from a secret of the stack: --stack-name" in " ".join(result.output.split())
+
+
+def test_a_token_for_a_workspace_that_does_not_exist_is_refused(run: Run) -> None:
+    result = run("create", "--kind", "api-key", "--workspace-id", OTHER)
+
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: there is no workspace {OTHER}; ")
 
 
 def test_the_list_shows_every_token_without_its_secret(run: Run) -> None:
     output = run("list").stdout
 
-    assert {"testDemo", "at1testDemo", "cst1testApp1"} <= set(output.split())
+    assert {"testDemo", "at1testDemo"} <= set(output.split())
     assert {"revoked", "expired", "good"} <= set(output.split())
     assert "PubLicDemoKeyForLocaLUse" not in output
 

@@ -25,6 +25,11 @@ from enrollment.store.keys import (
     acs_user_of_system_listing_key,
     automation_by_id_key,
     automation_key,
+    client_session_listing_key,
+    client_session_of_key_key,
+    client_session_of_key_listing_key,
+    client_session_of_user_identities_key,
+    client_session_of_user_identity_listing_key,
     credential_manager_listing_key,
     enrolled_listing_key,
     event_key,
@@ -36,6 +41,7 @@ from enrollment.store.keys import (
     user_identity_listing_key,
     webhook_key,
 )
+from enrollment.use_cases.client_session_items import end_sessions_of_user_identity
 from enrollments.directory.checking import Finding, check
 from enrollments.directory.commands import directory
 from tests.fixtures import TABLE_NAME, Store, Workspace, put_all
@@ -45,6 +51,10 @@ from tests.invariants import violations
 CREATED_AT = "2024-01-09T05:45:33.068Z"
 ANN = {"email_address": "Ann@example.com", "phone_number": "+15555550100", "user_identity_key": "ann"}
 OTHER = "00000000-0000-4000-8000-000000000001"
+
+RECORDS = {"ACS_SYSTEM", "ACS_CREDENTIAL_POOL", "CLIENT_SESSION", "WORKSPACE"}
+# A session can lack the items by which it is found again, and the records of tokens are outside of the workspace.
+NOT_REQUIRED = ("CLIENT_SESSION_OF_", "TOKEN")
 
 type Run = Callable[..., Result]
 
@@ -65,6 +75,8 @@ class World:
         self.automation = self.directory.launch(
             self.ann, self.manager, create_credential_manager_user=True
         ).enrollment_automation_id
+        workspace.exist()
+        self.session = workspace.client_session(self.ann, user_identifier_key="ann").client_session_id
         self.items = store.items()
 
     def derived(self) -> list[Key]:
@@ -74,9 +86,9 @@ class World:
             ann,
             automation_key(self.id, self.ann, self.manager),
             acs_user_key(self.id, self.anns),
-            *(key for key in self.items if key.sk in {"ACS_SYSTEM", "ACS_CREDENTIAL_POOL"}),
+            *(key for key in self.items if key.sk in RECORDS),
         }
-        return sorted(self.items.keys() - records)
+        return sorted(key for key in self.items.keys() - records if not key.sk.startswith(NOT_REQUIRED))
 
     def change(self, key: Key, **assign: str | bool) -> None:
         assert not self.store.table.transact({"item": change(key, assign=assign)})
@@ -129,12 +141,17 @@ def needless(world: World) -> list[tuple[Key, Item]]:
         (acs_system_listing_key(world.id, age, manager), {}),
         (credential_manager_listing_key(world.id, CREATED_AT, OTHER), {}),
         (acs_credential_pool_listing_key(world.id, manager, age, world.pool), {}),
+        (client_session_listing_key(world.id, age, world.session), {}),
+        (client_session_of_user_identity_listing_key(world.id, OTHER, CREATED_AT, world.session), {}),
+        (client_session_of_key_listing_key(world.id, "a#\nb", CREATED_AT, OTHER), {}),
+        (client_session_of_key_key(world.id, "a#\nb"), {"client_session_id": world.session}),
+        (client_session_of_user_identities_key(world.id, [OTHER]), {"client_session_id": OTHER}),
     ]
 
 
-NEEDLESS = range(18)
+NEEDLESS = range(23)
 # Those of the world above: one of everything, with each address.
-DERIVED = range(14)
+DERIVED = range(18)
 
 
 def test_what_is_left_and_what_was_mended_is_counted(world: World, run: Run) -> None:
@@ -240,6 +257,7 @@ def test_an_acs_user_that_is_listed_wrongly_is_listed_no_more(world: World, run:
 
 def test_an_acs_user_of_an_identity_that_is_gone_is_unlinked(world: World, run: Run) -> None:
     identity = world.items[user_identity_key(world.id, world.ann)]
+    end_sessions_of_user_identity(world.store.table, world.id, world.ann)
     world.delete(*stored_user_identity(identity))
 
     result = run("--mend")

@@ -104,6 +104,7 @@ def test_a_client_sessions_policy_names_what_it_may_read(stack: Stack) -> None:
                 "acs/credentials/list",
                 "acs/systems/list",
                 "acs/users/list",
+                "client_sessions/get",
                 "events/get",
                 "events/list",
                 "phones/deactivate",
@@ -112,6 +113,8 @@ def test_a_client_sessions_policy_names_what_it_may_read(stack: Stack) -> None:
                 "user_identities/enrollment_automations/list",
                 "user_identities/list",
                 "user_identities/list_acs_systems",
+                "workspaces/get",
+                "workspaces/list",
             )
         ],
     }

@@ -16,7 +16,13 @@ from enrollment.outbound.queues import Queue
 from enrollment.resources.events import Event, ListEventsRequest
 from enrollment.store.actions import put_new
 from enrollment.store.attributes import Item, marshal
-from enrollment.store.items import stored_acs_credential, stored_acs_user, stored_automation, stored_phone
+from enrollment.store.items import (
+    stored_acs_credential,
+    stored_acs_user,
+    stored_automation,
+    stored_client_session,
+    stored_phone,
+)
 from enrollment.store.keys import Key, webhook_key
 from enrollment.use_cases import events
 from enrollment.use_cases.recording import Recorded, Recorder
@@ -225,6 +231,30 @@ def test_an_automations_launch_and_deletion_are_events(recorder: Recorder, strea
     assert (launched.user_identity_id, launched.acs_system_id) == (JANE, None)
     assert (launched.occurred_at, deleted.occurred_at) == (NOW, "2025-11-25T10:00:00.000Z")
     assert launched.created_at <= deleted.created_at
+
+
+def test_a_deleted_client_session_is_an_event_and_a_new_one_is_none(
+    recorder: Recorder, stream: Stream, store: Store
+) -> None:
+    session: Item = {
+        "client_session_id": JANE,
+        "workspace_id": stream.workspace_id,
+        "user_identity_ids": "",
+        "created_at": NOW,
+    }
+    (key, itself), *_ = stored_client_session(session).items()
+
+    recorder.record([stream.record(key, None, itself), stream.record(key, itself, None)])
+
+    (deleted,) = listed(store, stream.workspace_id)
+    assert deleted.to_json() == {
+        "event_id": deleted.event_id,
+        "event_type": "client_session.deleted",
+        "workspace_id": stream.workspace_id,
+        "created_at": deleted.created_at,
+        "occurred_at": "2025-11-25T10:00:00.000Z",
+        "client_session_id": JANE,
+    }
 
 
 def test_an_acs_users_event_names_its_system_and_connected_account_but_not_the_person(

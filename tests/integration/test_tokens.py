@@ -318,4 +318,4 @@ def test_the_other_kinds_are_in_their_own_workspace_whatever_is_named(named: str
     session = Principal(TokenKind.CLIENT_SESSION, "cst1", (WORKSPACE_ID,), (IDENTITY,))
 
     assert key.enter(named) == Caller(WORKSPACE_ID)
-    assert session.enter(named) == Caller(WORKSPACE_ID, frozenset({IDENTITY}))
+    assert session.enter(named) == Caller(WORKSPACE_ID, frozenset({IDENTITY}), "cst1")

@@ -38,6 +38,8 @@ def put_webhook(store: Store, workspace: Workspace) -> Put:
 
 @pytest.fixture
 def run(store: Store, workspace: Workspace) -> Run:
+    workspace.exist()
+
     def run_(*arguments: str) -> Result:
         options = ["--table-name", store.table.name, "--workspace-id", workspace.workspace_id]
         return CliRunner().invoke(webhooks, ["list", *options, *arguments], catch_exceptions=False)

@@ -4,8 +4,9 @@ Every entry is derived from a record.  An entry is right if ``enrollment.store.i
 workspace may be in use meanwhile.  So an item that looks wrong is read again before it becomes a finding, and each
 mending transaction checks that the items are as they were read.
 
-Events, webhooks and held deliveries are no part of the directory, and are passed over.  An event and its entries are
-put in one transaction and never changed, so looking each of them up would cost more than it could find.
+The workspace itself and its client sessions are looked at, too; the records of tokens are not, as they are outside of
+it.  Events, webhooks and held deliveries are no part of the directory, and are passed over.  An event and its entries
+are put in one transaction and never changed, so looking each of them up would cost more than it could find.
 """
 
 import re
@@ -16,13 +17,16 @@ from itertools import batched
 from enrollment.store.actions import Action, change, delete, put_new, require, require_absent
 from enrollment.store.attributes import Item, elements
 from enrollment.store.items import (
+    client_session_pointers,
     stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
+    stored_client_session,
     stored_phone,
     stored_user_identity,
+    stored_workspace,
 )
 from enrollment.store.keys import (
     Key,
@@ -32,6 +36,7 @@ from enrollment.store.keys import (
     acs_user_key,
     acs_user_link_key,
     automation_key,
+    client_session_key,
     listed_id,
     phone_key,
     user_identity_key,
@@ -79,12 +84,21 @@ class _Problem:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A kind of record: an item from which entries are derived."""
+    """A kind of record: an item from which entries are derived.
+
+    Attributes:
+        name: Its name in findings.
+        key: Matches its key.
+        id_name: The attribute with its id.
+        stored: Returns the item and the entries that must be there.
+        allowed: Returns further entries, which can be there.
+    """
 
     name: str
     key: re.Pattern[str]
     id_name: str
     stored: Callable[[Item], dict[Key, Item]]
+    allowed: Callable[[Item], dict[Key, Item]] = lambda _: {}
 
 
 def _stored_with_link(acs_user: Item) -> dict[Key, Item]:
@@ -112,6 +126,14 @@ _RECORDS = (
         re.compile(r"ACS_CREDENTIAL_POOL#.+\nACS_CREDENTIAL_POOL"),
         "acs_credential_pool_id",
         stored_acs_credential_pool,
+    ),
+    _Record("workspace", re.compile(r"WORKSPACE\nWORKSPACE"), "workspace_id", stored_workspace),
+    _Record(
+        "client session",
+        re.compile(r"CLIENT_SESSION#[^#]+\nCLIENT_SESSION"),
+        "client_session_id",
+        stored_client_session,
+        client_session_pointers,
     ),
     _Record("ACS user", re.compile(r"ACS_USER#.+\nACS_USER"), "acs_user_id", _stored_with_link),
     _Record("phone", re.compile(r"USER_IDENTITY#[^#]+#PHONES\nPHONE#.+"), "device_id", stored_phone),
@@ -191,6 +213,18 @@ _ENTRIES = (
         "ACS user",
         re.compile(r"USER_IDENTITY#[^#]+\nACS_USER#.+"),
         lambda workspace_id, _key, item, _match: acs_user_key(workspace_id, str(item["acs_user_id"])),
+    ),
+    _Entry(
+        "entry in a list of client sessions",
+        "client session",
+        re.compile(r"(?:USER_IDENTITY#[^#]+#CLIENT_SESSIONS|CLIENT_SESSIONS(?:_OF_KEY#.*)?)\n.+", re.DOTALL),
+        lambda workspace_id, key, _item, _match: client_session_key(workspace_id, listed_id(key.sk)),
+    ),
+    _Entry(
+        "entry for getting it again",
+        "client session",
+        re.compile(r"CLIENT_SESSION_OF_(?:KEY|USER_IDENTITIES)#.*\nCLIENT_SESSION_OF_\w+", re.DOTALL),
+        lambda workspace_id, _key, item, _match: client_session_key(workspace_id, str(item["client_session_id"])),
     ),
     _Entry(
         "entry in a list of ACS systems",
@@ -375,7 +409,8 @@ class _Checker:
         if record_item is None or record is None:
             mend = {"record": require_absent(source_key), "entry": delete(key)}
             return [_Problem(about, f"does not exist, but its {entry.name} does", mend)]
-        if record.stored(_unkeyed(record_item)).get(key) == _unkeyed(item):
+        derived = record.stored(_unkeyed(record_item)) | record.allowed(_unkeyed(record_item))
+        if derived.get(key) == _unkeyed(item):
             return []
         mend = {"record": require(source_key, _as_read(record_item)), "entry": delete(key)}
         return [_Problem(about, f"has a needless {entry.name}", mend)]

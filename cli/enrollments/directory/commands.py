@@ -28,7 +28,7 @@ from enrollments.directory.importing import Outcome, Result, import_rows
 from enrollments.directory.rows import KINDS, read_row
 from enrollments.directory.unused import UnusedNames
 from enrollments.failure import CommandFailed
-from enrollments.target import in_table, in_workspace
+from enrollments.target import in_workspace
 
 _STANDARD_STREAM = "-"
 _FORMATS = click.Choice([file_format.value for file_format in Format])
@@ -60,7 +60,6 @@ def directory() -> None:
 @click.option("--strict", is_flag=True, help="Refuse a file or a row with an unused property.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, for scripts.")
 @in_workspace
-@in_table
 def import_directory(  # noqa: PLR0913 - options
     table: Table,
     file: str,
@@ -109,7 +108,6 @@ def import_directory(  # noqa: PLR0913 - options
 @click.option("--mend", is_flag=True, help="Mend the findings that need no decision of a person.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, for scripts.")
 @in_workspace
-@in_table
 def check_directory(table: Table, workspace_id: str, *, mend: bool, as_json: bool) -> None:
     """Find needless and missing entries, and incomplete links.
 
@@ -154,7 +152,6 @@ def check_directory(table: Table, workspace_id: str, *, mend: bool, as_json: boo
     help="Export only this kind. Can be repeated.",
 )
 @in_workspace
-@in_table
 def export_directory(
     table: Table, workspace_id: str, output: str, format_name: str | None, kind_names: Sequence[str]
 ) -> None:

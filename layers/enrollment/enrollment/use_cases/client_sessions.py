@@ -6,6 +6,7 @@ the table has only a hash of the secret.
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from enrollment.callers import Caller, TokenKind
@@ -52,7 +53,7 @@ from enrollment.use_cases.client_session_items import (
 )
 from enrollment.use_cases.client_session_lookup import find, named, take, take_free
 from enrollment.use_cases.links import require_usable, use_user_identity
-from enrollment.use_cases.tokens import BASE58, SECRET_LENGTH, new_short, secret_hash
+from enrollment.use_cases.tokens import BASE58, SECRET_LENGTH, StoredToken, new_short, secret_hash
 
 _DEFAULT_LIFE = timedelta(days=365)
 FIRST_VERSION = "1"
@@ -252,6 +253,44 @@ def delete(table: Table, caller: Caller, request: ClientSessionRequest) -> None:
     _end(table, caller, request, lambda session: delete_session(table, session))
 
 
+def revoke_by_token(table: Table, token_id: str) -> bool:
+    """Revoke the client session of a token.
+
+    Args:
+        table: The table.
+        token_id: The token's short.
+
+    Returns:
+        Whether it is a token of a client session that has an item.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    record = table.get(token_key(token_id))
+    if record is None or "client_session_id" not in record:
+        return False
+    request = ClientSessionRequest(client_session_id=str(record["client_session_id"]))
+    with suppress(ClientSessionNotFound):  # it has been deleted meanwhile
+        revoke(table, Caller(str(record["workspace_ids"])), request)
+    return True
+
+
+def tokens_of_workspace(table: Table, workspace_id: str) -> list[StoredToken]:
+    """Return the tokens of a workspace's client sessions, oldest first, as an operator sees them.
+
+    Args:
+        table: The table.
+        workspace_id: The workspace.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    entries = table.query(client_session_listing_key(workspace_id, "", "").pk)
+    keys = [client_session_key(workspace_id, listed_id(str(entry["sk"]))) for entry in entries]
+    found = table.get_all(keys)
+    return [_stored_token(found[key]) for key in keys if key in found]
+
+
 def client_session_of(item: Item, master: bytes) -> ClientSession:
     """Return a client session as the API answers it."""
     identity_ids = user_identities_of(item)
@@ -377,6 +416,19 @@ def _change(table: Table, found: Item, wanted: Item) -> dict[str, Action]:
         return {}
     return change_session(
         table, found, user_identity_ids=user_identities_of(wanted), expires_at=str(wanted["expires_at"])
+    )
+
+
+def _stored_token(session: Item) -> StoredToken:
+    return StoredToken(
+        token_id=str(session["token_id"]),
+        kind=TokenKind.CLIENT_SESSION,
+        workspace_ids=(str(session["workspace_id"]),),
+        user_identity_ids=user_identities_of(session),
+        name=str(session.get("user_identifier_key", "")),
+        created_at=str(session["created_at"]),
+        expires_at=str(session["expires_at"]),
+        revoked_at=str(session["revoked_at"]) if "revoked_at" in session else None,
     )
 
 

@@ -5,7 +5,6 @@ same, under its id and as no sandbox.
 """
 
 import uuid
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -149,17 +148,6 @@ def list_all(table: Table) -> list[StoredWorkspace]:
     return [_stored(found[key]) for key in keys if key in found]
 
 
-def unknown_among(table: Table, workspace_ids: Iterable[str]) -> list[str]:
-    """Return those of some workspaces that have no item, in their order.
-
-    Raises:
-        ServiceUnavailable: The database stays out of reach.
-    """
-    wanted = list(dict.fromkeys(workspace_ids))
-    found = table.get_all(map(workspace_key, wanted))
-    return [one for one in wanted if workspace_key(one) not in found]
-
-
 def find_unadopted(table: Table) -> list[str]:
     """Return the ids of the workspaces that tokens or items name and that have no item of their own.
 
@@ -172,7 +160,8 @@ def find_unadopted(table: Table) -> list[str]:
     records = table.get_all(map(token_key, shorts)).values()
     named = {one for record in records for one in split_ids(str(record["workspace_ids"]))}
     named |= {workspace_of(str(item["pk"])) for item in table.scan(EVERY_WORKSPACE)}
-    return sorted(unknown_among(table, named))
+    found = table.get_all(map(workspace_key, named))
+    return sorted(one for one in named if workspace_key(one) not in found)
 
 
 def _new(workspace_id: str, name: str, *, is_sandbox: bool) -> StoredWorkspace:
