@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from enrollments.local.stack import open_stack
 from experiments import figures
-from experiments.reliability.machine import Counts, Machine, Service, from_server
+from experiments.reliability.machine.machine import Machine
+from experiments.reliability.machine.service import Counts, Service, from_server
 from tests.items import in_moto
 
 pytestmark = pytest.mark.long

@@ -15,7 +15,7 @@ from hypothesis import Phase, settings
 from enrollment.store.actions import Action
 from enrollment.use_cases import automations, user_identities
 from experiments import figures
-from experiments.reliability.machine import Counts
+from experiments.reliability.machine.service import Counts
 from experiments.reliability.removed_conditions import CONDITIONS, VARIABLE
 from experiments.reliability.test_model import BOUNDED, on_moto, run
 

@@ -1,0 +1,45 @@
+"""Which part of the model answers a call, and for whom."""
+
+from experiments.reliability.model import acs, automations, events, user_identities, webhooks
+from experiments.reliability.model.calls import Answer, Call, Caller, Refusal, not_found
+from experiments.reliability.model.inputs import Route, check_body, check_input
+from experiments.reliability.model.state import State
+
+ROUTES: dict[str, Route] = {
+    **automations.ROUTES,
+    **user_identities.ROUTES,
+    **acs.ROUTES,
+    **events.ROUTES,
+    **webhooks.ROUTES,
+}
+
+
+def answer(state: State, call: Call) -> Answer:
+    """Return what the contract says to a call, and have its effects."""
+    try:
+        route = ROUTES.get(call.path)
+        if route is None or call.method not in route.methods:
+            raise not_found("route")
+        caller = _authenticate(state, call, route)
+        check_body(call)
+        check_input(route, call.parameters)
+        return route.answer(state, caller, call.parameters)
+    except Refusal as refusal:
+        return refusal.answer
+
+
+def _authenticate(state: State, call: Call, route: Route) -> Caller:
+    unauthorized = Refusal(401, ("unauthorized", {}))
+    token = next((token for token in state.tokens if token.text == call.token), None)
+    if token is None or not token.is_good:
+        raise unauthorized
+    if token.kind == "personal_access_token":
+        if call.workspace not in token.workspaces:
+            raise unauthorized
+        return Caller(call.workspace)
+    (workspace,) = token.workspaces
+    if token.kind == "client_session":
+        if not route.for_sessions:
+            raise unauthorized
+        return Caller(workspace, frozenset(token.identities))
+    return Caller(workspace)
