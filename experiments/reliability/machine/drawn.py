@@ -14,6 +14,7 @@ _BAD = ["nobody", "stranger", "malformed", "person nowhere", "person elsewhere"]
 _ISSUED = ["issued 0", "issued 1", "issued 2"]
 WHO = st.sampled_from(_GOOD * 4 + _ISSUED * 2 + _BAD)
 READER = st.sampled_from(_GOOD * 4 + ["session 0", "session 1"] * 12 + _ISSUED * 2 + _BAD)
+SESSION = st.sampled_from(["session 0", "session 1"] * 12 + _ISSUED * 2 + ["key 0", "person 0", *_BAD])
 METHOD = st.sampled_from([0, 1])
 LIMIT = st.sampled_from([None] * 8 + [1, 2, 3] * 4 + [1000, 0])
 EMAIL = st.sampled_from(["jane@example.com", "JANE@example.com", "Jane@Example.COM", "john@example.com", "a@b.org"])

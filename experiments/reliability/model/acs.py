@@ -5,7 +5,6 @@ from experiments.reliability.model.inputs import DELETE, PAGED, READ, Route
 from experiments.reliability.model.records import AcsUser, Identity
 from experiments.reliability.model.shapes import acs_user_json, pool_json, system_json, with_record
 from experiments.reliability.model.state import State
-from experiments.reliability.model.user_identities import require_unused
 from experiments.reliability.model.words import holds, same_email
 
 
@@ -35,10 +34,8 @@ def _list_systems(state: State, caller: Caller, parameters: Json) -> Answer:
 
 def _list_compatible(state: State, caller: Caller, parameters: Json) -> Answer:
     system = state.system(caller, parameters["acs_system_id"])
-    managers = [one for one in state.systems if one.workspace == caller.workspace and one.is_manager]
-    if system.default_manager is not None:
-        managers = [one for one in managers if one.id == system.default_manager]
-    return Answer(body=None, listed=("acs_systems", list(map(system_json, managers))))
+    found = list(map(system_json, state.compatible_managers(system)))
+    return Answer(body=None, listed=("acs_systems", found))
 
 
 def _list_pools(state: State, caller: Caller, parameters: Json) -> Answer:
@@ -114,9 +111,7 @@ def _is_of_the_person(acs_user: AcsUser, parameters: Json) -> bool:
 
 
 def _delete_acs_user(state: State, caller: Caller, parameters: Json) -> Answer:
-    acs_user = state.named_acs_user(caller, parameters)
-    require_unused(state, acs_user)
-    state.forget(state.acs_users, acs_user)
+    state.forget_acs_user(state.named_acs_user(caller, parameters))
     return Answer()
 
 

@@ -75,7 +75,7 @@ def _list_automations(state: State, caller: Caller, parameters: Json) -> Answer:
 
 
 def _delete_automation(state: State, caller: Caller, parameters: Json) -> Answer:
-    state.forget(state.automations, state.automation(caller, parameters["enrollment_automation_id"]))
+    state.forget_automation(state.automation(caller, parameters["enrollment_automation_id"]))
     return Answer()
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.reliability.model.records import ClientSession
+
 type Json = dict[str, Any]
 
 SEES_ALL = None
@@ -37,20 +39,18 @@ class Answer:
     """The answer that the contract asks for.
 
     Attributes:
-        status: The status code.
-        errors: Errors that it can be, each a type with its ``data``; the contract does not say in which order some are
-            looked for.
+        errors: Errors that it can be, each a status with a type and its ``data``; the contract does not say in which
+            order some are looked for.
         fields: The parameters that ``validation_errors`` names.
         learn: Takes a result's body.
         body: What a result is, once it is learnt; ``None`` for a list.
         listed: A list's name and records.
         is_ordered: The list is newest first.
-        ask: Returns the path and the parameters of a call that tells what the result does not.
+        ask: Returns the path and the parameters of a server's call that tells what the result does not.
         tell: Takes that call's result.
     """
 
-    status: int = 200
-    errors: Sequence[tuple[str, Json]] = ()
+    errors: Sequence[tuple[int, str, Json]] = ()
     fields: frozenset[str] = frozenset()
     learn: Callable[[Json], None] = lambda _: None
     body: Callable[[], Json] | None = lambda: {"ok": True}
@@ -65,15 +65,33 @@ class Refusal(Exception):
 
     def __init__(self, status: int, *errors: tuple[str, Json], fields: Iterable[str] = ()) -> None:
         super().__init__(errors)
-        self.answer = Answer(status, errors, frozenset(fields), body=None)
+        self.answer = Answer([(status, *error) for error in errors], frozenset(fields), body=None)
+
+
+def any_of(refusals: Sequence[Refusal]) -> Refusal:
+    """Return a refusal for one of several reasons, whichever is found first."""
+    (first, *others) = refusals
+    errors = [error for one in refusals for error in one.answer.errors]
+    first.answer.errors = errors
+    assert not any(one.answer.fields for one in others), "input is checked first"
+    return first
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who a token speaks for; ``sees`` are the ids of a client session's identities."""
+    """Who a token speaks for.
+
+    Attributes:
+        workspace: The workspace.
+        sees: The ids of a client session's user identities.
+        session: The client session, if it is one of the API's.
+        workspaces: Those that the token may enter.
+    """
 
     workspace: str
     sees: frozenset[str] | None = SEES_ALL
+    session: ClientSession | None = None
+    workspaces: tuple[str, ...] = ()
 
 
 def not_found(what: str) -> Refusal:

@@ -29,17 +29,19 @@ def answer(state: State, call: Call) -> Answer:
 
 
 def _authenticate(state: State, call: Call, route: Route) -> Caller:
-    unauthorized = Refusal(401, ("unauthorized", {}))
-    token = next((token for token in state.tokens if token.text == call.token), None)
-    if token is None or not token.is_good:
-        raise unauthorized
-    if token.kind == "personal_access_token":
-        if call.workspace not in token.workspaces:
-            raise unauthorized
-        return Caller(call.workspace)
-    (workspace,) = token.workspaces
+    token = next((token for token in state.tokens if token.text == call.token and token.is_good), None)
+    if token is None:
+        raise Refusal(401, ("unauthorized", {}))
     if token.kind == "client_session":
         if not route.for_sessions:
-            raise unauthorized
-        return Caller(workspace, frozenset(token.identities))
-    return Caller(workspace)
+            raise Refusal(401, ("unauthorized", {}))
+        session = token.session
+        sees = token.identities if session is None else session.identities
+        return Caller(token.workspaces[0], frozenset(sees), session, token.workspaces)
+    if not route.for_servers:
+        raise Refusal(401, ("unauthorized", {}))
+    if token.kind == "api_key" or not route.in_a_workspace:
+        return Caller(token.workspaces[0], workspaces=token.workspaces)
+    if call.workspace is None or call.workspace not in token.workspaces:
+        raise Refusal(401, ("unauthorized", {}))
+    return Caller(call.workspace, workspaces=token.workspaces)

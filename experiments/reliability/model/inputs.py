@@ -22,6 +22,15 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "schedule": lambda value: (
         isinstance(value, dict) and not (value.get("ends_at") and value["ends_at"] <= value["starts_at"])
     ),
+    "future": lambda value: _KINDS["moment"](value) and value > "2900",
+    "texts": lambda value: isinstance(value, list) and all(map(_KINDS["filter"], value)),
+    "true": lambda value: value is True,
+    "mobile key": lambda value: value == "mobile_key",
+    "operating system": lambda value: value in {"android", "ios"},
+    "known of a phone": lambda value: isinstance(value, dict) and all(map(_KINDS["filter"], value.values())),
+    "simulated phone": lambda value: (
+        _KINDS["known of a phone"](value) and (value.get("operating_system", "ios") in {"android", "ios"})
+    ),
     "moments": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_KINDS["moment"], value)),
     "event type": lambda value: isinstance(value, str) and bool(re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", value)),
     "wanted types": lambda value: (
@@ -41,6 +50,8 @@ class Route:
         parameters: Their kinds; ``*`` is required, ``?`` nullable.
         answer: Answers valid input.
         for_sessions: Whether client sessions may call it.
+        for_servers: Whether API keys and personal access tokens may.
+        in_a_workspace: Whether a personal access token has to name a workspace.
         is_valid: Whether parameters, each of which is valid, are so together.
     """
 
@@ -48,6 +59,8 @@ class Route:
     parameters: dict[str, str]
     answer: Callable[[State, Caller, Json], Answer]
     for_sessions: bool = False
+    for_servers: bool = True
+    in_a_workspace: bool = True
     is_valid: Callable[[Json], bool] = lambda _: True
 
 

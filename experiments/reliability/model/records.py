@@ -71,10 +71,71 @@ class Automation:
 
 @dataclass(eq=False)
 class Token:
-    """A token; sessions are for identities, by their ids."""
+    """A token.
+
+    That of a client session has it as ``session``, unless it was issued before there were any: then it has the ids of
+    its user identities itself.
+    """
 
     text: str
     kind: str
     workspaces: tuple[str, ...]
     identities: tuple[str, ...] = ()
     is_good: bool = True
+    session: "ClientSession | None" = None
+
+
+@dataclass(eq=False)
+class ClientSession:
+    """A client session; ``identities`` are the ids of its user identities."""
+
+    workspace: str
+    key: str | None
+    identities: set[str]
+    expires_at: str
+    token: str = ""
+    is_revoked: bool = False
+    id: str = ""
+    created_at: str = ""
+
+
+@dataclass(eq=False)
+class Workspace:
+    """A workspace."""
+
+    id: str
+    name: str
+    is_sandbox: bool
+
+
+@dataclass(eq=False)
+class Phone:
+    """A phone; ``known`` is what was said of it: ``manufacturer``, ``model``, ``os_version``."""
+
+    workspace: str
+    identity: Identity
+    system: str
+    known: dict[str, str]
+    installation: str | None
+    display_name: str = ""
+    id: str = ""
+    created_at: str = ""
+
+
+@dataclass(eq=False)
+class Credential:
+    """A credential that an ACS user has from a credential manager."""
+
+    workspace: str
+    acs_user: AcsUser
+    identity: Identity
+    manager: System
+    starts_at: str
+    ends_at: str | None
+    display_name: str = ""
+    warning: str = ""
+    id: str = ""
+    created_at: str = ""
+
+
+type Thing = Identity | AcsUser | Automation | ClientSession | Phone | Credential

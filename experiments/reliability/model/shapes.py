@@ -1,7 +1,17 @@
 """Things as answers show them."""
 
 from experiments.reliability.model.calls import Json
-from experiments.reliability.model.records import AcsUser, Automation, Identity, Pool, System
+from experiments.reliability.model.records import (
+    AcsUser,
+    Automation,
+    ClientSession,
+    Credential,
+    Identity,
+    Phone,
+    Pool,
+    System,
+    Workspace,
+)
 from experiments.reliability.model.state import State
 from experiments.reliability.model.words import first
 
@@ -94,4 +104,74 @@ def acs_user_json(one: AcsUser) -> Json:
         "errors": [],
         "warnings": [],
         **{name: value for name, value in known.items() if value is not None},
+    }
+
+
+def client_session_json(one: ClientSession) -> Json:
+    identities = sorted(one.identities)
+    return {
+        "client_session_id": one.id,
+        "workspace_id": one.workspace,
+        "token": one.token,
+        "user_identifier_key": one.key,
+        "user_identity_ids": identities,
+        "created_at": one.created_at,
+        "expires_at": one.expires_at,
+        "device_count": 0,
+        "connected_account_ids": [],
+        "connect_webview_ids": [],
+        **({"user_identity_id": identities[0]} if len(identities) == 1 else {}),
+    }
+
+
+def workspace_json(one: Workspace) -> Json:
+    return {
+        "workspace_id": one.id,
+        "name": one.name,
+        "company_name": one.name,
+        "is_sandbox": one.is_sandbox,
+        "connect_partner_name": None,
+        "connect_webview_customization": {},
+        "is_publishable_key_auth_enabled": False,
+        "is_suspended": False,
+        "organization_id": None,
+    }
+
+
+def phone_json(one: Phone) -> Json:
+    return {
+        "device_id": one.id,
+        "device_type": f"{one.system}_phone",
+        "display_name": one.known.get("model") or one.known.get("manufacturer") or one.display_name,
+        "properties": {"assa_abloy_credential_service_metadata": {"has_active_endpoint": False, "endpoints": []}},
+        "custom_metadata": {},
+        "created_at": one.created_at,
+        "workspace_id": one.workspace,
+        "errors": [],
+        "warnings": [],
+    }
+
+
+def credential_json(one: Credential) -> Json:
+    waiting = {"warning_code": "waiting_to_be_issued", "message": one.warning, "created_at": one.created_at}
+    return {
+        "acs_credential_id": one.id,
+        "acs_user_id": one.acs_user.id,
+        "acs_system_id": one.acs_user.system.id,
+        "user_identity_id": one.identity.id,
+        "connected_account_id": one.acs_user.system.connected_account,
+        "display_name": one.display_name,
+        "access_method": "mobile_key",
+        "is_multi_phone_sync_credential": True,
+        "starts_at": one.starts_at,
+        "is_issued": False,
+        "issued_at": None,
+        "is_latest_desired_state_synced_with_provider": False,
+        "latest_desired_state_synced_with_provider_at": None,
+        "is_managed": True,
+        "created_at": one.created_at,
+        "workspace_id": one.workspace,
+        "errors": [],
+        "warnings": [waiting],
+        **({"ends_at": one.ends_at} if one.ends_at is not None else {}),
     }

@@ -3,7 +3,19 @@
 from collections.abc import Callable
 
 from experiments.reliability.model.calls import SEES_ALL, Caller, Json, Refusal, not_found
-from experiments.reliability.model.records import AcsUser, Automation, Identity, Pool, System, Token
+from experiments.reliability.model.records import (
+    AcsUser,
+    Automation,
+    ClientSession,
+    Credential,
+    Identity,
+    Phone,
+    Pool,
+    System,
+    Thing,
+    Token,
+    Workspace,
+)
 from experiments.reliability.model.words import same_email
 
 
@@ -18,8 +30,14 @@ class State:
         self.automations: list[Automation] = []
         self.tokens: list[Token] = []
         self.webhooks: list[tuple[str, Json]] = []
-        self.gone: list[Identity | AcsUser | Automation] = []
-        self.new: list[Identity | AcsUser | Automation] = []
+        self.workspaces: dict[str, Workspace] = {}
+        self.sessions: list[ClientSession] = []
+        self.phones: list[Phone] = []
+        self.registrations: dict[tuple[Phone, System], str] = {}
+        self.credentials: list[Credential] = []
+        self.changed_enrollments: set[tuple[str, str]] = set()
+        self.gone: list[Thing] = []
+        self.new: list[Thing] = []
 
     def identity(self, caller: Caller, identity_id: str) -> Identity:
         for identity in self.identities:
@@ -92,8 +110,17 @@ class State:
             )
         ]
 
-    def learn(self, thing: Identity | AcsUser | Automation, thing_id: str, created_at: str) -> None:
-        known = [*self.identities, *self.acs_users, *self.automations, *self.gone]
+    def learn(self, thing: Thing, thing_id: str, created_at: str) -> None:
+        """Take the id and the moment of something new from an answer."""
+        known: list[Thing] = [
+            *self.identities,
+            *self.acs_users,
+            *self.automations,
+            *self.sessions,
+            *self.phones,
+            *self.credentials,
+            *self.gone,
+        ]
         assert thing_id not in {one.id for one in known}, f"{thing_id} is not new"
         thing.id, thing.created_at = thing_id, created_at
         self.new.append(thing)
@@ -120,6 +147,68 @@ class State:
 
         return learn
 
-    def forget[Thing: (Identity, AcsUser, Automation)](self, things: list[Thing], thing: Thing) -> None:
+    def compatible_managers(self, system: System) -> list[System]:
+        """Return the credential managers that can issue credentials for a system."""
+        managers = [one for one in self.systems if one.workspace == system.workspace and one.is_manager]
+        if system.default_manager is None:
+            return managers
+        return [one for one in managers if one.id == system.default_manager]
+
+    def credential(self, caller: Caller, credential_id: str) -> Credential:
+        for credential in self.credentials:
+            if (credential.workspace, credential.id) == (caller.workspace, credential_id.lower()):
+                return credential
+        raise not_found("acs_credential")
+
+    def live_sessions(self, workspace: str) -> list[ClientSession]:
+        """Return the client sessions that are not revoked."""
+        return [one for one in self.sessions if one.workspace == workspace and not one.is_revoked]
+
+    def end(self, session: ClientSession) -> None:
+        """Let a client session's token be refused from now on."""
+        session.is_revoked = True
+        for token in self.tokens:
+            if token.session is session:
+                token.is_good = False
+
+    def forget_session(self, session: ClientSession) -> None:
+        self.end(session)
+        self._forget(self.sessions, session)
+
+    def forget_credential(self, credential: Credential) -> None:
+        self.changed_enrollments.add((credential.identity.id, credential.manager.id))
+        self._forget(self.credentials, credential)
+
+    def forget_phone(self, phone: Phone) -> None:
+        self._forget(self.phones, phone)
+
+    def forget_automation(self, automation: Automation) -> None:
+        self._forget(self.automations, automation)
+
+    def unlink(self, acs_user: AcsUser) -> None:
+        """Take an ACS user from its user identity.  Its credentials are deleted, so that nobody keeps a key."""
+        for credential in [one for one in self.credentials if one.acs_user is acs_user]:
+            self.forget_credential(credential)
+        acs_user.identity = None
+
+    def forget_acs_user(self, acs_user: AcsUser) -> None:
+        self.unlink(acs_user)
+        self._forget(self.acs_users, acs_user)
+
+    def forget_identity(self, identity: Identity) -> None:
+        """Delete a user identity with all that belongs to it."""
+        for session in [one for one in self.sessions if identity.id in one.identities]:
+            session.identities.remove(identity.id)
+            if not session.identities:
+                self.forget_session(session)
+        for automation in [one for one in self.automations if one.identity is identity]:
+            self.forget_automation(automation)
+        for acs_user in self.acs_users_of(identity):
+            self.forget_acs_user(acs_user)
+        for phone in [one for one in self.phones if one.identity is identity]:
+            self.forget_phone(phone)
+        self._forget(self.identities, identity)
+
+    def _forget[T: Thing](self, things: list[T], thing: T) -> None:
         things.remove(thing)
         self.gone.append(thing)

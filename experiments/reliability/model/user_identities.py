@@ -3,7 +3,7 @@
 from experiments.reliability.model.asking import asking_for_acs_users
 from experiments.reliability.model.calls import SEES_ALL, Answer, Caller, Json, Refusal, not_found
 from experiments.reliability.model.inputs import DELETE, PAGED, READ, USER_IDENTITY, Route
-from experiments.reliability.model.records import AcsUser, Identity
+from experiments.reliability.model.records import Identity
 from experiments.reliability.model.shapes import acs_user_json, identity_json, system_json, with_record
 from experiments.reliability.model.state import State
 from experiments.reliability.model.words import holds
@@ -85,11 +85,7 @@ def _update_identity(state: State, caller: Caller, parameters: Json) -> Answer:
 
 def _delete_identity(state: State, caller: Caller, parameters: Json) -> Answer:
     identity = state.identity(caller, parameters["user_identity_id"])
-    for automation in [one for one in state.automations if one.identity is identity]:
-        state.forget(state.automations, automation)
-    for acs_user in state.acs_users_of(identity):
-        acs_user.identity = None
-    state.forget(state.identities, identity)
+    state.forget_identity(identity)
     return Answer()
 
 
@@ -129,16 +125,8 @@ def _remove_acs_user(state: State, caller: Caller, parameters: Json) -> Answer:
     acs_user = state.acs_user(caller, parameters["acs_user_id"])
     if acs_user.identity is not identity:
         raise not_found("acs_user")
-    require_unused(state, acs_user)
-    acs_user.identity = None
+    state.unlink(acs_user)
     return Answer()
-
-
-def require_unused(state: State, acs_user: AcsUser) -> None:
-    """Refuse to take an ACS user from an automation that uses it."""
-    automation = state.automation_of(acs_user.identity, acs_user.system)
-    if automation is not None:
-        raise Refusal(409, ("acs_user_in_use", {"enrollment_automation_id": automation.id}))
 
 
 def _list_acs_users_of_identity(state: State, caller: Caller, parameters: Json) -> Answer:
