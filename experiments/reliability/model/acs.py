@@ -121,6 +121,11 @@ def _names_one_acs_user(given: Json) -> bool:
     )
 
 
+def _ends_after_it_starts(given: Json) -> bool:
+    schedule = given.get("access_schedule", {})
+    return not schedule.get("ends_at") or schedule["ends_at"] > schedule["starts_at"]
+
+
 _SYSTEM = {"acs_system_id": "uuid*"}
 _NAMED_ACS_USER = {"acs_user_id": "uuid", "user_identity_id": "uuid", "acs_system_id": "uuid"}
 ROUTES = {
@@ -141,9 +146,11 @@ ROUTES = {
             "email_address": "email",
             "phone_number": "phone",
             "user_identity_id": "uuid",
-            "access_schedule": "schedule",
+            "access_schedule": "object",
         },
         _create_acs_user,
+        is_valid=_ends_after_it_starts,
+        named="access_schedule",
     ),
     "/acs/users/get": Route(READ, _NAMED_ACS_USER, _get_acs_user, is_valid=_names_one_acs_user),
     "/acs/users/list": Route(

@@ -19,9 +19,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "limit": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
     "moment": lambda value: isinstance(value, str) and bool(re.match(r"\d{4}-\d\d-\d\dT", value)),
-    "schedule": lambda value: (
-        isinstance(value, dict) and not (value.get("ends_at") and value["ends_at"] <= value["starts_at"])
-    ),
+    "object": lambda value: isinstance(value, dict),
     "future": lambda value: _KINDS["moment"](value) and value > "2900",
     "texts": lambda value: isinstance(value, list) and all(map(_KINDS["filter"], value)),
     "true": lambda value: value is True,
@@ -53,6 +51,7 @@ class Route:
         for_servers: Whether API keys and personal access tokens may.
         in_a_workspace: Whether a personal access token has to name a workspace.
         is_valid: Whether parameters, each of which is valid, are so together.
+        named: The parameter that is named if they are not; none if that is about several.
     """
 
     methods: tuple[str, ...]
@@ -62,6 +61,7 @@ class Route:
     for_servers: bool = True
     in_a_workspace: bool = True
     is_valid: Callable[[Json], bool] = lambda _: True
+    named: str | None = None
 
 
 READ, DELETE = ("GET", "POST"), ("DELETE", "POST")
@@ -94,4 +94,4 @@ def check_input(route: Route, parameters: Json) -> None:
     if wrong:
         raise Refusal(400, ("invalid_input", {}), fields=wrong)
     if not route.is_valid(parameters):
-        raise Refusal(400, ("invalid_input", {}))
+        raise Refusal(400, ("invalid_input", {}), fields=[] if route.named is None else [route.named])

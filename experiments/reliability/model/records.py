@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(eq=False)
 class Identity:
-    """A user identity."""
+    """A user identity.  The deletion of one may have been interrupted: only deleting it again finds it then."""
 
     workspace: str
     key: str | None = None
@@ -14,6 +14,7 @@ class Identity:
     name: str | None = None
     id: str = ""
     created_at: str = ""
+    is_being_deleted: bool = False
 
 
 @dataclass(eq=False)

@@ -40,10 +40,14 @@ class State:
         self.new: list[Thing] = []
 
     def identity(self, caller: Caller, identity_id: str) -> Identity:
+        identity = self.identity_to_delete(caller, identity_id)
+        if identity.is_being_deleted or not (caller.sees is SEES_ALL or identity.id in caller.sees):
+            raise not_found("user_identity")
+        return identity
+
+    def identity_to_delete(self, caller: Caller, identity_id: str) -> Identity:
         for identity in self.identities:
-            if (identity.workspace, identity.id) == (caller.workspace, identity_id.lower()) and (
-                caller.sees is SEES_ALL or identity.id in caller.sees
-            ):
+            if (identity.workspace, identity.id) == (caller.workspace, identity_id.lower()):
                 return identity
         raise not_found("user_identity")
 

@@ -44,7 +44,7 @@ def _get_identity(state: State, caller: Caller, parameters: Json) -> Answer:
         identity = state.identity(caller, parameters["user_identity_id"])
     else:
         of_key = state.identity_of_key(caller, parameters["user_identity_key"])
-        if of_key is None:
+        if of_key is None or of_key.is_being_deleted:
             raise not_found("user_identity")
         identity = of_key
     return Answer(body=lambda: with_record("user_identity", identity_json(state, identity)))
@@ -57,6 +57,7 @@ def _list_identities(state: State, caller: Caller, parameters: Json) -> Answer:
         one
         for one in state.identities
         if one.workspace == caller.workspace
+        and not one.is_being_deleted
         and (caller.sees is SEES_ALL or one.id in caller.sees)
         and (ids is None or one.id in map(str.lower, ids))
         and one.created_at < parameters.get("created_before", "9")
@@ -84,8 +85,7 @@ def _update_identity(state: State, caller: Caller, parameters: Json) -> Answer:
 
 
 def _delete_identity(state: State, caller: Caller, parameters: Json) -> Answer:
-    identity = state.identity(caller, parameters["user_identity_id"])
-    state.forget_identity(identity)
+    state.forget_identity(state.identity_to_delete(caller, parameters["user_identity_id"]))
     return Answer()
 
 
@@ -95,6 +95,8 @@ def _add_acs_user(state: State, caller: Caller, parameters: Json) -> Answer:
         identity: Identity | None = state.identity(caller, parameters["user_identity_id"])
     else:
         identity = state.identity_of_key(caller, key)
+    if identity is not None and identity.is_being_deleted:
+        raise not_found("user_identity")
     acs_user = state.acs_user(caller, parameters["acs_user_id"])
     in_the_way: tuple[str, Json] = ("acs_user_already_linked", {})
     if identity is not None:
