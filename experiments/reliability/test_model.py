@@ -66,7 +66,7 @@ def on_server(project: Path, address: str) -> Iterator[Service]:
 @pytest.fixture(autouse=True)
 def failing_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a sequence that fails shorter for less than the five minutes that Hypothesis takes for it."""
-    monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", 45)
+    monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", 20)
 
 
 @pytest.mark.timeout(300)  # a failure, too, is to be told on a busy machine

@@ -13,12 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine
 from enrollment.callers import TokenKind
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.tokens import NewToken, create_token
-from experiments.reliability.machine.directory import put_directory
+from experiments.reliability.machine.directory import put_directory, put_sandbox
 from experiments.reliability.machine.requests import replaced, sort_key, to_request
 from experiments.reliability.machine.service import Counts, Service
+from experiments.reliability.model.automations import AUTOMATIONS
 from experiments.reliability.model.calls import Answer, Call, Json
 from experiments.reliability.model.contract import ROUTES, answer
-from experiments.reliability.model.records import Pool, System, Thing, Token
+from experiments.reliability.model.records import Pool, System, Thing, Token, Workspace
 from experiments.reliability.model.state import State
 
 if TYPE_CHECKING:
@@ -52,9 +53,23 @@ class Asking(RuleBasedStateMachine):
         for workspace in self.workspaces:
             self._issue(TokenKind.API_KEY, [workspace])
             put_directory(service.table, self.model, workspace)
+        put_sandbox(service.table, self.model, self.workspaces[0])
+        self.model.workspaces[self.workspaces[1]] = Workspace(self.workspaces[1], self.workspaces[1], is_sandbox=False)
         self.person = self._issue(TokenKind.PERSONAL_ACCESS_TOKEN, self.workspaces)
         counts.examples += 1
         counts.steps -= 1  # the table is looked at before the first step, too
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have one person go through what follows a launch, so that few sequences have nothing of it."""
+        identity = {"user_identity_id": self.pick("key 0", 0, self.model.identities)}
+        manager_id = self.pick("key 0", 0, self.model.systems, lambda one: one.is_manager)
+        launch = {"credential_manager_acs_system_id": manager_id, "create_credential_manager_user": True}
+        kind = {"access_method": "mobile_key", "is_multi_phone_sync_credential": True, "acs_system_id": manager_id}
+        self.ask("key 0", 0, f"{AUTOMATIONS}/launch", {**identity, **launch})
+        self.ask("key 0", 0, "/acs/credentials/create", {**identity, **kind})
+        self.ask("key 0", 0, "/client_sessions/create", identity)
+        self.ask("key 0", 0, "/phones/simulate/create_sandbox_phone", identity)
 
     @override
     def teardown(self) -> None:

@@ -4,16 +4,30 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from enrollment.store.items import stored_acs_credential_pool, stored_acs_system, stored_acs_user, stored_user_identity
+from enrollment.store.items import (
+    stored_acs_credential_pool,
+    stored_acs_system,
+    stored_acs_user,
+    stored_user_identity,
+    stored_workspace,
+)
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from experiments.reliability.model.records import AcsUser, Identity, Pool, System
+from experiments.reliability.model.records import AcsUser, Identity, Pool, System, Workspace
 from experiments.reliability.model.state import State
 from tests.fixtures import put_all
 
 if TYPE_CHECKING:
     from enrollment.store.attributes import Item
     from enrollment.store.keys import Key
+
+
+def put_sandbox(table: Table, model: State, workspace: str) -> None:
+    """Make a workspace a sandbox.  One that an older release has made has no item, and is none."""
+    model.workspaces[workspace] = Workspace(workspace, "Sandbox", is_sandbox=True)
+    created_at = timestamp(datetime.now(UTC))
+    item: Item = {"workspace_id": workspace, "name": "Sandbox", "is_sandbox": True, "created_at": created_at}
+    put_all(table, stored_workspace(item))
 
 
 def put_directory(table: Table, model: State, workspace: str) -> None:

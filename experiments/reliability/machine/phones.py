@@ -58,11 +58,6 @@ class PhoneRules(Asking):
         for _ in range(repeats):
             self.ask(who, 0, "/seam/mobile_sdk/v1/phone_sessions/get_or_create", parameters)
 
-    @precondition(lambda self: self.model.phones)
-    @rule(who=WHO, method=METHOD, phone=WHICH)
-    def get_phone(self, who: str, method: int, phone: int | str) -> None:
-        self.ask(who, method, "/phones/get", {"device_id": self.pick(who, phone, self.model.phones)})
-
     @rule(who=WHO, method=METHOD, limit=LIMIT, owner=WHICH_IF_ANY, credential=WHICH_IF_ANY)
     def list_phones(
         self, who: str, method: int, limit: int | None, owner: int | str | None, credential: int | str | None
@@ -75,6 +70,6 @@ class PhoneRules(Asking):
         self.ask(who, method, "/phones/list", parameters)
 
     @precondition(lambda self: self.model.phones)
-    @rule(who=READER, method=METHOD, phone=WHICH)
-    def deactivate_phone(self, who: str, method: int, phone: int | str) -> None:
-        self.ask(who, method, "/phones/deactivate", {"device_id": self.pick(who, phone, self.model.phones)})
+    @rule(who=READER, method=METHOD, phone=WHICH, path=st.sampled_from(["get", "deactivate"]))
+    def get_or_deactivate_phone(self, who: str, method: int, phone: int | str, path: str) -> None:
+        self.ask(who, method, f"/phones/{path}", {"device_id": self.pick(who, phone, self.model.phones)})

@@ -28,6 +28,8 @@ def to_request(call: Call, target: str | None = None) -> Request:
 
 
 def _in_query(value: Any) -> Any:
+    if isinstance(value, bool):
+        return json.dumps(value)
     return "" if value in (None, []) else value
 
 

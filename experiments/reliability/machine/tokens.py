@@ -11,6 +11,7 @@ from enrollment.store.keys import token_key
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.tokens import revoke_token
 from experiments.reliability.machine.asking import Asking
+from experiments.reliability.model.records import Token
 
 _MOST_TOKENS = 8
 
@@ -18,7 +19,7 @@ _MOST_TOKENS = 8
 class TokenRules(Asking):
     """Tokens that the operator issues and ends."""
 
-    @precondition(lambda self: len(self._issued()) < _MOST_TOKENS)
+    @precondition(lambda self: len([one for one in self._issued() if one.session is None]) < _MOST_TOKENS)
     @rule(
         workspace=st.sampled_from([0, 0, 1]),
         kind=st.sampled_from(["session", "session", "key", "person", "people"]),
@@ -35,11 +36,10 @@ class TokenRules(Asking):
             self._issue(TokenKind.PERSONAL_ACCESS_TOKEN, self.workspaces if kind == "people" else [here])
         self.counts.operations["issue a client session" if kind == "session" else "issue a token"] += 1
 
-    @precondition(lambda self: any(one.is_good for one in self._issued()))
+    @precondition(lambda self: self._endable())
     @rule(which=st.integers(0, 5), expires=st.booleans())
     def end_token(self, which: int, expires: bool) -> None:  # noqa: FBT001 - drawn
-        good = [one for one in self._issued() if one.is_good]
-        token = good[which % len(good)]
+        token = self._endable()[which % len(self._endable())]
         short, now = token.text.split("_")[1], datetime.now(UTC)
         if expires:
             expiry = {"expires_at": timestamp(now - timedelta(milliseconds=1))}
@@ -49,3 +49,7 @@ class TokenRules(Asking):
         token.is_good = False
         self.service.outlast_decisions()
         self.counts.operations["a token expires" if expires else "revoke a token"] += 1
+
+    def _endable(self) -> list[Token]:
+        """Return the good tokens that are no client session of the API's, which ends by its own routes."""
+        return [one for one in self._issued() if one.is_good and one.session is None]

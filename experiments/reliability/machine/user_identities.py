@@ -10,7 +10,7 @@ from enrollment.store.keys import user_identity_key
 from enrollment.timestamps import timestamp
 from experiments.reliability.machine.asking import Asking
 from experiments.reliability.machine.drawn import KEY, LIMIT, METHOD, PROFILE, READER, SEARCH, WHICH, WHICH_IF_ANY, WHO
-from experiments.reliability.model.calls import Caller, Json
+from experiments.reliability.model.calls import Json
 
 _FEWEST = 5
 
@@ -65,21 +65,28 @@ class UserIdentityRules(Asking):
         self.ask(who, method, "/user_identities/update", {"user_identity_id": identity_id, **profile})
 
     @precondition(lambda self: len(self.model.identities) >= _FEWEST)
-    @rule(who=WHO, method=METHOD, identity=WHICH)
-    def delete_identity(self, who: str, method: int, identity: int | str) -> None:
-        self.ask_about_identity(who, method, "/user_identities/delete", identity)
+    @rule(who=WHO, method=METHOD, identity=WHICH, is_interrupted=st.sampled_from([False, False, True]))
+    def delete_identity(
+        self,
+        who: str,
+        method: int,
+        identity: int | str,
+        is_interrupted: bool,  # noqa: FBT001 - drawn
+    ) -> None:
+        if is_interrupted:
+            self._interrupt_deletion(self.pick(who, identity, self.model.identities))
+        else:
+            self.ask_about_identity(who, method, "/user_identities/delete", identity)
 
-    @precondition(lambda self: len(self.model.identities) >= _FEWEST)
-    @rule(workspace=st.sampled_from([0, 0, 1]), identity=st.integers(0, 4))
-    def interrupt_deletion(self, workspace: int, identity: int) -> None:
+    def _interrupt_deletion(self, identity_id: str) -> None:
         """Leave an identity as a deletion does whose second request to the database fails."""
-        here = self.workspaces[workspace]
-        identity_id = self.pick(f"key {workspace}", identity, self.model.identities)
-        mark = {"being_deleted_at": timestamp(datetime.now(UTC))}
-        marking = change(user_identity_key(here, identity_id), assign=mark, where={"being_deleted_at": None})
-        if not self.service.table.transact({"user_identity": marking}):
-            self.model.identity_to_delete(Caller(here), identity_id).is_being_deleted = True
-            self.counts.operations["interrupt a deletion"] += 1
+        for identity in self.model.identities:
+            if identity.id == identity_id and not identity.is_being_deleted:
+                mark = {"being_deleted_at": timestamp(datetime.now(UTC))}
+                marking = change(user_identity_key(identity.workspace, identity_id), assign=mark)
+                assert not self.service.table.transact({"user_identity": marking})
+                identity.is_being_deleted = True
+                self.counts.operations["interrupt a deletion"] += 1
 
     @rule(who=WHO, method=METHOD, acs_user=WHICH, identity=WHICH_IF_ANY, key=st.one_of(st.none(), KEY))
     def add_acs_user(

@@ -149,10 +149,9 @@ ROUTES = {
             "access_schedule": "object",
         },
         _create_acs_user,
-        is_valid=_ends_after_it_starts,
-        named="access_schedule",
+        rules=[(_ends_after_it_starts, "access_schedule")],
     ),
-    "/acs/users/get": Route(READ, _NAMED_ACS_USER, _get_acs_user, is_valid=_names_one_acs_user),
+    "/acs/users/get": Route(READ, _NAMED_ACS_USER, _get_acs_user, rules=[(_names_one_acs_user, None)]),
     "/acs/users/list": Route(
         READ,
         {
@@ -167,5 +166,5 @@ ROUTES = {
         _list_acs_users,
         for_sessions=True,
     ),
-    "/acs/users/delete": Route(DELETE, _NAMED_ACS_USER, _delete_acs_user, is_valid=_names_one_acs_user),
+    "/acs/users/delete": Route(DELETE, _NAMED_ACS_USER, _delete_acs_user, rules=[(_names_one_acs_user, None)]),
 }

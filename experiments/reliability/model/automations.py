@@ -79,6 +79,10 @@ def _delete_automation(state: State, caller: Caller, parameters: Json) -> Answer
     return Answer()
 
 
+def _asks_for_one_acs_user(given: Json) -> bool:
+    return not (given.get("create_credential_manager_user") and "credential_manager_acs_user_id" in given)
+
+
 AUTOMATIONS = "/user_identities/enrollment_automations"
 _AUTOMATION = {"enrollment_automation_id": "uuid*"}
 ROUTES = {
@@ -92,9 +96,7 @@ ROUTES = {
             "credential_manager_acs_user_id": "uuid",
         },
         _launch,
-        is_valid=lambda given: (
-            not (given.get("create_credential_manager_user") and "credential_manager_acs_user_id" in given)
-        ),
+        rules=[(_asks_for_one_acs_user, None)],
     ),
     f"{AUTOMATIONS}/get": Route(READ, _AUTOMATION, _get_automation, for_sessions=True),
     f"{AUTOMATIONS}/list": Route(READ, USER_IDENTITY, _list_automations, for_sessions=True),

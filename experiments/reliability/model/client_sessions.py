@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from experiments.reliability.model.calls import Answer, Caller, Json, Refusal, any_of, not_found
-from experiments.reliability.model.inputs import DELETE, PAGED, READ, Route
+from experiments.reliability.model.inputs import DELETE, PAGED, READ, Route, is_ahead
 from experiments.reliability.model.records import ClientSession, Token
 from experiments.reliability.model.shapes import client_session_json, with_record
 from experiments.reliability.model.state import State
@@ -25,7 +25,12 @@ def _get_or_create(state: State, caller: Caller, parameters: Json) -> Answer:
     ]
     if not found:
         return _with_new(state, wanted)
-    return _with_one_of(found, lambda one: one.identities.update(wanted.identities))
+
+    def change(one: ClientSession) -> None:
+        one.identities |= wanted.identities
+        one.expires_at = wanted.expires_at or one.expires_at
+
+    return _with_one_of(found, change)
 
 
 def _get(state: State, caller: Caller, parameters: Json) -> Answer:
@@ -161,10 +166,11 @@ _ACCESS = {
     "connected_account_ids": "texts",
     "connect_webview_ids": "texts",
 }
-_NEW = {**_ACCESS, "user_identifier_key": "text", "expires_at": "future"}
+_NEW = {**_ACCESS, "user_identifier_key": "text", "expires_at": "moment"}
+_EXPIRES_LATER = [(lambda given: is_ahead(given, "expires_at"), "expires_at")]
 ROUTES = {
-    "/client_sessions/create": Route(("PUT", "POST"), _NEW, _create),
-    "/client_sessions/get_or_create": Route(("POST",), _NEW, _get_or_create),
+    "/client_sessions/create": Route(("PUT", "POST"), _NEW, _create, rules=_EXPIRES_LATER),
+    "/client_sessions/get_or_create": Route(("POST",), _NEW, _get_or_create, rules=_EXPIRES_LATER),
     "/client_sessions/get": Route(READ, _ID_OR_KEY, _get, for_sessions=True),
     "/client_sessions/list": Route(
         READ,
@@ -182,7 +188,7 @@ ROUTES = {
         ("PATCH", "POST"),
         {**_ID_OR_KEY, **_ACCESS},
         _grant_access,
-        is_valid=lambda given: bool(given.keys() & _ID_OR_KEY.keys()),
+        rules=[(lambda given: bool(given.keys() & _ID_OR_KEY.keys()), None)],
     ),
     "/client_sessions/revoke": Route(("POST",), _SESSION, _revoke),
     "/client_sessions/delete": Route(DELETE, _SESSION, _delete),

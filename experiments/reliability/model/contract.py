@@ -1,6 +1,16 @@
 """Which part of the model answers a call, and for whom."""
 
-from experiments.reliability.model import acs, automations, events, user_identities, webhooks
+from experiments.reliability.model import (
+    acs,
+    automations,
+    client_sessions,
+    credentials,
+    events,
+    phones,
+    user_identities,
+    webhooks,
+    workspaces,
+)
 from experiments.reliability.model.calls import Answer, Call, Caller, Refusal, not_found
 from experiments.reliability.model.inputs import Route, check_body, check_input
 from experiments.reliability.model.state import State
@@ -11,6 +21,10 @@ ROUTES: dict[str, Route] = {
     **acs.ROUTES,
     **events.ROUTES,
     **webhooks.ROUTES,
+    **workspaces.ROUTES,
+    **client_sessions.ROUTES,
+    **phones.ROUTES,
+    **credentials.ROUTES,
 }
 
 

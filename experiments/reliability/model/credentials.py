@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from experiments.reliability.model.asking import asking_for_acs_users
-from experiments.reliability.model.calls import SEES_ALL, Answer, Caller, Json, Refusal, any_of
-from experiments.reliability.model.inputs import DELETE, PAGED, READ, Route
+from experiments.reliability.model.calls import SEES_ALL, Answer, Caller, Json, Refusal, any_of, not_found
+from experiments.reliability.model.inputs import DELETE, PAGED, READ, Route, is_ahead
 from experiments.reliability.model.records import AcsUser, Credential, Identity, System
 from experiments.reliability.model.shapes import credential_json, with_record
 from experiments.reliability.model.state import State
@@ -78,6 +78,8 @@ def _owner(state: State, caller: Caller, parameters: Json) -> _Owner:
     acs_user = state.named_acs_user(caller, parameters)
     if acs_user.identity is None:
         raise Refusal(400, ("acs_user_has_no_user_identity", {}))
+    if acs_user.identity.is_being_deleted:
+        raise not_found("user_identity")
     return _Owner(acs_user.identity, acs_user.system, acs_user)
 
 
@@ -129,8 +131,9 @@ def _update(state: State, caller: Caller, parameters: Json) -> Answer:
     if "ends_at" in parameters:
         if parameters["ends_at"] <= credential.starts_at:
             raise Refusal(400, ("invalid_input", {}), fields=["ends_at"])
+        if parameters["ends_at"] != credential.ends_at:
+            state.changed_enrollments.add((credential.identity.id, credential.manager.id))
         credential.ends_at = parameters["ends_at"]
-        state.changed_enrollments.add((credential.identity.id, credential.manager.id))
     return Answer(body=lambda: with_record("acs_credential", credential_json(credential)))
 
 
@@ -139,7 +142,11 @@ def _delete(state: State, caller: Caller, parameters: Json) -> Answer:
     return Answer()
 
 
-def _is_valid(given: Json) -> bool:
+def _ends_after_it_starts(given: Json) -> bool:
+    return is_ahead(given, "ends_at") and given.get("ends_at", "9") > given.get("starts_at", "0")
+
+
+def _names_one_acs_user(given: Json) -> bool:
     return len(given.keys() & {"acs_user_id", "user_identity_id"}) == 1 and (
         "user_identity_id" not in given or "acs_system_id" in given
     )
@@ -157,10 +164,10 @@ ROUTES = {
             "acs_system_id": "uuid",
             "credential_manager_acs_system_id": "uuid",
             "starts_at": "moment",
-            "ends_at": "future",
+            "ends_at": "moment",
         },
         _create,
-        is_valid=_is_valid,
+        rules=[(_names_one_acs_user, None), (_ends_after_it_starts, "ends_at")],
     ),
     "/acs/credentials/get": Route(READ, _CREDENTIAL, _get),
     "/acs/credentials/list": Route(
@@ -177,6 +184,11 @@ ROUTES = {
         _list,
         for_sessions=True,
     ),
-    "/acs/credentials/update": Route(("PATCH", "POST"), {**_CREDENTIAL, "ends_at": "future"}, _update),
+    "/acs/credentials/update": Route(
+        ("PATCH", "POST"),
+        {**_CREDENTIAL, "ends_at": "moment"},
+        _update,
+        rules=[(lambda given: is_ahead(given, "ends_at"), "ends_at")],
+    ),
     "/acs/credentials/delete": Route(DELETE, _CREDENTIAL, _delete),
 }

@@ -37,6 +37,6 @@ ROUTES = {
         },
         _list_events,
         for_sessions=True,
-        is_valid=lambda given: bool(given.keys() & {"since", "between"}),
+        rules=[(lambda given: bool(given.keys() & {"since", "between"}), None)],
     ),
 }

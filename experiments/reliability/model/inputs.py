@@ -1,7 +1,7 @@
 """Routes, and what is valid input of each."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "limit": lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
     "moment": lambda value: isinstance(value, str) and bool(re.match(r"\d{4}-\d\d-\d\dT", value)),
     "object": lambda value: isinstance(value, dict),
-    "future": lambda value: _KINDS["moment"](value) and value > "2900",
     "texts": lambda value: isinstance(value, list) and all(map(_KINDS["filter"], value)),
     "true": lambda value: value is True,
     "mobile key": lambda value: value == "mobile_key",
@@ -50,8 +49,8 @@ class Route:
         for_sessions: Whether client sessions may call it.
         for_servers: Whether API keys and personal access tokens may.
         in_a_workspace: Whether a personal access token has to name a workspace.
-        is_valid: Whether parameters, each of which is valid, are so together.
-        named: The parameter that is named if they are not; none if that is about several.
+        rules: Say whether parameters, each of which is valid, are so together; with the parameter that is named if
+            they are not, or none if that is about several.
     """
 
     methods: tuple[str, ...]
@@ -60,8 +59,7 @@ class Route:
     for_sessions: bool = False
     for_servers: bool = True
     in_a_workspace: bool = True
-    is_valid: Callable[[Json], bool] = lambda _: True
-    named: str | None = None
+    rules: Sequence[tuple[Callable[[Json], bool], str | None]] = ()
 
 
 READ, DELETE = ("GET", "POST"), ("DELETE", "POST")
@@ -93,5 +91,11 @@ def check_input(route: Route, parameters: Json) -> None:
             wrong.add(name)
     if wrong:
         raise Refusal(400, ("invalid_input", {}), fields=wrong)
-    if not route.is_valid(parameters):
-        raise Refusal(400, ("invalid_input", {}), fields=[] if route.named is None else [route.named])
+    for is_kept, named in route.rules:
+        if not is_kept(parameters):
+            raise Refusal(400, ("invalid_input", {}), fields=[] if named is None else [named])
+
+
+def is_ahead(given: Json, name: str) -> bool:
+    """Return whether a moment, if it is given, is in the future.  Those that are drawn are centuries or years off."""
+    return bool(given.get(name, "9") > "2900")

@@ -66,14 +66,21 @@ def _seen(state: State, caller: Caller, device_id: str) -> Phone:
 
 
 def _list_phones(state: State, caller: Caller, parameters: Json) -> Answer:
-    credential_id = parameters.get("acs_credential_id")
-    if credential_id is not None:
-        state.credential(caller, credential_id)
+    refusals = []
+    owner_id, credential_id = (parameters.get(name) for name in ("owner_user_identity_id", "acs_credential_id"))
+    for name_id, look_up in ((owner_id, state.identity), (credential_id, state.credential)):
+        try:
+            if name_id is not None:
+                look_up(caller, name_id)
+        except Refusal as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise any_of(refusals)
     found = [
         phone_json(one)
         for one in state.phones
         if one.workspace == caller.workspace
-        and parameters.get("owner_user_identity_id", one.identity.id).lower() == one.identity.id
+        and (owner_id is None or owner_id.lower() == one.identity.id)
         and credential_id is None  # no phone has a credential of its own yet
     ]
     return Answer(body=None, listed=("phones", found))

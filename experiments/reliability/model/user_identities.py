@@ -151,7 +151,7 @@ _PROFILE = {"user_identity_key": "text?", "email_address": "email?", "phone_numb
 _ID_OR_KEY = {"user_identity_id": "uuid", "user_identity_key": "text"}
 ROUTES = {
     "/user_identities/create": Route(("POST",), {**_PROFILE, "acs_system_ids": "uuids"}, _create_identity),
-    "/user_identities/get": Route(READ, _ID_OR_KEY, _get_identity, is_valid=_has_id_or_key),
+    "/user_identities/get": Route(READ, _ID_OR_KEY, _get_identity, rules=[(_has_id_or_key, None)]),
     "/user_identities/list": Route(
         READ,
         {
@@ -167,7 +167,7 @@ ROUTES = {
     "/user_identities/update": Route(("PATCH", "POST"), {**USER_IDENTITY, **_PROFILE}, _update_identity),
     "/user_identities/delete": Route(DELETE, USER_IDENTITY, _delete_identity),
     "/user_identities/add_acs_user": Route(
-        ("PUT", "POST"), {"acs_user_id": "uuid*", **_ID_OR_KEY}, _add_acs_user, is_valid=_has_id_or_key
+        ("PUT", "POST"), {"acs_user_id": "uuid*", **_ID_OR_KEY}, _add_acs_user, rules=[(_has_id_or_key, None)]
     ),
     "/user_identities/remove_acs_user": Route(DELETE, {**USER_IDENTITY, "acs_user_id": "uuid*"}, _remove_acs_user),
     "/user_identities/list_acs_users": Route(READ, USER_IDENTITY, _list_acs_users_of_identity),
