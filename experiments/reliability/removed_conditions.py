@@ -80,10 +80,8 @@ CONDITIONS: dict[str, Condition] = {
         user_identities, "list_at_user_identity", _without_key
     ),
     "acs_users: the identity that named the ACS user": Condition(acs_users, "_is_named_one", lambda *_: True),
-    "links: a deleted ACS user has no credentials": Condition(links, "HAS_NO_CREDENTIALS", {}, "test_stopping"),
-    "user_identities: an unlinked ACS user has no credentials": Condition(
-        user_identities, "HAS_NO_CREDENTIALS", {}, "test_stopping"
-    ),
+    "links: a deleted ACS user has no credentials": Condition(links, "HAS_NO_CREDENTIALS", {}),
+    "user_identities: an unlinked ACS user has no credentials": Condition(user_identities, "HAS_NO_CREDENTIALS", {}),
     "credential_owners: the automation whose manager was chosen": Condition(
         credential_owners, "_manager_of_automations", _manager_of_any_automation
     ),

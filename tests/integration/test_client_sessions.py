@@ -354,6 +354,30 @@ def test_a_session_revoked_during_the_request_is_not_granted_anything(
     assert (second.client_session_id != first.client_session_id, second.user_identity_ids) == (True, [bea])
 
 
+def test_a_session_that_no_pointer_names_is_not_granted_anything_when_it_is_revoked_during_the_request(
+    sessions: Sessions, ann: str, bea: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions.create(ann)
+    second = sessions.create(ann).client_session_id
+    transact = Table.transact
+
+    def revoked_first(table: Table, actions: Any) -> Any:
+        monkeypatch.setattr(Table, "transact", transact)
+        sessions.revoke(second)
+        return table.transact(actions)
+
+    monkeypatch.setattr(Table, "transact", revoked_first)
+
+    with pytest.raises(ClientSessionNotFound):
+        sessions.grant(bea, client_session_id=second)
+
+
+def test_an_end_in_the_past_is_refused_whether_or_not_the_user_identities_exist(sessions: Sessions) -> None:
+    for creation in (sessions.create, sessions.get_or_create):
+        with pytest.raises(InvalidInput, match="expires_at"):
+            creation(UNKNOWN, expires_at="2020-01-01T00:00:00.000Z")
+
+
 def test_another_workspace_has_sessions_of_its_own(sessions: Sessions, elsewhere: Sessions) -> None:
     here, there = (one.get_or_create(user_identifier_key="k") for one in (sessions, elsewhere))
 

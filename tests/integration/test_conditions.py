@@ -305,6 +305,21 @@ def test_a_credential_belongs_to_the_person_that_its_acs_user_has_then(
     assert created.user_identity_id == bob
 
 
+@pytest.mark.parametrize("act", ["delete", "remove"])
+def test_an_acs_user_that_gets_a_credential_meanwhile_ends_with_it(
+    directory: Directory, ann: str, anns_user: str, manager: str, meanwhile: Meanwhile, act: str
+) -> None:
+    acts: dict[str, Callable[[], object]] = {
+        "delete": lambda: directory.delete_acs_user(anns_user),
+        "remove": lambda: directory.remove(anns_user, ann),
+    }
+
+    meanwhile(lambda: directory.create_credential(anns_user, credential_manager_acs_system_id=manager))
+    acts[act]()
+
+    assert directory.credentials() == []
+
+
 def test_a_credential_is_not_created_for_an_identity_that_is_deleted_meanwhile(
     directory: Directory, ann: str, manager: str, meanwhile: Meanwhile
 ) -> None:
