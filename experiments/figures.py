@@ -35,7 +35,7 @@ _UNKNOWN = "0000000"
 _SERVICE = ("functions", "layers/enrollment/enrollment")
 _SHIPPED = ("functions", "layers", "requirements/functions.txt", "experiments/bench")
 _RELIABILITY = "experiments/reliability"
-_MODEL = (f"{_RELIABILITY}/machine.py", f"{_RELIABILITY}/model.py", f"{_RELIABILITY}/test_model.py")
+_MODEL = (f"{_RELIABILITY}/machine", f"{_RELIABILITY}/model", f"{_RELIABILITY}/test_model.py")
 
 # The experiments of each document, in its order, with the paths that their figures depend on.
 DOCUMENTS: Mapping[str, Mapping[str, Sequence[str]]] = {

@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from enrollments.local.stack import open_stack
 from experiments import figures
-from experiments.reliability.machine import Counts, Machine, Service, from_server
+from experiments.reliability.machine.machine import Machine
+from experiments.reliability.machine.service import Counts, Service, from_server
 from tests.items import in_moto
 
 pytestmark = pytest.mark.long
@@ -65,7 +66,7 @@ def on_server(project: Path, address: str) -> Iterator[Service]:
 @pytest.fixture(autouse=True)
 def failing_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a sequence that fails shorter for less than the five minutes that Hypothesis takes for it."""
-    monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", 45)
+    monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", 20)
 
 
 @pytest.mark.timeout(300)  # a failure, too, is to be told on a busy machine

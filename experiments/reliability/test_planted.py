@@ -13,9 +13,18 @@ import pytest
 from hypothesis import Phase, settings
 
 from enrollment.store.actions import Action
-from enrollment.use_cases import automations, user_identities
+from enrollment.use_cases import (
+    acs_users,
+    automations,
+    client_session_items,
+    client_sessions,
+    credential_owners,
+    phones,
+    user_identities,
+)
+from enrollment.use_cases.credential_owners import Owner
 from experiments import figures
-from experiments.reliability.machine import Counts
+from experiments.reliability.machine.service import Counts
 from experiments.reliability.removed_conditions import CONDITIONS, VARIABLE
 from experiments.reliability.test_model import BOUNDED, on_moto, run
 
@@ -26,11 +35,17 @@ _LONGEST = 110
 
 type Actions = dict[str, Action]
 type Plant = Callable[[Actions], Actions]
+type Replace = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def without(*names: str) -> Plant:
     """Leave actions out."""
     return lambda actions: {name: action for name, action in actions.items() if name not in names}
+
+
+def without_those_of(kind: str) -> Plant:
+    """Leave out the actions whose names tell that they are on a kind of item."""
+    return lambda actions: {name: action for name, action in actions.items() if kind not in name}
 
 
 def unconditionally(name: str) -> Plant:
@@ -54,19 +69,62 @@ def _without_condition(action: Mapping[str, Any]) -> Action:
     return {kind: kept}
 
 
+def planted(plant: Plant) -> Replace:
+    """Have a function return other actions."""
+    return lambda original: lambda *arguments, **options: plant(original(*arguments, **options))
+
+
+def of_owner(plant: Plant) -> Replace:
+    """Have the choice of a credential's owner come with other actions."""
+    return lambda original: lambda *arguments: _replaced(original(*arguments), plant)
+
+
+def _replaced(owner: Owner, plant: Plant) -> Owner:
+    return owner._replace(actions=plant(dict(owner.actions)))
+
+
+def no_action(_: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a function do, or return, nothing."""
+    return lambda *_, **__: {}
+
+
 LAUNCH = (automations, "_transaction")
 CREATE = (user_identities, "_put_user_identity")
-PLANTS: dict[str, tuple[tuple[Any, str], Plant]] = {
-    "launch: the user identity is not required": (LAUNCH, without("user_identity")),
-    "launch: the item that finds an automation by its id is not put": (LAUNCH, without("automation_by_id")),
-    "launch: the entry among the enrolled is not put": (LAUNCH, without("enrolled")),
-    "launch: an automation that is there is replaced": (LAUNCH, unconditionally("automation")),
-    "launch: the ACS user is not claimed": (LAUNCH, without("acs_user")),
-    "launch: the ACS user is claimed whoever has it": (LAUNCH, unconditionally("acs_user")),
-    "launch: the link is not put": (LAUNCH, without("link")),
-    "launch: another link is replaced": (LAUNCH, unconditionally("link")),
-    "user identity: its email address is not kept for it": (CREATE, without("unique_email_address")),
-    "user identity: an email address that is taken is taken over": (CREATE, unconditionally("unique_email_address")),
+SESSION_CHANGE = (client_sessions, "change_session")
+PLANTS: dict[str, tuple[tuple[Any, str], Replace]] = {
+    "launch: the user identity is not required": (LAUNCH, planted(without("user_identity"))),
+    "launch: the item that finds an automation by its id is not put": (LAUNCH, planted(without("automation_by_id"))),
+    "launch: the entry among the enrolled is not put": (LAUNCH, planted(without("enrolled"))),
+    "launch: an automation that is there is replaced": (LAUNCH, planted(unconditionally("automation"))),
+    "launch: the ACS user is not claimed": (LAUNCH, planted(without("acs_user"))),
+    "launch: the ACS user is claimed whoever has it": (LAUNCH, planted(unconditionally("acs_user"))),
+    "launch: the link is not put": (LAUNCH, planted(without("link"))),
+    "launch: another link is replaced": (LAUNCH, planted(unconditionally("link"))),
+    "user identity: its email address is not kept for it": (CREATE, planted(without("unique_email_address"))),
+    "user identity: an email address that is taken is taken over": (
+        CREATE,
+        planted(unconditionally("unique_email_address")),
+    ),
+    "user identity: its deletion leaves client sessions": (
+        (user_identities, "end_sessions_of_user_identity"),
+        no_action,
+    ),
+    "user identity: its deletion leaves phones": ((user_identities, "delete_all_of_user_identity"), no_action),
+    "ACS user: its deletion leaves credentials": ((acs_users, "delete_credentials_of_acs_user"), no_action),
+    "ACS user: its removal leaves credentials": ((user_identities, "delete_credentials_of_acs_user"), no_action),
+    "credential: its ACS user does not name it": ((credential_owners, "_existing"), of_owner(without("acs_user"))),
+    "credential: the new link of its ACS user is not put": (
+        (credential_owners, "_linked_or_created"),
+        of_owner(without("link")),
+    ),
+    "phone: its installation is not kept": ((phones, "_put_phone"), planted(without_those_of("INSTALLATION#"))),
+    "client session: a token outlives its revocation": (
+        (client_sessions, "revoke_session"),
+        planted(without("token")),
+    ),
+    "client session: what has ended is still found": ((client_session_items, "_release"), no_action),
+    "client session: its token does not see what is granted": (SESSION_CHANGE, planted(without("token"))),
+    "client session: it is not listed with what is granted": (SESSION_CHANGE, planted(without("new_entry_0"))),
 }
 
 
@@ -82,9 +140,8 @@ def rows() -> Iterator[list[dict[str, str | int]]]:
 def test_a_planted_defect_is_found(
     project: Path, name: str, monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, str | int]]
 ) -> None:
-    (module, function), plant = PLANTS[name]
-    original = getattr(module, function)
-    monkeypatch.setattr(module, function, lambda *arguments: plant(original(*arguments)))
+    (module, function), replace = PLANTS[name]
+    monkeypatch.setattr(module, function, replace(getattr(module, function)))
     counts, begun = Counts(), time.monotonic()
 
     with on_moto(project) as service, pytest.raises(AssertionError) as failure:
@@ -107,7 +164,7 @@ def _told(failure: AssertionError) -> str:
 
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_a_condition_that_is_removed_is_found(project: Path, name: str) -> None:
-    plugin, tests = "experiments.reliability.removed_conditions", "tests/integration/test_conditions.py"
+    plugin, tests = "experiments.reliability.removed_conditions", f"tests/integration/{CONDITIONS[name].tests}.py"
     command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-x", "-p", plugin, tests]
 
     run = subprocess.run(  # noqa: S603 - our own tests

@@ -351,6 +351,11 @@ def test_a_credential_cannot_be_made_to_end_too_early(directory: Directory, acs_
             directory.update_credential(created.acs_credential_id, ends_at=too_early)
 
 
+def test_an_end_in_the_past_is_refused_whether_or_not_there_is_such_a_credential(directory: Directory) -> None:
+    with pytest.raises(InvalidInput, match="ends_at"):
+        directory.update_credential(UNKNOWN, ends_at=PAST)
+
+
 # ------------------------------------------------------------------------------------------------------------- Deleting
 
 

@@ -78,6 +78,7 @@ def create(table: Table, caller: Caller, request: CreateClientSessionRequest, *,
         UserIdentityNotFound: A user identity does not exist, or is being deleted.
         ServiceUnavailable: The database stays out of reach.
     """
+    _require_future(request.expires_at)
     identity_ids = _require_access(table, caller, request)
     for _ in range(_ROUNDS):
         now = datetime.now(UTC)
@@ -109,10 +110,10 @@ def get_or_create(table: Table, caller: Caller, request: CreateClientSessionRequ
         UserIdentityNotFound: A user identity does not exist, or is being deleted.
         ServiceUnavailable: The database stays out of reach.
     """
+    _require_future(request.expires_at)
     identity_ids = _require_access(table, caller, request)
     for _ in range(_ROUNDS):
         now = datetime.now(UTC)
-        _require_future(request.expires_at, now)
         pointer, found = find(table, caller, request.user_identifier_key, identity_ids, now)
         if found is None:
             session = _new_session(caller, request, now)
@@ -342,7 +343,6 @@ def token_record(session: Item, master: bytes) -> Item:
 
 
 def _new_session(caller: Caller, request: CreateClientSessionRequest, now: datetime) -> Item:
-    _require_future(request.expires_at, now)
     user_key = request.user_identifier_key
     return {
         "client_session_id": str(uuid.uuid4()),
@@ -379,8 +379,8 @@ def _require_access(table: Table, caller: Caller, request: AccessRequest) -> fro
     return identity_ids
 
 
-def _require_future(expires_at: datetime | None, now: datetime) -> None:
-    if expires_at is not None and timestamp(expires_at) <= timestamp(now):
+def _require_future(expires_at: datetime | None) -> None:
+    if expires_at is not None and timestamp(expires_at) <= timestamp(datetime.now(UTC)):
         raise InvalidInput([("expires_at", "Must be in the future")])
 
 

@@ -166,11 +166,13 @@ def update(table: Table, caller: Caller, request: UpdateAcsCredentialRequest) ->
         InvalidInput: It would end in the past, or before it starts.
         ServiceUnavailable: The database stays out of reach.
     """
+    if request.ends_at is not None:  # wrong input is refused before the id is looked up
+        _end(request.ends_at, timestamp(datetime.now(UTC)))
     for _ in range(_ROUNDS):
         credential = _require(table, caller, request.acs_credential_id)
         if request.ends_at is None:
             return _answered(table, credential)
-        ends_at = _end(request.ends_at, str(credential["starts_at"]), datetime.now(UTC))
+        ends_at = _end(request.ends_at, str(credential["starts_at"]))
         if ends_at == credential.get("ends_at"):
             return _answered(table, credential)
         changed: Item = {"ends_at": ends_at, "version": int(str(credential["version"])) + 1}
@@ -226,13 +228,13 @@ def _validity(request: CreateAcsCredentialRequest, now: datetime) -> Item:
     starts_at = timestamp(request.starts_at or now)
     if request.ends_at is None:
         return {"starts_at": starts_at}
-    return {"starts_at": starts_at, "ends_at": _end(request.ends_at, starts_at, now)}
+    return {"starts_at": starts_at, "ends_at": _end(request.ends_at, max(starts_at, timestamp(now)))}
 
 
-def _end(ends_at: datetime, starts_at: str, now: datetime) -> str:
+def _end(ends_at: datetime, after: str) -> str:
     # They are compared as they are stored: two moments within one millisecond are equal.
     end = timestamp(ends_at)
-    if end <= max(starts_at, timestamp(now)):
+    if end <= after:
         raise InvalidInput([("ends_at", "Must be in the future and after starts_at")])
     return end
 

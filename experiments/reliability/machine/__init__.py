@@ -1,0 +1,1 @@
+"""Sequences of requests that Hypothesis makes up, answered by the service and by the model."""
