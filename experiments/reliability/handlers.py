@@ -19,6 +19,7 @@ from enrollment.errors import (
 )
 from enrollment.http.routes import Route
 from enrollment.store.client import create_client
+from enrollment.store.keys import token_key
 from enrollments.local.stack import Stack, open_stack
 from experiments.reliability.hostile import MARKER, SECRET, Event
 from local_aws.functions import InvocationContext
@@ -120,7 +121,9 @@ class Service:
         items, seeded = self.store.items(), self.stack.demo.items
         wrong = violations(items)
         wrong += [
-            f"{key} was {item}" for key, item in seeded.items() if key.pk.startswith("TOKEN") and items.get(key) != item
+            f"{key} was {item}"
+            for key, item in seeded.items()
+            if key.pk.startswith("TOKEN") and "client_session_id" not in item and items.get(key) != item
         ]
         self.store.restore(seeded)
         return wrong
@@ -136,9 +139,15 @@ class Service:
                 is_its = answer["principalId"] == words[-1].split("_")[1] if words else False
                 return 200, [] if is_good and is_its else [f"lets {header!r} in"]
             case "Deny":
-                is_refused = not is_good or header != f"Bearer {words[1]}"
+                is_refused = not is_good or header != f"Bearer {words[1]}" or self._has_ended(words[1])
                 return 401, [] if is_refused else [f"does not let {header!r} in"]
         return 0, [f"neither allows nor denies: {statement}"]
+
+    def _has_ended(self, token: str) -> bool:
+        """Return whether a request has revoked or deleted the client session of a token."""
+        short = token.split("_")[1]
+        is_first = token_key(short) in self.stack.demo.items
+        return is_first and "revoked_at" in self.store.items().get(token_key(short), {"revoked_at": ""})
 
 
 @contextmanager

@@ -32,6 +32,7 @@ _UNAVAILABLE = {
 ID_NAMES = (
     *("manager", "garage", "pool", "jane", "ann", "bea", "cleo"),
     *("anns", "anns_in_garage", "cleos", "nobodys", "automation", "token"),
+    *("dina", "dinas", "phone", "credential"),
 )
 
 
@@ -57,6 +58,7 @@ def build_world(store: Store) -> World:
 
     Jane has nothing but her addresses.  Ann is enrolled, with an ACS user in both systems.  Bea has one in the
     credential manager.  One that nobody has there has Cleo's email address, another one a phone number that nobody has.
+    Dina has a phone, and a credential in the garage.
     """
     workspace = Workspace(store.table, str(uuid4()))
     people = Directory(store.table, Caller(workspace.workspace_id))
@@ -74,6 +76,9 @@ def build_world(store: Store) -> World:
     people.add(anns, user_identity_id=ann)
     people.add(anns_in_garage, user_identity_id=ann)
     people.add(beas, user_identity_id=bea)
+    workspace.become_sandbox()
+    dina = workspace.user_identity()
+    dinas = people.create_acs_user(garage, user_identity_id=dina).acs_user_id
     ids = {
         "manager": manager,
         "garage": garage,
@@ -87,6 +92,10 @@ def build_world(store: Store) -> World:
         "cleos": workspace.acs_user(manager, email_address="c@x.com"),
         "nobodys": workspace.acs_user(manager, phone_number="+15555550199", full_name="Dora"),
         "automation": people.launch(ann, manager).enrollment_automation_id,
+        "dina": dina,
+        "dinas": dinas,
+        "phone": people.create_phone(dina, custom_sdk_installation_id="known").device_id,
+        "credential": people.create_credential(dinas).acs_credential_id,
         "token": create_token(store.table, NewToken(TokenKind.API_KEY, [workspace.workspace_id])),
     }
     return World(workspace.workspace_id, store.items(), ids)
@@ -265,6 +274,7 @@ def operations(world: World) -> dict[str, Operation]:
         "ACS user: delete, linked": Operation(
             route("/acs/users/delete", user_identity_id=w.ann, acs_system_id=w.garage)
         ),
+        **_operations_of_phones(world),
         "authorizer": Operation(partial(_authorize, w.token)),
         "request with a token that the gateway has not seen": Operation(partial(_request, w)),
         "command: tokens create": Operation(
@@ -277,6 +287,46 @@ def operations(world: World) -> dict[str, Operation]:
         ),
         "command: directory export": Operation(_command(directory, "export", "--workspace-id", w.workspace_id)),
         "command: directory check": Operation(_command(directory, "check", "--workspace-id", w.workspace_id)),
+    }
+
+
+def _operations_of_phones(world: World) -> dict[str, Operation]:
+    """Return the operations on phones and credentials by name."""
+    w = world
+    route = partial(_route, world)
+    app = partial(route, "/seam/mobile_sdk/v1/phone_sessions/get_or_create", phone_os="ios")
+    create = partial(route, "/acs/credentials/create", access_method="mobile_key", is_multi_phone_sync_credential=True)
+    end = "2099-01-01T00:00:00Z"
+    return {
+        "phone: register": Operation(app(session=w.ann, custom_sdk_installation_id="new")),
+        "phone: register again, changed": Operation(
+            app(session=w.dina, custom_sdk_installation_id="known", phone_device_metadata={"os_version": "26"})
+        ),
+        "phone: simulate": Operation(
+            route("/phones/simulate/create_sandbox_phone", user_identity_id=w.jane), doubles=True
+        ),
+        "phone: get": Operation(route("/phones/get", device_id=w.phone)),
+        "phone: list": Operation(route("/phones/list")),
+        "phone: list of a user identity": Operation(route("/phones/list", owner_user_identity_id=w.dina)),
+        "phone: deactivate": Operation(route("/phones/deactivate", device_id=w.phone)),
+        "phone: deactivate, as a client session": Operation(
+            route("/phones/deactivate", session=w.dina, device_id=w.phone)
+        ),
+        "credential: create": Operation(create(acs_user_id=w.dinas), doubles=True),
+        "credential: create, at an automation's manager": Operation(create(acs_user_id=w.anns), doubles=True),
+        "credential: create, with the ACS user that matches": Operation(
+            create(user_identity_id=w.cleo, acs_system_id=w.manager, credential_manager_acs_system_id=w.manager),
+            doubles=True,
+        ),
+        "credential: create, with a new ACS user": Operation(
+            create(user_identity_id=w.jane, acs_system_id=w.garage), doubles=True
+        ),
+        "credential: get": Operation(route("/acs/credentials/get", acs_credential_id=w.credential)),
+        "credential: list": Operation(route("/acs/credentials/list")),
+        "credential: list of an ACS user": Operation(route("/acs/credentials/list", acs_user_id=w.dinas)),
+        "credential: list, as a client session": Operation(route("/acs/credentials/list", session=w.dina)),
+        "credential: update": Operation(route("/acs/credentials/update", acs_credential_id=w.credential, ends_at=end)),
+        "credential: delete": Operation(route("/acs/credentials/delete", acs_credential_id=w.credential)),
     }
 
 

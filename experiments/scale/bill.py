@@ -322,7 +322,11 @@ class Bill:
         yield Line("requests to the table's key, at most", _CALLERS * _MONTH_SECONDS / _KEY_SECONDS, "kms_request")
         polled = sum(mapping["EventSourceArn"].split(":")[2] == "sqs" for mapping in deployment.of_type(_MAPPING))
         yield Line("requests to an empty queue", polled * _POLLERS * _MONTH_SECONDS / _POLL_SECONDS, "sqs_request")
-        yield Line("the secret of webhooks", len(deployment.of_type("AWS::SecretsManager::Secret")), "secret")
+        yield Line(
+            "the secrets of webhooks and client sessions",
+            len(deployment.of_type("AWS::SecretsManager::Secret")),
+            "secret",
+        )
         yield Line("metrics of launches, if there are all four outcomes in every hour", _METRICS_OF_LAUNCHES, "metric")
         filters = len(deployment.of_type("AWS::Logs::MetricFilter"))
         yield Line("metrics from logs, if there is something to count in every hour", filters, "metric")
