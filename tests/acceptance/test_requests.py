@@ -15,9 +15,14 @@ WITH_BODY = sorted(
 )
 
 
+def authorization(service: Service, target: str) -> dict[str, str]:
+    """Return the header with a token that the route takes."""
+    is_for_servers = {"api_key": []} in PATHS[target.partition("?")[0]]["post"]["security"]
+    return {"Authorization": f"Bearer {service['SEAM_API_KEY' if is_for_servers else 'SEAM_CLIENT_SESSION_TOKEN']}"}
+
+
 def ask(service: Service, verb: str, target: str, **headers: str) -> httpx.Response:
-    authorization = {"Authorization": f"Bearer {service['SEAM_API_KEY']}"}
-    return service.request(verb, target, headers=authorization | headers)
+    return service.request(verb, target, headers=authorization(service, target) | headers)
 
 
 def error(response: httpx.Response) -> tuple[int, str, str]:
@@ -38,9 +43,7 @@ def test_no_body_is_answered_as_no_parameters_are(
     headers = {} if content_type is None else {"Content-Type": content_type}
 
     without_body = ask(service, verb, path, **headers)
-    without_parameters = service.request(
-        verb, path, headers={"Authorization": f"Bearer {service['SEAM_API_KEY']}"}, json={}
-    )
+    without_parameters = service.request(verb, path, headers=authorization(service, path), json={})
 
     assert without_body.status_code == without_parameters.status_code
     assert without_body.json().get("error") == without_parameters.json().get("error")
@@ -48,7 +51,7 @@ def test_no_body_is_answered_as_no_parameters_are(
 
 @pytest.mark.parametrize(("verb", "path"), WITH_BODY)
 def test_a_body_needs_its_content_type(service: Service, verb: str, path: str) -> None:
-    headers = {"Authorization": f"Bearer {service['SEAM_API_KEY']}", "Content-Type": "text/plain"}
+    headers = {**authorization(service, path), "Content-Type": "text/plain"}
 
     response = service.request(verb, path, headers=headers, content=b"{}")
 
