@@ -227,6 +227,7 @@ def event_for(name: str, folder: Path) -> str:
         "UserIdentitiesFunction": "get",
         "AcsFunction": "get",
         "DeliveriesFunction": "queue",
+        "ClientSessionsFunction": "workspaces_get",
         "EventsApiFunction": "webhooks_list",
         "EventsFunction": "stream",
     }
