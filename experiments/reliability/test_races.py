@@ -561,3 +561,51 @@ def linked(race: Race, *system_ids: str) -> tuple[str, str]:
         acs_user_id = race.workspace.acs_user(system_id)
         race.directory.add(acs_user_id, user_identity_id=identity)
     return identity, acs_user_id
+
+
+@pytest.mark.parametrize("by_key", [False, True], ids=["user identity", "key"])
+def test_the_same_get_or_create_is_one_client_session(race: Race, *, by_key: bool) -> None:
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        named = {"user_identity_id": identity} | ({"user_identifier_key": identity} if by_key else {})
+        return [call("get_or_create_session", **named)] * PROCESSES
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["token"] for outcome in winners(outcomes)}) == 1
+
+
+@pytest.mark.parametrize("end", ["revoke_session", "delete_session"])
+def test_get_or_create_and_a_grant_against_the_end_of_the_client_session(race: Race, end: str) -> None:
+    def prepare() -> list[Call]:
+        identity, other = race.workspace.user_identity(), race.workspace.user_identity()
+        session = race.workspace.client_session(identity, user_identifier_key=identity).client_session_id
+        return [
+            call("get_or_create_session", user_identifier_key=identity, user_identity_id=other),
+            call(end, session),
+            call("grant_access", client_session_id=session, user_identity_id=other),
+            call("get_or_create_session", user_identity_id=identity),
+        ]
+
+    race.run(prepare, "client_session_not_found")
+
+
+def test_whatever_gives_a_client_session_a_user_identity_against_the_identitys_end(race: Race) -> None:
+    def prepare() -> list[Call]:
+        identity, other = race.workspace.user_identity(), race.workspace.user_identity()
+        session = race.workspace.client_session(other).client_session_id
+        return [
+            call("end_sessions_of", identity),
+            call("grant_access", client_session_id=session, user_identity_id=identity),
+            call("get_or_create_session", user_identity_id=identity),
+            call("get_or_create_session", user_identity_ids=[identity, other]),
+        ]
+
+    race.run(prepare, "user_identity_not_found")
+
+    partitions = {
+        key.pk for key, item in race.store.items().items() if key.pk.endswith("#CLIENT_SESSIONS") and not item
+    }
+    marked = [
+        key.pk for key, item in race.store.items().items() if key.sk == "USER_IDENTITY" and "being_deleted_at" in item
+    ]
+    assert partitions.isdisjoint(f"{pk}#CLIENT_SESSIONS" for pk in marked)
