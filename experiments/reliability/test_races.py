@@ -553,6 +553,60 @@ def test_a_deletion_by_identity_against_what_moves_its_acs_user(race: Race) -> N
         assert moved.code or acs_user_id in race.directory.get(other).acs_user_ids
 
 
+def test_registrations_of_one_installation_are_one_phone(race: Race) -> None:
+    race.workspace.become_sandbox()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        return [call("create_phone", identity, custom_sdk_installation_id="app")] * PROCESSES
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["device_id"] for outcome in winners(outcomes)}) == 1
+
+
+def test_registrations_against_the_deactivation_of_their_phone(race: Race) -> None:
+    race.workspace.become_sandbox()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        phone = race.directory.create_phone(identity, custom_sdk_installation_id="app")
+        register = call("create_phone", identity, custom_sdk_installation_id="app", phone_metadata={"os_version": "11"})
+        deactivate = call("deactivate_phone", phone.device_id)
+        return [register, deactivate, register, deactivate]
+
+    for _, first, _, second in race.run(prepare, "phone_not_found"):
+        assert codes([first, second]) <= {None, "phone_not_found"}
+
+
+def test_credentials_for_a_person_who_is_not_in_the_system_are_of_one_acs_user(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    system = race.workspace.acs_system(default_credential_manager_acs_system_id=manager)
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        return [call("create_credential", user_identity_id=identity, acs_system_id=system)] * PROCESSES
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["acs_user_id"] for outcome in winners(outcomes)}) == 1
+
+
+def test_a_credential_is_updated_while_it_is_deleted(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        acs_user = race.directory.create_acs_user(manager, user_identity_id=race.workspace.user_identity())
+        created = race.directory.create_credential(acs_user.acs_user_id, credential_manager_acs_system_id=manager)
+        return [
+            call("update_credential", created.acs_credential_id, ends_at="2098-01-01T00:00:00Z"),
+            call("update_credential", created.acs_credential_id, ends_at="2099-01-01T00:00:00Z"),
+            call("delete_credential", created.acs_credential_id),
+            call("delete_credential", created.acs_credential_id),
+        ]
+
+    for *_, first, second in race.run(prepare, "acs_credential_not_found"):
+        assert codes([first, second]) <= {None, "acs_credential_not_found"}
+
+
 def linked(race: Race, *system_ids: str) -> tuple[str, str]:
     """Return a user identity that is linked to a new ACS user in each system, and the last of them."""
     identity = race.workspace.user_identity()
