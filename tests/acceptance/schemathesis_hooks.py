@@ -17,12 +17,16 @@ CHECKS.unregister("positive_data_acceptance")  # the one below takes its place
 _MISPLACED = {
     "acs_credential_pool_not_in_acs_system",
     "acs_system_is_not_credential_manager",
+    "acs_user_has_no_user_identity",
     "acs_user_not_in_acs_system",
+    "credential_manager_not_compatible",
+    "no_credential_manager",
 }
 
 _PAST, _FUTURE = "2026-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"
 # How parameters name one thing: (this, or these together).
 _WAYS_TO_NAME = {
+    "/acs/credentials/create": (("acs_user_id",), ("user_identity_id", "acs_system_id")),
     "/user_identities/get": (("user_identity_id",), ("user_identity_key",)),
     "/user_identities/add_acs_user": (("user_identity_id",), ("user_identity_key",)),
     "/acs/users/get": (("acs_user_id",), ("user_identity_id", "acs_system_id")),
@@ -109,17 +113,20 @@ def _shorten(query, *, is_positive):
 def _make_plausible(parameters):
     """Keep to the rules over several parameters, and take out a page cursor that no answer gave.
 
-    An access schedule ends in the future, after it starts; a launch names the ACS user in one way.
+    An access schedule and a credential end in the future, after they start; a launch names the ACS user in one way; a
+    credential that is created is for all phones.
     """
     if parameters.get("create_credential_manager_user") is True:
         parameters.pop("credential_manager_acs_user_id", None)
     if isinstance(parameters.get("page_cursor"), str):
         del parameters["page_cursor"]
-    schedule = parameters.get("access_schedule") or {}
-    if schedule.get("ends_at") is not None:
-        schedule["ends_at"] = _FUTURE
-        if "starts_at" in schedule:
-            schedule["starts_at"] = _PAST
+    for period in (parameters.get("access_schedule") or {}, parameters):
+        if period.get("ends_at") is not None:
+            period["ends_at"] = _FUTURE
+            if "starts_at" in period:
+                period["starts_at"] = _PAST
+    if "access_method" in parameters:
+        parameters["is_multi_phone_sync_credential"] = True
 
 
 def _name_one(query, ways):
