@@ -7,11 +7,12 @@ from hypothesis.stateful import precondition, rule
 
 from enrollment.callers import TokenKind
 from enrollment.store.actions import change
-from enrollment.store.keys import token_key
+from enrollment.store.keys import client_session_key, token_key
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.client_sessions import revoke_by_token
 from enrollment.use_cases.tokens import revoke_token
 from experiments.reliability.machine.asking import Asking
+from experiments.reliability.model.records import Token
 
 _MOST_TOKENS = 8
 
@@ -42,14 +43,22 @@ class TokenRules(Asking):
         good = [one for one in self._issued() if one.is_good]
         token = good[which % len(good)]
         short, now = token.text.split("_")[1], datetime.now(UTC)
-        if token.session is not None:
+        if expires:
+            self._expire(token, timestamp(now - timedelta(milliseconds=1)))
+        elif token.session is not None:
             assert revoke_by_token(self.service.table, short)
             self.model.end(token.session)
-        elif expires:
-            expiry = {"expires_at": timestamp(now - timedelta(milliseconds=1))}
-            assert not self.service.table.transact({"token": change(token_key(short), assign=expiry)})
         else:
             assert revoke_token(self.service.table, short, now)
         token.is_good = False
         self.service.outlast_decisions()
         self.counts.operations["a token expires" if expires else "revoke a token"] += 1
+
+    def _expire(self, token: Token, expires_at: str) -> None:
+        """Let the moment be past at which a token expires."""
+        keys = [token_key(token.text.split("_")[1])]
+        if token.session is not None:
+            keys.append(client_session_key(token.session.workspace, token.session.id))
+            token.session.expires_at, token.session.is_expired = expires_at, True
+        expiry = {str(key): change(key, assign={"expires_at": expires_at}) for key in keys}
+        assert not self.service.table.transact(expiry)
