@@ -31,7 +31,7 @@ _UNAVAILABLE = {
 # What a world has, by name.
 ID_NAMES = (
     *("manager", "garage", "pool", "jane", "ann", "bea", "cleo"),
-    *("anns", "anns_in_garage", "cleos", "nobodys", "automation", "token"),
+    *("anns", "anns_in_garage", "cleos", "nobodys", "automation", "session", "token"),
     *("dina", "dinas", "phone", "credential"),
 )
 
@@ -61,6 +61,7 @@ def build_world(store: Store) -> World:
     Dina has a phone, and a credential in the garage.
     """
     workspace = Workspace(store.table, str(uuid4()))
+    workspace.exist()
     people = Directory(store.table, Caller(workspace.workspace_id))
     manager = workspace.credential_manager()
     garage = workspace.acs_system(default_credential_manager_acs_system_id=manager)
@@ -96,6 +97,7 @@ def build_world(store: Store) -> World:
         "dinas": dinas,
         "phone": people.create_phone(dina, custom_sdk_installation_id="known").device_id,
         "credential": people.create_credential(dinas).acs_credential_id,
+        "session": workspace.client_session(ann, user_identifier_key="ann").client_session_id,
         "token": create_token(store.table, NewToken(TokenKind.API_KEY, [workspace.workspace_id])),
     }
     return World(workspace.workspace_id, store.items(), ids)
@@ -275,6 +277,28 @@ def operations(world: World) -> dict[str, Operation]:
             route("/acs/users/delete", user_identity_id=w.ann, acs_system_id=w.garage)
         ),
         **_operations_of_phones(world),
+        "client session: create": Operation(
+            route("/client_sessions/create", user_identity_ids=[w.ann, w.bea], user_identifier_key="ann"), doubles=True
+        ),
+        "client session: get or create, new": Operation(
+            route("/client_sessions/get_or_create", user_identity_id=w.bea)
+        ),
+        "client session: get or create, existing": Operation(
+            route("/client_sessions/get_or_create", user_identity_id=w.ann)
+        ),
+        "client session: get or create, by key": Operation(
+            route("/client_sessions/get_or_create", user_identity_id=w.bea, user_identifier_key="ann")
+        ),
+        "client session: get": Operation(route("/client_sessions/get", client_session_id=w.session)),
+        "client session: get by key": Operation(route("/client_sessions/get", user_identifier_key="ann")),
+        "client session: list": Operation(route("/client_sessions/list", user_identity_id=w.ann)),
+        "client session: grant access": Operation(
+            route("/client_sessions/grant_access", client_session_id=w.session, user_identity_id=w.bea)
+        ),
+        "client session: revoke": Operation(route("/client_sessions/revoke", client_session_id=w.session)),
+        "client session: delete": Operation(route("/client_sessions/delete", client_session_id=w.session)),
+        "workspace: get": Operation(route("/workspaces/get")),
+        "workspace: list": Operation(route("/workspaces/list")),
         "authorizer": Operation(partial(_authorize, w.token)),
         "request with a token that the gateway has not seen": Operation(partial(_request, w)),
         "command: tokens create": Operation(

@@ -82,7 +82,9 @@ def update(request: UpdateUserIdentityRequest, caller: Caller) -> Answer[DoneRes
 
 @api.route(f"{_ROOT}/delete", "DELETE", "POST", errors=[UserIdentityNotFound])
 def delete(request: UserIdentityRequest, caller: Caller) -> Answer[DoneResponse]:
-    """Delete a user identity with its enrollment automations and ACS users.
+    """Delete a user identity with all that belongs to it.
+
+    That is its client sessions, enrollment automations, ACS users, credentials and phones.
 
     If a deletion was interrupted, or took longer than a request may (503), call delete again to finish it.
     """

@@ -19,6 +19,7 @@ BUILD = PROJECT / ".aws-sam/build"
 FUNCTIONS = (
     "AcsFunction",
     "AuthorizerFunction",
+    "ClientSessionsFunction",
     "DeliveriesFunction",
     "EnrollmentAutomationsFunction",
     "EventsApiFunction",

@@ -228,6 +228,7 @@ def event_for(name: str, folder: Path) -> str:
         "AcsFunction": "get",
         "PhonesFunction": "phones_get",
         "DeliveriesFunction": "queue",
+        "ClientSessionsFunction": "workspaces_get",
         "EventsApiFunction": "webhooks_list",
         "EventsFunction": "stream",
     }

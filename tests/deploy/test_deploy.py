@@ -145,6 +145,7 @@ def test_the_functions_have_their_code_and_the_tables_name(created: dict[str, An
     assert names == {
         f"{STACK}-AcsFunction",
         f"{STACK}-AuthorizerFunction",
+        f"{STACK}-ClientSessionsFunction",
         f"{STACK}-DeliveriesFunction",
         f"{STACK}-EnrollmentAutomationsFunction",
         f"{STACK}-EventsApiFunction",
