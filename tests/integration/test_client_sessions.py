@@ -502,6 +502,13 @@ def test_filters_find_what_they_name(sessions: Sessions, ann: str, bea: str) -> 
     }
 
 
+def test_filters_find_ids_in_any_case(sessions: Sessions, ann: str) -> None:
+    created = sessions.create(ann).client_session_id
+
+    assert sessions.listed(client_session_id=created.upper()) == [created]
+    assert sessions.listed(user_identity_id=ann.upper()) == [created]
+
+
 def test_an_expired_session_is_listed_and_a_revoked_one_is_not(sessions: Sessions) -> None:
     expired, revoked = sessions.create(), sessions.create()
     sessions.expire(expired)

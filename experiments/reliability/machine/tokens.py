@@ -7,8 +7,9 @@ from hypothesis.stateful import precondition, rule
 
 from enrollment.callers import TokenKind
 from enrollment.store.actions import change
-from enrollment.store.keys import token_key
+from enrollment.store.keys import client_session_key, token_key
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.client_sessions import revoke_by_token
 from enrollment.use_cases.tokens import revoke_token
 from experiments.reliability.machine.asking import Asking
 from experiments.reliability.model.records import Token
@@ -36,20 +37,28 @@ class TokenRules(Asking):
             self._issue(TokenKind.PERSONAL_ACCESS_TOKEN, self.workspaces if kind == "people" else [here])
         self.counts.operations["issue a client session" if kind == "session" else "issue a token"] += 1
 
-    @precondition(lambda self: self._endable())
+    @precondition(lambda self: any(one.is_good for one in self._issued()))
     @rule(which=st.integers(0, 5), expires=st.booleans())
     def end_token(self, which: int, expires: bool) -> None:  # noqa: FBT001 - drawn
-        token = self._endable()[which % len(self._endable())]
+        good = [one for one in self._issued() if one.is_good]
+        token = good[which % len(good)]
         short, now = token.text.split("_")[1], datetime.now(UTC)
         if expires:
-            expiry = {"expires_at": timestamp(now - timedelta(milliseconds=1))}
-            assert not self.service.table.transact({"token": change(token_key(short), assign=expiry)})
+            self._expire(token, timestamp(now - timedelta(milliseconds=1)))
+        elif token.session is not None:
+            assert revoke_by_token(self.service.table, short)
+            self.model.end(token.session)
         else:
             assert revoke_token(self.service.table, short, now)
         token.is_good = False
         self.service.outlast_decisions()
         self.counts.operations["a token expires" if expires else "revoke a token"] += 1
 
-    def _endable(self) -> list[Token]:
-        """Return the good tokens that are no client session of the API's, which ends by its own routes."""
-        return [one for one in self._issued() if one.is_good and one.session is None]
+    def _expire(self, token: Token, expires_at: str) -> None:
+        """Let the moment be past at which a token expires."""
+        keys = [token_key(token.text.split("_")[1])]
+        if token.session is not None:
+            keys.append(client_session_key(token.session.workspace, token.session.id))
+            token.session.expires_at, token.session.is_expired = expires_at, True
+        expiry = {str(key): change(key, assign={"expires_at": expires_at}) for key in keys}
+        assert not self.service.table.transact(expiry)

@@ -20,8 +20,9 @@ def _get_or_create(state: State, caller: Caller, parameters: Json) -> Answer:
     wanted = _asked_for(state, caller, parameters)
     found = [
         one
-        for one in state.live_sessions(caller.workspace)
-        if (one.key == wanted.key if wanted.key is not None else one.identities == wanted.identities)
+        for one in state.shown_sessions(caller.workspace)
+        if not one.is_expired
+        and (one.key == wanted.key if wanted.key is not None else one.identities == wanted.identities)
     ]
     if not found:
         return _with_new(state, wanted)
@@ -40,7 +41,7 @@ def _get(state: State, caller: Caller, parameters: Json) -> Answer:
 
 
 def _list(state: State, caller: Caller, parameters: Json) -> Answer:
-    found = [client_session_json(one) for one in state.live_sessions(caller.workspace) if _is_listed(one, parameters)]
+    found = [client_session_json(one) for one in state.shown_sessions(caller.workspace) if _is_listed(one, parameters)]
     return Answer(body=None, listed=("client_sessions", found))
 
 
@@ -90,17 +91,17 @@ def _any_session(state: State, caller: Caller, session_id: str) -> ClientSession
 
 
 def _named(state: State, caller: Caller, parameters: Json) -> list[ClientSession]:
-    """Return the sessions that a request can mean: there may be several of one key."""
+    """Return the sessions that a request can mean: there may be several of one key.  Those that live come first."""
     found = [
         one
-        for one in state.live_sessions(caller.workspace)
+        for one in state.shown_sessions(caller.workspace)
         if (caller.sees is None or one is caller.session)
         and parameters.get("client_session_id", one.id).lower() == one.id
         and parameters.get("user_identifier_key", one.key) == one.key
     ]
     if not found:
         raise not_found("client_session")
-    return found
+    return [one for one in found if not one.is_expired] or found
 
 
 def _asked_for(state: State, caller: Caller, parameters: Json) -> ClientSession:

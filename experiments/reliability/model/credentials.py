@@ -132,6 +132,8 @@ def _update(state: State, caller: Caller, parameters: Json) -> Answer:
         if parameters["ends_at"] <= credential.starts_at:
             raise Refusal(400, ("invalid_input", {}), fields=["ends_at"])
         if parameters["ends_at"] != credential.ends_at:
+            if credential.identity.is_being_deleted:
+                raise not_found("acs_credential")
             state.changed_enrollments.add((credential.identity.id, credential.manager.id))
         credential.ends_at = parameters["ends_at"]
     return Answer(body=lambda: with_record("acs_credential", credential_json(credential)))

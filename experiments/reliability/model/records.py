@@ -96,6 +96,7 @@ class ClientSession:
     expires_at: str
     token: str = ""
     is_revoked: bool = False
+    is_expired: bool = False
     id: str = ""
     created_at: str = ""
 

@@ -164,8 +164,8 @@ class State:
                 return credential
         raise not_found("acs_credential")
 
-    def live_sessions(self, workspace: str) -> list[ClientSession]:
-        """Return the client sessions that are not revoked."""
+    def shown_sessions(self, workspace: str) -> list[ClientSession]:
+        """Return the client sessions that are not revoked.  They may have expired."""
         return [one for one in self.sessions if one.workspace == workspace and not one.is_revoked]
 
     def end(self, session: ClientSession) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StrictStr, model_validator
+from pydantic import AfterValidator, Field, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from enrollment.resources.bodies import PagedRequest, Pagination, Request, Resource, Response
@@ -43,6 +43,10 @@ _OtherIds = Annotated[
     FromQuery(is_array=True),
     json_schema("array", maxItems=_MOST_OTHER_IDS, items={"type": "string", "maxLength": _LONGEST_ID}),
 ]
+
+
+# These filters are published as any text: what is no UUID finds nothing.  UUIDs are read without regard to case.
+_IN_ANY_CASE = AfterValidator(lambda value: value and value.lower())
 
 
 class AccessRequest(Request):
@@ -97,13 +101,17 @@ class GetClientSessionRequest(Request):
 class ListClientSessionsRequest(PagedRequest):
     """The parameters of ``/client_sessions/list``."""
 
-    client_session_id: Annotated[OptionalKey, Field(description="Only the client session with this ID.")] = None
+    client_session_id: Annotated[
+        OptionalKey, _IN_ANY_CASE, Field(description="Only the client session with this ID.")
+    ] = None
     user_identifier_key: Annotated[OptionalKey, Field(description="Only those with this `user_identifier_key`.")] = None
     without_user_identifier_key: Annotated[
         OptionalBoolean, Field(description="Whether to list only those without a `user_identifier_key`.")
     ] = None
     user_identity_id: Annotated[
-        NullableFilter, Field(description="Only those that see this user identity; `null`: those that see none.")
+        NullableFilter,
+        _IN_ANY_CASE,
+        Field(description="Only those that see this user identity; `null`: those that see none."),
     ] = None
     connect_webview_id: Annotated[
         NullableFilter, Field(description="None has one: an ID finds nothing, and `null` finds all.")
