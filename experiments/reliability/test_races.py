@@ -607,6 +607,51 @@ def test_a_credential_is_updated_while_it_is_deleted(race: Race) -> None:
         assert codes([first, second]) <= {None, "acs_credential_not_found"}
 
 
+@pytest.mark.parametrize("end", ["delete_acs_user", "remove", "delete"])
+def test_what_is_given_to_a_person_against_the_end_of_what_it_depends_on(race: Race, end: str) -> None:
+    """Afterwards no credential is of an ACS user that is not its person's, and nothing is of a person who is gone."""
+    race.workspace.become_sandbox()
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id = linked(race, manager)
+        race.directory.create_credential(acs_user_id, credential_manager_acs_system_id=manager)
+        arguments = {"delete_acs_user": [acs_user_id], "remove": [acs_user_id, identity], "delete": [identity]}
+        return [
+            call("create_credential", acs_user_id, credential_manager_acs_system_id=manager),
+            call(end, *arguments[end]),
+            call("create_phone", identity, custom_sdk_installation_id="app"),
+            call("get_or_create_session", user_identity_id=identity),
+        ]
+
+    race.run(prepare, "acs_user_not_found", "acs_user_has_no_user_identity", "user_identity_not_found")
+
+
+def test_the_whole_teardown_at_once(race: Race) -> None:
+    race.workspace.become_sandbox()
+    manager = race.workspace.credential_manager()
+    identities = []
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id = linked(race, manager)
+        identities.append(identity)
+        race.directory.create_credential(acs_user_id, credential_manager_acs_system_id=manager)
+        phone = race.directory.create_phone(identity, custom_sdk_installation_id="app")
+        session = race.workspace.client_session(identity)
+        return [
+            call("delete_session", session.client_session_id),
+            call("delete_acs_user", acs_user_id),
+            call("deactivate_phone", phone.device_id),
+            call("delete", identity),
+        ]
+
+    gone = ["client_session_not_found", "acs_user_not_found", "phone_not_found"]
+    for *_, deleted in race.run(prepare, *gone):
+        assert deleted.code in {None, "service_unavailable"}
+    for identity in identities:
+        assert not [key for key in race.store.items() if identity in f"{key}"]
+
+
 def linked(race: Race, *system_ids: str) -> tuple[str, str]:
     """Return a user identity that is linked to a new ACS user in each system, and the last of them."""
     identity = race.workspace.user_identity()
