@@ -9,7 +9,7 @@ import click
 
 from enrollments.local.demo import CLIENT_SESSIONS_SECRET
 
-_SECRET = "ClientSessionsSecret"  # noqa: S105 - its name in the template
+_LOGICAL_ID = "ClientSessionsSecret"
 
 type Command = Callable[..., None]
 type ReadSecret = Callable[[], bytes]
@@ -53,6 +53,8 @@ def with_secret_of_client_sessions(command: Command) -> Command:
 
 def secret_of_stack(session: boto3.session.Session, stack_name: str) -> bytes:
     """Return the master secret of a stack."""
-    found = session.client("cloudformation").describe_stack_resource(StackName=stack_name, LogicalResourceId=_SECRET)
+    found = session.client("cloudformation").describe_stack_resource(
+        StackName=stack_name, LogicalResourceId=_LOGICAL_ID
+    )
     secret_id = str(found["StackResourceDetail"]["PhysicalResourceId"])
     return str(session.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]).encode()

@@ -47,7 +47,7 @@ from enrollment.use_cases.webhooks import FIRST_VERSION
 _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _NEVER_DELETED = 4102444800  # the year 2100, in seconds: the demo's event is always listed
 # Public, too: each client session's token is derived from it.
-CLIENT_SESSIONS_SECRET = "demo-secret-of-client-sessions"  # noqa: S105 - public, see above
+CLIENT_SESSIONS_SECRET = "demo-secret-of-client-sessions"  # noqa: S105 - see above  # pragma: allowlist secret
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
 _CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in events and examples stay valid
 
