@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from multiprocessing import get_context
 from threading import Barrier
@@ -16,14 +17,23 @@ from enrollment.callers import Caller
 from enrollment.errors import EnrollmentError
 from enrollment.http.page_cursors import Cursors
 from enrollment.resources.acs_users import AcsUser, ListAcsUsersRequest
+from enrollment.resources.client_sessions import (
+    ClientSession,
+    ClientSessionRequest,
+    CreateClientSessionRequest,
+    GrantAccessRequest,
+)
 from enrollment.resources.user_identities import UserIdentity
-from enrollment.store.actions import put
+from enrollment.store.actions import change, put
 from enrollment.store.attributes import Item
 from enrollment.store.client import create_client
-from enrollment.store.keys import Key, acs_credential_pool_key, acs_system_key, page_cursor_key
+from enrollment.store.keys import Key, acs_credential_pool_key, acs_system_key, page_cursor_key, user_identity_key
 from enrollment.store.table import Table
-from enrollment.use_cases import acs_users
+from enrollment.timestamps import timestamp
+from enrollment.use_cases import acs_users, client_sessions
 from enrollment.use_cases.automations import known_items
+from enrollment.use_cases.client_session_items import end_sessions_of_user_identity
+from tests.fixtures import MASTER
 from tests.integration.conftest import Directory
 
 PROCESSES = 4
@@ -115,6 +125,30 @@ class Racer(Directory):
             if memory is Memory.NOTHING:
                 cursors = Cursors(self.table)
             after = cursors.open(self.caller, query, cursor)
+
+    def get_or_create_session(self, **parameters: Any) -> ClientSession:
+        """Get or create a client session."""
+        request = CreateClientSessionRequest.model_validate(parameters)
+        return client_sessions.get_or_create(self.table, self.caller, request, master=MASTER)
+
+    def grant_access(self, **parameters: Any) -> ClientSession:
+        """Give a client session more user identities."""
+        request = GrantAccessRequest.model_validate(parameters)
+        return client_sessions.grant_access(self.table, self.caller, request, master=MASTER)
+
+    def revoke_session(self, client_session_id: str) -> None:
+        """Revoke a client session."""
+        client_sessions.revoke(self.table, self.caller, ClientSessionRequest(client_session_id=client_session_id))
+
+    def delete_session(self, client_session_id: str) -> None:
+        """Delete a client session."""
+        client_sessions.delete(self.table, self.caller, ClientSessionRequest(client_session_id=client_session_id))
+
+    def end_sessions_of(self, user_identity_id: str) -> None:
+        """Mark a user identity as one that is being deleted, and end its client sessions."""
+        key = user_identity_key(self.caller.workspace_id, user_identity_id)
+        self.table.transact({"mark": change(key, assign={"being_deleted_at": timestamp(datetime.now(UTC))})})
+        end_sessions_of_user_identity(self.table, self.caller.workspace_id, user_identity_id)
 
     def change_secret(self) -> None:
         """Make the secret of page cursors another one."""

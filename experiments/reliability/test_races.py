@@ -553,6 +553,60 @@ def test_a_deletion_by_identity_against_what_moves_its_acs_user(race: Race) -> N
         assert moved.code or acs_user_id in race.directory.get(other).acs_user_ids
 
 
+def test_registrations_of_one_installation_are_one_phone(race: Race) -> None:
+    race.workspace.become_sandbox()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        return [call("create_phone", identity, custom_sdk_installation_id="app")] * PROCESSES
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["device_id"] for outcome in winners(outcomes)}) == 1
+
+
+def test_registrations_against_the_deactivation_of_their_phone(race: Race) -> None:
+    race.workspace.become_sandbox()
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        phone = race.directory.create_phone(identity, custom_sdk_installation_id="app")
+        register = call("create_phone", identity, custom_sdk_installation_id="app", phone_metadata={"os_version": "11"})
+        deactivate = call("deactivate_phone", phone.device_id)
+        return [register, deactivate, register, deactivate]
+
+    for _, first, _, second in race.run(prepare, "phone_not_found"):
+        assert codes([first, second]) <= {None, "phone_not_found"}
+
+
+def test_credentials_for_a_person_who_is_not_in_the_system_are_of_one_acs_user(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+    system = race.workspace.acs_system(default_credential_manager_acs_system_id=manager)
+
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        return [call("create_credential", user_identity_id=identity, acs_system_id=system)] * PROCESSES
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["acs_user_id"] for outcome in winners(outcomes)}) == 1
+
+
+def test_a_credential_is_updated_while_it_is_deleted(race: Race) -> None:
+    manager = race.workspace.credential_manager()
+
+    def prepare() -> list[Call]:
+        acs_user = race.directory.create_acs_user(manager, user_identity_id=race.workspace.user_identity())
+        created = race.directory.create_credential(acs_user.acs_user_id, credential_manager_acs_system_id=manager)
+        return [
+            call("update_credential", created.acs_credential_id, ends_at="2098-01-01T00:00:00Z"),
+            call("update_credential", created.acs_credential_id, ends_at="2099-01-01T00:00:00Z"),
+            call("delete_credential", created.acs_credential_id),
+            call("delete_credential", created.acs_credential_id),
+        ]
+
+    for *_, first, second in race.run(prepare, "acs_credential_not_found"):
+        assert codes([first, second]) <= {None, "acs_credential_not_found"}
+
+
 def linked(race: Race, *system_ids: str) -> tuple[str, str]:
     """Return a user identity that is linked to a new ACS user in each system, and the last of them."""
     identity = race.workspace.user_identity()
@@ -561,3 +615,51 @@ def linked(race: Race, *system_ids: str) -> tuple[str, str]:
         acs_user_id = race.workspace.acs_user(system_id)
         race.directory.add(acs_user_id, user_identity_id=identity)
     return identity, acs_user_id
+
+
+@pytest.mark.parametrize("by_key", [False, True], ids=["user identity", "key"])
+def test_the_same_get_or_create_is_one_client_session(race: Race, *, by_key: bool) -> None:
+    def prepare() -> list[Call]:
+        identity = race.workspace.user_identity()
+        named = {"user_identity_id": identity} | ({"user_identifier_key": identity} if by_key else {})
+        return [call("get_or_create_session", **named)] * PROCESSES
+
+    for outcomes in race.run(prepare):
+        assert len({outcome.result["token"] for outcome in winners(outcomes)}) == 1
+
+
+@pytest.mark.parametrize("end", ["revoke_session", "delete_session"])
+def test_get_or_create_and_a_grant_against_the_end_of_the_client_session(race: Race, end: str) -> None:
+    def prepare() -> list[Call]:
+        identity, other = race.workspace.user_identity(), race.workspace.user_identity()
+        session = race.workspace.client_session(identity, user_identifier_key=identity).client_session_id
+        return [
+            call("get_or_create_session", user_identifier_key=identity, user_identity_id=other),
+            call(end, session),
+            call("grant_access", client_session_id=session, user_identity_id=other),
+            call("get_or_create_session", user_identity_id=identity),
+        ]
+
+    race.run(prepare, "client_session_not_found")
+
+
+def test_whatever_gives_a_client_session_a_user_identity_against_the_identitys_end(race: Race) -> None:
+    def prepare() -> list[Call]:
+        identity, other = race.workspace.user_identity(), race.workspace.user_identity()
+        session = race.workspace.client_session(other).client_session_id
+        return [
+            call("end_sessions_of", identity),
+            call("grant_access", client_session_id=session, user_identity_id=identity),
+            call("get_or_create_session", user_identity_id=identity),
+            call("get_or_create_session", user_identity_ids=[identity, other]),
+        ]
+
+    race.run(prepare, "user_identity_not_found")
+
+    partitions = {
+        key.pk for key, item in race.store.items().items() if key.pk.endswith("#CLIENT_SESSIONS") and not item
+    }
+    marked = [
+        key.pk for key, item in race.store.items().items() if key.sk == "USER_IDENTITY" and "being_deleted_at" in item
+    ]
+    assert partitions.isdisjoint(f"{pk}#CLIENT_SESSIONS" for pk in marked)

@@ -150,6 +150,25 @@ def test_a_refused_launch_is_no_event(live: Service, since: str) -> None:
     assert event["event_type"] == "enrollment_automation.launched"
 
 
+def test_what_becomes_of_phones_and_credentials_is_listed_once(live: Service, since: str) -> None:
+    identity = {"user_identity_id": live.workspace.user_identity()}
+    garage = {"full_name": "Jane Doe", "acs_system_id": live["ACS_SYSTEM_ID"]}
+    mobile_key: Json = {"access_method": "mobile_key", "is_multi_phone_sync_credential": True}
+    phone = ask(live, "/phones/simulate/create_sandbox_phone", **identity)["phone"]
+    acs_user = ask(live, "/acs/users/create", **garage, **identity)["acs_user"]
+    created = ask(live, "/acs/credentials/create", acs_user_id=acs_user["acs_user_id"], **mobile_key)
+    credential = created["acs_credential"]
+
+    ask(live, "/acs/credentials/delete", acs_credential_id=credential["acs_credential_id"])
+    ask(live, "/phones/deactivate", device_id=phone["device_id"])
+
+    events = soon(lambda: listed(live, since, **identity), 4)
+    about = {event["event_type"]: event for event in events}
+    assert about.keys() == {"phone.registered", "phone.deactivated", "acs_user.created", "acs_credential.deleted"}
+    assert about["phone.registered"]["device_id"] == about["phone.deactivated"]["device_id"] == phone["device_id"]
+    assert about["acs_credential.deleted"]["acs_credential_id"] == credential["acs_credential_id"]
+
+
 def test_the_terminal_shows_each_event(live: Service, since: str) -> None:
     automation_id = launch(live)
     soon(lambda: [event for event in listed(live, since) if event.get("enrollment_automation_id") == automation_id], 1)

@@ -58,10 +58,18 @@ def log() -> io.StringIO:
     return io.StringIO()
 
 
-def make(log: io.StringIO, *origins: str, for_client_sessions: bool = False) -> Api:
+def make(log: io.StringIO, *origins: str, for_client_sessions: bool = False, for_servers: bool = True) -> Api:
     api = Api(Logger(service=f"api-{id(log)}", stream=log), origins)
 
-    @api.route("/things", "GET", "POST", "PATCH", errors=[], for_client_sessions=for_client_sessions)
+    @api.route(
+        "/things",
+        "GET",
+        "POST",
+        "PATCH",
+        errors=[],
+        for_client_sessions=for_client_sessions,
+        for_servers=for_servers,
+    )
     def things(request: ThingsRequest, caller: Caller) -> Answer[ThingsResponse]:
         if request.page_cursor == "gone":
             raise ServiceUnavailable from ConnectionError(PERSONAL)
@@ -276,6 +284,15 @@ def test_a_client_session_gets_only_where_it_may(log: io.StringIO) -> None:
 
     assert error(ask(make(log), **asked)) == (401, "unauthorized", "A client session cannot be used for this route")
     assert seen(ask(make(log, for_client_sessions=True), **asked))["caller"] == "w"
+
+
+def test_a_route_for_client_sessions_only_takes_no_other_token(log: io.StringIO) -> None:
+    api = make(log, for_client_sessions=True, for_servers=False)
+    body = json.dumps({"thing_id": ID})
+    session = {"requestId": REQUEST_ID, "authorizer": SESSION}
+
+    assert error(ask(api, body=body)) == (401, "unauthorized", "Only a client session can be used for this route")
+    assert seen(ask(api, body=body, requestContext=session))["caller"] == "w"
 
 
 def test_a_route_that_is_not_there_is_said_so(log: io.StringIO) -> None:

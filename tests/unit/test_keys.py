@@ -5,10 +5,12 @@ import pytest
 from enrollment.store import keys
 from enrollment.store.attributes import Item
 from enrollment.store.items import (
+    stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_automation,
+    stored_phone,
     stored_user_identity,
 )
 from enrollment.store.keys import Key
@@ -31,6 +33,16 @@ KEYS = [
     (keys.acs_system_listing_key("w", "t", "s"), Key(f"{W}#ACS_SYSTEMS", "t#s")),
     (keys.credential_manager_listing_key("w", "t", "s"), Key(f"{W}#CREDENTIAL_MANAGERS", "t#s")),
     (keys.acs_credential_pool_listing_key("w", "s", "t", "p"), Key(f"{S}#ACS_CREDENTIAL_POOLS", "t#p")),
+    (keys.workspace_key("w"), Key(f"{W}#WORKSPACE", "WORKSPACE")),
+    (keys.phone_key("w", "u", "d"), Key(f"{U}#PHONES", "PHONE#d")),
+    (keys.installation_key("w", "u", "i"), Key(f"{U}#PHONES", "INSTALLATION#i")),
+    (keys.acs_credential_key("w", "u", "c"), Key(f"{U}#PHONES", "CREDENTIAL#c")),
+    (keys.enrollment_key("w", "u", "s"), Key(f"{U}#PHONES", "ENROLLMENT#s")),
+    (keys.phone_by_id_key("w", "d"), Key(f"{W}#PHONE#d", "PHONE")),
+    (keys.phone_listing_key("w", "t", "d"), Key(f"{W}#PHONES", "t#d")),
+    (keys.acs_credential_by_id_key("w", "c"), Key(f"{W}#ACS_CREDENTIAL#c", "ACS_CREDENTIAL")),
+    (keys.acs_credential_listing_key("w", "t", "c"), Key(f"{W}#ACS_CREDENTIALS", "t#c")),
+    (keys.acs_credential_of_system_listing_key("w", "s", "t", "c"), Key(f"{S}#ACS_CREDENTIALS", "t#c")),
     (keys.token_key("k"), Key("TOKEN#k", "TOKEN")),
     (keys.token_listing_key("k"), Key("TOKENS", "k")),
     (keys.page_cursor_key(), Key("SECRET#PAGE_CURSOR", "SECRET")),
@@ -48,6 +60,7 @@ def test_an_entry_stands_for_what_its_key_ends_with() -> None:
 
 CREATED: Item = {"workspace_id": "w", "created_at": "t"}
 PAIR: Item = {"user_identity_id": "u", "credential_manager_acs_system_id": "s"}
+AT: Item = {"user_identity_id": "u"}
 ADDRESSES: Item = {"email_address": "Jane@B.org", "phone_number": "+1"}
 # What is stored of each subject, the item itself left out.
 STORED = [
@@ -86,6 +99,26 @@ STORED = [
             Key(f"{S}#ACS_USERS", "t#a"): {},
             Key(f"{S}#ACS_USERS_BY_EMAIL_ADDRESS#jane@b.org", "a"): {},
             Key(f"{S}#ACS_USERS_BY_PHONE_NUMBER#+1", "a"): {},
+        },
+    ),
+    (
+        stored_phone({**CREATED, **AT, "device_id": "d"}),
+        {Key(f"{W}#PHONE#d", "PHONE"): AT, Key(f"{W}#PHONES", "t#d"): AT},
+    ),
+    (
+        stored_phone({**CREATED, **AT, "device_id": "d", "custom_sdk_installation_id": "i"}),
+        {
+            Key(f"{W}#PHONE#d", "PHONE"): AT,
+            Key(f"{W}#PHONES", "t#d"): AT,
+            Key(f"{U}#PHONES", "INSTALLATION#i"): {"device_id": "d"},
+        },
+    ),
+    (
+        stored_acs_credential({**CREATED, **AT, "acs_credential_id": "c", "acs_system_id": "s"}),
+        {
+            Key(f"{W}#ACS_CREDENTIAL#c", "ACS_CREDENTIAL"): AT,
+            Key(f"{W}#ACS_CREDENTIALS", "t#c"): AT,
+            Key(f"{S}#ACS_CREDENTIALS", "t#c"): AT,
         },
     ),
 ]

@@ -10,10 +10,10 @@ from pydantic_core import PydanticCustomError
 from enrollment.resources.bodies import PagedRequest, Pagination, Request, Resource, Response
 from enrollment.resources.credential_options import (
     FewUuids,
-    HotekOptions,
-    SaltoSpaceOptions,
-    VisionlineOptions,
-    VostioOptions,
+    HotekOptionsRequest,
+    SaltoSpaceOptionsRequest,
+    VisionlineOptionsRequest,
+    VostioOptionsRequest,
 )
 from enrollment.resources.fields import (
     CREATED_AT,
@@ -94,16 +94,22 @@ class CreateAcsCredentialRequest(Request):
     ] = None
     allowed_acs_entrance_ids: Annotated[FewUuids, Field(description="IDs of the entrances that it opens.")] = None
     visionline_metadata: Annotated[
-        VisionlineOptions | None, refuse_null("object"), NeverNull(), Field(description="Options for Visionline.")
+        VisionlineOptionsRequest | None,
+        refuse_null("object"),
+        NeverNull(),
+        Field(description="Options for Visionline."),
     ] = None
     assa_abloy_vostio_metadata: Annotated[
-        VostioOptions | None, refuse_null("object"), NeverNull(), Field(description="Options for Vostio.")
+        VostioOptionsRequest | None, refuse_null("object"), NeverNull(), Field(description="Options for Vostio.")
     ] = None
     salto_space_metadata: Annotated[
-        SaltoSpaceOptions | None, refuse_null("object"), NeverNull(), Field(description="Options for Salto Space.")
+        SaltoSpaceOptionsRequest | None,
+        refuse_null("object"),
+        NeverNull(),
+        Field(description="Options for Salto Space."),
     ] = None
     hotek_metadata: Annotated[
-        HotekOptions | None, refuse_null("object"), NeverNull(), Field(description="Options for Hotek.")
+        HotekOptionsRequest | None, refuse_null("object"), NeverNull(), Field(description="Options for Hotek.")
     ] = None
 
     @model_validator(mode="after")

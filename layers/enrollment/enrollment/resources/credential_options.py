@@ -31,7 +31,7 @@ _OptionalCardFormat = Annotated[
 _DEPRECATED: dict[str, Any] = {"deprecated": True}
 
 
-class VisionlineOptions(Request):
+class VisionlineOptionsRequest(Request):
     """What Visionline takes."""
 
     auto_join: Annotated[OptionalBoolean, Field(description="Whether it joins other credentials of its room.")] = None
@@ -49,7 +49,7 @@ class VisionlineOptions(Request):
     ] = None
 
 
-class VostioOptions(Request):
+class VostioOptionsRequest(Request):
     """What Vostio takes."""
 
     auto_join: Annotated[OptionalBoolean, Field(description="Whether it joins other credentials of its room.")] = None
@@ -62,14 +62,14 @@ class VostioOptions(Request):
     ] = None
 
 
-class SaltoSpaceOptions(Request):
+class SaltoSpaceOptionsRequest(Request):
     """What Salto Space takes."""
 
     assign_new_key: Annotated[OptionalBoolean, Field(description="Whether the user gets a first, new card.")] = None
     update_current_key: Annotated[OptionalBoolean, Field(description="Whether the user's card is updated.")] = None
 
 
-class HotekOptions(Request):
+class HotekOptionsRequest(Request):
     """What Hotek takes."""
 
     auto_join: Annotated[OptionalBoolean, Field(description="Whether it joins other credentials of its room.")] = None

@@ -16,7 +16,7 @@ _OptionalShortText = Annotated[
 ]
 
 
-class PhoneDeviceMetadata(Request):
+class PhoneDeviceMetadataRequest(Request):
     """What an app knows of its phone."""
 
     manufacturer: Annotated[_OptionalShortText, Field(description="Its manufacturer.")] = None
@@ -32,7 +32,7 @@ class PhoneSessionRequest(Request):
     ]
     phone_os: Annotated[Literal["ios", "android"], Field(description="The phone's operating system.")]
     phone_device_metadata: Annotated[
-        PhoneDeviceMetadata | None,
+        PhoneDeviceMetadataRequest | None,
         refuse_null("object"),
         NeverNull(),
         Field(description="What the app knows of the phone; what is left out stays as it was."),

@@ -51,7 +51,7 @@ class ListPhonesRequest(PagedRequest):
     limit: Annotated[Limit, limit_of(500)] = 500
 
 
-class SandboxPhoneMetadata(Request):
+class SandboxPhoneMetadataRequest(Request):
     """What a simulated phone is."""
 
     operating_system: Annotated[
@@ -64,7 +64,7 @@ class SandboxPhoneMetadata(Request):
     os_version: Annotated[_ShortText, Field(description="Version of its operating system; `10` by default.")] = "10"
 
 
-class SandboxAssaAbloyMetadata(Request):
+class SandboxAssaAbloyMetadataRequest(Request):
     """What a simulated phone can do for ASSA ABLOY's credential service."""
 
     application_version: Annotated[_ShortText, Field(description="Version of the app; `1.0.0` by default.")] = "1.0.0"
@@ -91,13 +91,13 @@ class CreateSandboxPhoneRequest(Request):
         ),
     ] = None
     phone_metadata: Annotated[
-        SandboxPhoneMetadata | None,
+        SandboxPhoneMetadataRequest | None,
         refuse_null("object"),
         NeverNull(),
         Field(description="What the phone is; an Android 10 Samsung Galaxy S10 by default."),
     ] = None
     assa_abloy_metadata: Annotated[
-        SandboxAssaAbloyMetadata | None,
+        SandboxAssaAbloyMetadataRequest | None,
         refuse_null("object"),
         NeverNull(),
         Field(description="What the phone can do; by default it has Bluetooth, and neither HCE nor NFC."),

@@ -6,7 +6,7 @@ from enrollment.callers import Caller
 from enrollment.errors import ClientSessionIsNotOfOnePerson
 from enrollment.resources.automations import ListAutomationsRequest
 from enrollment.resources.phone_sessions import (
-    PhoneDeviceMetadata,
+    PhoneDeviceMetadataRequest,
     PhoneRegistration,
     PhoneSession,
     PhoneSessionRequest,
@@ -50,7 +50,7 @@ def get_or_create(table: Table, caller: Caller, request: PhoneSessionRequest) ->
 
 
 def _attributes(request: PhoneSessionRequest) -> Item:
-    told = request.phone_device_metadata or PhoneDeviceMetadata()
+    told = request.phone_device_metadata or PhoneDeviceMetadataRequest()
     attributes = {
         "device_manufacturer": told.manufacturer,
         "device_model": told.model,

@@ -22,8 +22,8 @@ from enrollment.resources.phones import (
     ListPhonesRequest,
     Phone,
     PhoneRequest,
-    SandboxAssaAbloyMetadata,
-    SandboxPhoneMetadata,
+    SandboxAssaAbloyMetadataRequest,
+    SandboxPhoneMetadataRequest,
 )
 from enrollment.store.actions import Action, change, put_new
 from enrollment.store.attributes import Item
@@ -121,8 +121,8 @@ def create_sandbox_phone(table: Table, caller: Caller, request: CreateSandboxPho
     """
     if not is_sandbox(table, caller.workspace_id):
         raise WorkspaceIsNotSandbox
-    metadata = request.phone_metadata or SandboxPhoneMetadata()
-    abilities = request.assa_abloy_metadata or SandboxAssaAbloyMetadata()
+    metadata = request.phone_metadata or SandboxPhoneMetadataRequest()
+    abilities = request.assa_abloy_metadata or SandboxAssaAbloyMetadataRequest()
     attributes = {
         "device_type": DEVICE_TYPES[metadata.operating_system],
         "device_manufacturer": metadata.device_manufacturer,
