@@ -6,11 +6,13 @@ raises ``TemplateError``.  Ignoring a part could remove a protection.
 
 import contextlib
 import copy
+import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 from yaml import YAMLError
+
+from local_aws.kept_files import kept
 
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
@@ -55,6 +59,8 @@ _CONSTRAINTS: Mapping[str, Callable[[str, Any], bool]] = {
     "MaxValue": lambda value, most: float(value) <= float(most),
 }
 _PARAMETER = {"ConstraintDescription", "Default", "Description", "NoEcho", "Type", *_CONSTRAINTS}
+# Expanded templates are kept here, beside the template.
+_KEPT = Path(".local", "templates")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 # The values of a resource's Ref and attributes, by its type.  Other types cannot be interpreted.
@@ -240,7 +246,7 @@ def _read_expanded(path: Path, parameters: Mapping[str, str]) -> tuple[dict[str,
     return expanded, copy.deepcopy(values)
 
 
-# The translator takes a quarter of a second, and tests start hundreds of stacks with the same template.
+# The translator takes a second, and tests start hundreds of stacks with the same template.
 @lru_cache(maxsize=8)
 def _expanded(text: str, path: Path, parameters: frozenset[tuple[str, str]]) -> tuple[dict[str, Any], dict[str, Any]]:
     given = dict(parameters)
@@ -251,7 +257,8 @@ def _expanded(text: str, path: Path, parameters: frozenset[tuple[str, str]]) -> 
     }
     if unknown := given.keys() - values.keys():
         raise TemplateError(f"no such parameter: {', '.join(sorted(unknown))}")
-    return _expand(source, values, path.name), values
+    depends_on = [version("aws-sam-translator"), REGION, _LOCAL_CODE, text, json.dumps(values)]
+    return kept(path.parent / _KEPT, depends_on, lambda: _expand(source, values, path.name)), values
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from experiments.scale.burst import LIMITS, dynamodb
 from experiments.scale.people import WORKSPACE_ID
 from experiments.scale.simulation import Limit, limits_of
 from experiments.scale.workload import sampled_kind
+from tests.acceptance.large import takes_seconds
 from tests.fixtures import create_table
 
 pytestmark = pytest.mark.long
@@ -59,7 +60,7 @@ def test_a_workspace_takes_500_events_a_second(clients: tuple[Table, Any, Any]) 
     assert first(limits_of(kind, LIMITS)) == ("WORKSPACE#…#EVENTS", 500, "cannot split it: rising sort keys")
 
 
-@pytest.mark.parametrize(("events", "requests_a_second"), [(10, 1500), (500, 40)])
+@pytest.mark.parametrize(("events", "requests_a_second"), [(10, 1500), pytest.param(500, 40, marks=takes_seconds)])
 def test_polling_a_list_meets_its_first_limit(
     clients: tuple[Table, Any, Any], events: int, requests_a_second: int
 ) -> None:
