@@ -91,6 +91,13 @@ def service(project: Path, origins: str) -> Iterator[Service]:
         yield service
 
 
+@pytest.fixture
+def uncached_service(project: Path, origins: str) -> Iterator[Service]:
+    """A service that asks its authorizer each time, so that a session ends at once."""
+    with serve_stack(project, {"CorsOrigins": origins, "AuthorizerCacheSeconds": "0"}) as service:
+        yield service
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     with open_browser(tmp_path_factory.mktemp("browser") / "profile") as browser:
@@ -167,6 +174,63 @@ def test_a_page_reads_that_a_client_session_may_not_launch(page: Chrome, service
     )
 
     assert (refused["error"]["class"], refused["error"]["has_request_id"]) == ("SeamHttpUnauthorizedError", True)
+
+
+def test_a_page_does_what_an_app_does_with_the_session_that_a_server_has_made(
+    page: Chrome, uncached_service: Service
+) -> None:
+    """From the registration of its phone to the end of it, with the published verbs."""
+    service = uncached_service
+    pair = service.pair()
+    identity = {"user_identity_id": pair["user_identity_id"]}
+    assert service.launch(pair).status_code == 200
+    asked = service.post("/acs/credentials/create", credential_of(pair))
+    assert asked.status_code == 200, asked.text
+    session = service.post("/client_sessions/get_or_create", identity).json()["client_session"]
+    app = options(service, "client_session_token", token=session["token"])
+    phone = {"custom_sdk_installation_id": "app", "phone_os": "ios", "phone_device_metadata": {"model": "iPhone 15"}}
+    register = by_post("/seam/mobile_sdk/v1/phone_sessions/get_or_create", phone)
+
+    itself, registered, again, credentials, events, all_phones = outcomes(
+        answer(
+            page,
+            app,
+            by_post("/client_sessions/get"),
+            register,
+            register,
+            by_method("/acs/credentials/list", {}),
+            by_method("/events/list", {"since": "2020-01-01T00:00:00.000Z"}),
+            by_post("/phones/list"),
+        )
+    )
+
+    assert itself["result"]["token"] == session["token"]
+    assert registered["result"] == again["result"]
+    assert registered["result"]["user_identity"]["user_identity_id"] == pair["user_identity_id"]
+    assert len(registered["result"]["provider_sessions"]) == 1
+    assert [one["acs_credential_id"] for one in credentials["result"]] == [
+        asked.json()["acs_credential"]["acs_credential_id"]
+    ]
+    assert events["result"] == []  # nothing follows a request in this stack
+    assert all_phones["error"]["class"] == "SeamHttpUnauthorizedError"
+
+    (device,) = service.post("/phones/list", {"owner_user_identity_id": pair["user_identity_id"]}).json()["phones"]
+    (deactivated,) = outcomes(answer(page, app, by_method("/phones/deactivate", {"device_id": device["device_id"]})))
+    assert codes([deactivated]) == [None]
+    assert service.post("/client_sessions/revoke", {"client_session_id": session["client_session_id"]}).json()["ok"]
+    (refused,) = outcomes(answer(page, app, register))
+    assert refused["error"]["class"] == "SeamHttpUnauthorizedError"
+
+
+def credential_of(pair: dict[str, str]) -> dict[str, Any]:
+    """Return the request for a credential of a person at the credential manager that the person is enrolled with."""
+    return {
+        "user_identity_id": pair["user_identity_id"],
+        "acs_system_id": pair["credential_manager_acs_system_id"],
+        "credential_manager_acs_system_id": pair["credential_manager_acs_system_id"],
+        "access_method": "mobile_key",
+        "is_multi_phone_sync_credential": True,
+    }
 
 
 def test_a_page_reads_that_something_is_not_there(page: Chrome, service: Service, kind: str) -> None:
