@@ -1,4 +1,4 @@
-"""``enrollments directory check`` puts right what an older release leaves of phones, credentials and enrollments."""
+"""``enrollments directory check`` puts right what an older release leaves of phones, credentials, enrollments and client sessions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -211,3 +211,32 @@ def test_what_a_deleted_identity_has_left_is_deleted(world: World) -> None:
     assert [key for key in world.store.items() if world.identity in key.pk] == []
     assert world.directory.phones() == world.directory.credentials() == []
     assert violations(world.store.items()) == []
+
+
+def test_a_client_session_of_a_user_identity_that_is_gone_ends_or_loses_it(world: World, workspace: Workspace) -> None:
+    """An older release deletes the user identity, but not its client sessions."""
+    other = world.directory.create().user_identity_id
+    alone = workspace.client_session(world.identity)
+    of_both = workspace.client_session(world.identity, other)
+    items = world.store.items()
+    gone = [
+        key
+        for key in items
+        if (world.identity in key.pk and not key.pk.endswith("#CLIENT_SESSIONS")) or world.acs_user in f"{key}"
+    ]
+    world.delete(
+        *gone, *stored_user_identity(items[user_identity_key(world.workspace_id, world.identity)]).keys() - {*gone}
+    )
+
+    found = world.mend()
+
+    problem = "sees a user identity that does not exist"
+    assert {about for about, text in found if text == problem} == {
+        f"client session {alone.client_session_id}",
+        f"client session {of_both.client_session_id}",
+    }
+    world.mend()
+    assert not [key for key in world.store.items() if world.identity in key.pk]
+    sessions = [item for key, item in world.store.items().items() if key.sk == "CLIENT_SESSION"]
+    assert [item["user_identity_ids"] for item in sessions] == [other]
+    assert not violations(world.store.items())

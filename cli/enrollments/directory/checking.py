@@ -43,6 +43,7 @@ from enrollment.store.keys import (
     workspace_prefix,
 )
 from enrollment.store.table import MOST_KEYS, Table
+from enrollment.use_cases.client_session_items import change_session, delete_session, user_identities_of
 from enrollments.directory.credentials import (
     Fault,
     faults_of_acs_user,
@@ -349,6 +350,8 @@ class _Checker:
                 others += related_to_acs_user(item)
             if record.name == "credential":
                 others += related_to_credential(item)
+            if record.name == "client session":
+                others += [user_identity_key(self._workspace_id, one) for one in user_identities_of(item)]
             if (system := self._system_of(record, item)) is not None:
                 others.append(system)
             return others
@@ -380,10 +383,25 @@ class _Checker:
                 **{str(number): delete(other) for number, other in enumerate(others)},
             }
             return [_Problem(about, "its user identity does not exist", mend)]
+        if record.name == "client session":
+            problems += self._problems_of_session(about, _unkeyed(item), found)
         if record.name in _FAULTS:
             problems += [_Problem(about, text, mend) for text, mend in _FAULTS[record.name](_unkeyed(item), found)]
         problems += self._problems_of_system(about, record, item, found)
         return problems
+
+    def _problems_of_session(self, about: str, session: Item, found: Mapping[Key, Item]) -> Iterator[_Problem]:
+        """An older release deletes a user identity without its client sessions."""
+        identities = {one: user_identity_key(self._workspace_id, one) for one in user_identities_of(session)}
+        left = {one for one, key in identities.items() if key in found}
+        gone = {str(key): require_absent(key) for key in identities.values() if key not in found}
+        if gone:
+            ending = (
+                change_session(self._table, session, user_identity_ids=left, expires_at=str(session["expires_at"]))
+                if left
+                else delete_session(self._table, session)
+            )
+            yield _Problem(about, "sees a user identity that does not exist", ending | gone)
 
     def _missing_entries(
         self, about: str, record: _Record, key: Key, item: Item, found: Mapping[Key, Item]
