@@ -1,4 +1,4 @@
-"""``enrollments directory check`` puts right what an older release leaves of phones, credentials, enrollments and client sessions."""
+"""``enrollments directory check`` puts right what an older release leaves of what follows a launch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
