@@ -27,12 +27,15 @@ _PAST, _FUTURE = "2026-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"
 # How parameters name one thing: (this, or these together).
 _WAYS_TO_NAME = {
     "/acs/credentials/create": (("acs_user_id",), ("user_identity_id", "acs_system_id")),
+    "/client_sessions/get": (("client_session_id",), ("user_identifier_key",)),
+    "/client_sessions/grant_access": (("client_session_id",), ("user_identifier_key",)),
     "/user_identities/get": (("user_identity_id",), ("user_identity_key",)),
     "/user_identities/add_acs_user": (("user_identity_id",), ("user_identity_key",)),
     "/acs/users/get": (("acs_user_id",), ("user_identity_id", "acs_system_id")),
     "/acs/users/delete": (("acs_user_id",), ("user_identity_id", "acs_system_id")),
 }
 _MOST_IDS_IN_AN_ADDRESS = 100
+_MOST_OF_A_SESSION = 39  # beside the one in `user_identity_id`
 _LONGEST_QUERY = 8000  # API Gateway reads 10,240 bytes of request line and headers, and answers 414 to a longer line
 _ID = "de300000-0000-4000-8000-000000000012"
 
@@ -96,10 +99,12 @@ def _begin(case):
 
 def _shorten(query, *, is_positive):
     """Keep an address as short as servers read; and nothing behind `=` is no wrong id, but none, as SDKs write it."""
+    arrays = [name for name in query if name.endswith("_ids")]
+    for name in arrays:
+        if not is_positive and not any(query[name] or ()):
+            query[name] = ["no id"]
     ids = query.get("user_identity_ids")
-    if not is_positive and ids in ("", [""]):
-        query["user_identity_ids"] = ["no id"]
-    elif isinstance(ids, list) and len(ids) > _MOST_IDS_IN_AN_ADDRESS:
+    if isinstance(ids, list) and len(ids) > _MOST_IDS_IN_AN_ADDRESS:
         query["user_identity_ids"] = [*ids[:_MOST_IDS_IN_AN_ADDRESS], *([] if is_positive else ["no id"])]
     while len(urlencode(query, doseq=True)) > _LONGEST_QUERY:
         longest = max(query, key=lambda name: len(urlencode({name: query[name]}, doseq=True)))
@@ -113,9 +118,14 @@ def _shorten(query, *, is_positive):
 def _make_plausible(parameters):
     """Keep to the rules over several parameters, and take out a page cursor that no answer gave.
 
-    An access schedule and a credential end in the future, after they start; a launch names the ACS user in one way; a
-    credential that is created is for all phones.
+    An access schedule and a credential end in the future, after they start; a client session expires in the future, and
+    has 40 user identities at most; a launch names the ACS user in one way; a credential that is created is for all
+    phones.
     """
+    if parameters.get("expires_at") is not None:
+        parameters["expires_at"] = _FUTURE
+    if "user_identity_id" in parameters and isinstance(parameters.get("user_identity_ids"), list):
+        parameters["user_identity_ids"] = parameters["user_identity_ids"][:_MOST_OF_A_SESSION]
     if parameters.get("create_credential_manager_user") is True:
         parameters.pop("credential_manager_acs_user_id", None)
     if isinstance(parameters.get("page_cursor"), str):
