@@ -61,7 +61,6 @@ def build_world(store: Store) -> World:
     Dina has a phone, and a credential in the garage.
     """
     workspace = Workspace(store.table, str(uuid4()))
-    workspace.exist()
     people = Directory(store.table, Caller(workspace.workspace_id))
     manager = workspace.credential_manager()
     garage = workspace.acs_system(default_credential_manager_acs_system_id=manager)
