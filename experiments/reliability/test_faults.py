@@ -44,7 +44,7 @@ _SILENCE_SECONDS = 0.04
 # Of what is new: ids, moments, tokens and what is made of them, page cursors.
 _NEW = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:]{5,8}(?:[.\d]*Z)?|[0-9a-f]{64}|seam_\w+"
-    r"|(?<=TOKEN#)\w+|(?<=page_cursor=)[\w%-]+"
+    r"|(?<=TOKEN#)\w+|\bcst1\w{8}\b|(?<=page_cursor=)[\w%-]+"
 )
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # The id of a registration comes from those of its phone and its credential manager, and is not stored.
