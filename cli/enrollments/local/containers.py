@@ -35,6 +35,7 @@ _START_SECONDS = 300  # the image may have to be pulled
 _END_SECONDS = 30
 # Variables that refer to resources.  `sam local` knows their logical IDs only.
 _REFERRING = (
+    "CLIENT_SESSIONS_SECRET_ARN",
     "DELIVERIES_QUEUE_URL",
     "EVENTS_FAILURES_QUEUE_URL",
     "EVENT_BUS_NAME",
