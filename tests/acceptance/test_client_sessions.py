@@ -175,6 +175,7 @@ def test_access_is_granted_to_a_session_that_is_named(service: Service) -> None:
     assert error["validation_errors"] == {"_errors": ["Specify client_session_id or user_identifier_key"]}
 
 
+@pytest.mark.gateway
 def test_a_session_is_refused_on_other_routes_also_right_after_it_was_let_in(service: Service) -> None:
     session = created(service, user_identity_id=service.workspace.user_identity())
     routes = ["/client_sessions/list", "/user_identities/get", "/webhooks/list", "/acs/systems/get"]

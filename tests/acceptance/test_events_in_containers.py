@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TextIO
 
 import botocore.session
@@ -92,11 +93,13 @@ def test_a_token_that_is_not_valid_is_denied_with_the_reason(started: Invoke, na
     assert outcome(started(name)) == ("Deny", DENIED[name][1])
 
 
-def test_a_client_sessions_token_event_gives_the_routes_that_it_may_read(started: Invoke) -> None:
+def test_a_client_sessions_token_event_gives_the_routes_that_it_may_call(started: Invoke, project: Path) -> None:
+    routes = json.loads((project / "functions/authorizer/client_session_routes.json").read_text())
+
     (statement,) = started("authorizer_client_session")["policyDocument"]["Statement"]
 
     assert statement["Effect"] == "Allow"
-    assert {resource.rpartition("/")[2].split("_")[0] for resource in statement["Resource"]} == {"get", "list"}
+    assert [resource.partition("*")[2] for resource in statement["Resource"]] == routes
 
 
 @pytest.mark.parametrize("name", ["launch", "get_by_get", "authorizer_api_key"])
