@@ -15,7 +15,7 @@ from enrollment.errors import (
     ServiceUnavailable,
     UserIdentityNotFound,
 )
-from enrollment.resources.client_sessions import ClientSessionRequest, CreateClientSessionRequest
+from enrollment.resources.client_sessions import ClientSessionRequest
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key
 from enrollment.use_cases import client_sessions
@@ -58,12 +58,7 @@ def person(store: Store, workspace: Workspace, directory: Directory) -> Person:
     automation = directory.launch(identity, manager, create_credential_manager_user=True)
     (acs_user,) = directory.acs_users_of(identity)
     directory.create_credential(acs_user.acs_user_id)
-    session = client_sessions.create(
-        store.table,
-        directory.caller,
-        CreateClientSessionRequest(user_identity_id=identity, user_identifier_key="jane"),
-        master=b"master",
-    )
+    session = workspace.client_session(identity, user_identifier_key="jane")
     phone = directory.create_phone(identity, custom_sdk_installation_id="app")
 
     def end_session() -> None:

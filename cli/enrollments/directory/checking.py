@@ -43,7 +43,7 @@ from enrollment.store.keys import (
     workspace_prefix,
 )
 from enrollment.store.table import MOST_KEYS, Table
-from enrollment.use_cases.client_session_items import change_session, delete_session, user_identities_of
+from enrollment.use_cases.client_session_items import take_from_session, user_identities_of
 from enrollments.directory.credentials import (
     Fault,
     faults_of_acs_user,
@@ -393,15 +393,11 @@ class _Checker:
     def _problems_of_session(self, about: str, session: Item, found: Mapping[Key, Item]) -> Iterator[_Problem]:
         """An older release deletes a user identity without its client sessions."""
         identities = {one: user_identity_key(self._workspace_id, one) for one in user_identities_of(session)}
-        left = {one for one, key in identities.items() if key in found}
-        gone = {str(key): require_absent(key) for key in identities.values() if key not in found}
+        gone = {one: key for one, key in identities.items() if key not in found}
         if gone:
-            ending = (
-                change_session(self._table, session, user_identity_ids=left, expires_at=str(session["expires_at"]))
-                if left
-                else delete_session(self._table, session)
-            )
-            yield _Problem(about, "sees a user identity that does not exist", ending | gone)
+            mend = take_from_session(self._table, session, gone.keys())
+            mend |= {str(key): require_absent(key) for key in gone.values()}
+            yield _Problem(about, "sees a user identity that does not exist", mend)
 
     def _missing_entries(
         self, about: str, record: _Record, key: Key, item: Item, found: Mapping[Key, Item]

@@ -6,16 +6,16 @@ credentials.  A credential without its ACS user or its person is a key that nobo
 
 from collections.abc import Iterator, Mapping
 
-from enrollment.store.actions import Action, change, delete, raise_number, require, require_absent
+from enrollment.store.actions import Action, change, delete, require, require_absent
 from enrollment.store.attributes import Item, Value, elements
 from enrollment.store.items import stored_acs_credential, stored_phone
 from enrollment.store.keys import (
     Key,
     acs_credential_by_id_key,
     acs_user_key,
-    enrollment_key,
     user_identity_key,
 )
+from enrollment.use_cases.credential_items import enrollment_key_of, raise_revision
 
 # What is wrong, and the actions that mend it.
 type Fault = tuple[str, dict[str, Action]]
@@ -25,7 +25,7 @@ _NO_USER_IDENTITY = "its user identity does not exist"
 
 def related_to_credential(credential: Item) -> list[Key]:
     """Return the keys of the items that decide whether a credential is right, beside its entries."""
-    return [_identity_key(credential), _acs_user_key(credential), _enrollment_key(credential)]
+    return [_identity_key(credential), _acs_user_key(credential), enrollment_key_of(credential)]
 
 
 def faults_of_credential(credential: Item, found: Mapping[Key, Item]) -> Iterator[Fault]:
@@ -38,7 +38,7 @@ def faults_of_credential(credential: Item, found: Mapping[Key, Item]) -> Iterato
     owner_key, credential_id = _acs_user_key(credential), str(credential["acs_credential_id"])
     owner = found.get(owner_key)
     is_named = owner is not None and credential_id in elements(owner.get("acs_credential_ids"))
-    deletion = _deletion(stored_acs_credential(credential)) | {"enrollment": _raise_revision(credential)}
+    deletion = _deletion(stored_acs_credential(credential)) | {"enrollment": raise_revision(credential)}
     if owner is None:
         yield "its ACS user does not exist", deletion | {"acs_user": require_absent(owner_key)}
     elif owner.get("user_identity_id") != credential["user_identity_id"]:
@@ -55,9 +55,9 @@ def faults_of_credential(credential: Item, found: Mapping[Key, Item]) -> Iterato
             where={"user_identity_id": credential["user_identity_id"]},
         )
         yield "its ACS user does not name it", {"record": require(itself), "acs_user": added}
-    elif _enrollment_key(credential) not in found:
+    elif enrollment_key_of(credential) not in found:
         itself = next(iter(stored_acs_credential(credential)))
-        yield "its enrollment is missing", {"record": require(itself), "enrollment": _raise_revision(credential)}
+        yield "its enrollment is missing", {"record": require(itself), "enrollment": raise_revision(credential)}
 
 
 def related_to_acs_user(acs_user: Item) -> list[Key]:
@@ -101,7 +101,7 @@ def faults_of_phone(phone: Item, found: Mapping[Key, Item]) -> Iterator[Fault]:
 
 def stored_enrollment(enrollment: Item) -> dict[Key, Item]:
     """Return an enrollment's own item; it has no entries."""
-    return {_enrollment_key(enrollment): enrollment}
+    return {enrollment_key_of(enrollment): enrollment}
 
 
 def faults_of_enrollment(enrollment: Item, found: Mapping[Key, Item]) -> Iterator[Fault]:
@@ -117,7 +117,7 @@ def faults_of_enrollment(enrollment: Item, found: Mapping[Key, Item]) -> Iterato
             _NO_USER_IDENTITY,
             {
                 "user_identity": require_absent(identity_key),
-                "record": delete(_enrollment_key(enrollment), {"revision": enrollment["revision"]}),
+                "record": delete(enrollment_key_of(enrollment), {"revision": enrollment["revision"]}),
             },
         )
 
@@ -127,19 +127,9 @@ def _deletion(stored: Mapping[Key, Item]) -> dict[str, Action]:
     return {"record": delete(itself, {}), **{str(entry): delete(entry) for entry in entries}}
 
 
-def _raise_revision(credential: Item) -> Action:
-    names = ("workspace_id", "user_identity_id", "credential_manager_acs_system_id")
-    return raise_number(_enrollment_key(credential), "revision", {name: credential[name] for name in names})
-
-
 def _identity_key(item: Item) -> Key:
     return user_identity_key(str(item["workspace_id"]), str(item["user_identity_id"]))
 
 
 def _acs_user_key(credential: Item) -> Key:
     return acs_user_key(str(credential["workspace_id"]), str(credential["acs_user_id"]))
-
-
-def _enrollment_key(item: Item) -> Key:
-    workspace_id, identity_id = str(item["workspace_id"]), str(item["user_identity_id"])
-    return enrollment_key(workspace_id, identity_id, str(item["credential_manager_acs_system_id"]))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from enrollment.store.attributes import Item
+from enrollment.store.keys import Key
 from enrollment.store.table import MOST_KEYS, Table
 from enrollment.timestamps import timestamp
 
@@ -132,3 +133,27 @@ def _written(before: datetime) -> str:
     """Return how positions of a moment begin, rounded up to a millisecond: all that is older is less."""
     ahead = timedelta(microseconds=-before.microsecond % 1000)
     return timestamp(before + ahead)
+
+
+def load_by_id(
+    table: Table, ids: Sequence[str], by_id_key: Callable[[str], Key], own_key: Callable[[str, str], Key]
+) -> list[Item | None]:
+    """Return things of user identities, which are found by their ids alone; ``None`` for each that does not exist.
+
+    Args:
+        table: The table.
+        ids: Their ids.
+        by_id_key: Returns the key of the item that names a thing's user identity.
+        own_key: Returns the key of a thing's own item, from the ids of its user identity and itself.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    by_id = table.get_all(map(by_id_key, ids))
+    named = [by_id.get(by_id_key(one)) for one in ids]
+    keys = [
+        None if item is None else own_key(str(item["user_identity_id"]), one)
+        for item, one in zip(named, ids, strict=True)
+    ]
+    found = table.get_all(key for key in keys if key is not None)
+    return [None if key is None else found.get(key) for key in keys]

@@ -4,7 +4,7 @@ A session is its own item, its entries in lists, the record of its token, and up
 transaction changes all of them together, so a token sees just what its session says.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import datetime
 
 from enrollment.callers import split_ids
@@ -144,10 +144,23 @@ def _end(table: Table, key: Key, session: Item | None, entry: Key, user_identity
     """Return the actions after which a session does not have a user identity, and its entry is gone."""
     if session is None:
         return {"client_session": require_absent(key), "entry": delete(entry)}
-    had = set(user_identities_of(session))
-    if user_identity_id not in had:
+    if user_identity_id not in user_identities_of(session):
         return {"client_session": require_as_found(session), "entry": delete(entry)}
-    if left := had - {user_identity_id}:
+    return take_from_session(table, session, {user_identity_id})
+
+
+def take_from_session(table: Table, session: Item, user_identity_ids: Set[str]) -> dict[str, Action]:
+    """Return the actions that take user identities out of an unchanged session, or delete it if it has no others.
+
+    Args:
+        table: The table.  It is read for the session's pointers.
+        session: The session as it was read.
+        user_identity_ids: Some of its user identities.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    if left := set(user_identities_of(session)) - user_identity_ids:
         return change_session(table, session, user_identity_ids=left, expires_at=str(session["expires_at"]))
     return delete_session(table, session)
 

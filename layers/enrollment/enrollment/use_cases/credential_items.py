@@ -17,6 +17,7 @@ from enrollment.store.keys import (
     acs_user_key,
     enrollment_key,
 )
+from enrollment.store.listings import load_by_id
 from enrollment.store.table import MOST_ACTIONS, Table
 
 # Deleting a credential takes four actions, one on its ACS user and one on its enrollment.
@@ -26,6 +27,12 @@ _DELETED_AT_ONCE = MOST_ACTIONS // 6
 _ENROLLMENT = ("workspace_id", "user_identity_id", "credential_manager_acs_system_id")
 
 
+def enrollment_key_of(item: Item) -> Key:
+    """Return the key of an enrollment; ``item`` is the enrollment, or a credential of it."""
+    workspace_id, identity_id, manager_id = (str(item[name]) for name in _ENROLLMENT)
+    return enrollment_key(workspace_id, identity_id, manager_id)
+
+
 def raise_revision(credential: Item) -> Action:
     """Raise the revision of a credential's enrollment, or make the enrollment.
 
@@ -33,7 +40,7 @@ def raise_revision(credential: Item) -> Action:
     that is gone: the last step of its deletion finds no credential any more.
     """
     enrollment = {name: credential[name] for name in _ENROLLMENT}
-    return raise_number(_enrollment_key_of(credential), "revision", enrollment)
+    return raise_number(enrollment_key_of(credential), "revision", enrollment)
 
 
 def delete_credentials_of_acs_user(table: Table, acs_user: Item) -> None:
@@ -86,7 +93,7 @@ def delete_some(table: Table, credentials: Sequence[Item]) -> dict[str, Item | N
         (itself, *entries) = stored_acs_credential(credential)
         actions[credential_id] = delete(itself, as_read(credential, ENTRIES_OF_ACS_CREDENTIAL_COME_FROM))
         actions |= {f"{credential_id} {index}": delete(entry) for index, entry in enumerate(entries)}
-        actions[str(_enrollment_key_of(credential))] = raise_revision(credential)
+        actions[str(enrollment_key_of(credential))] = raise_revision(credential)
     # The previous release deletes an ACS user without its credentials.
     existing = table.get_all(by_acs_user)
     for key, credential_ids in by_acs_user.items():
@@ -97,16 +104,9 @@ def delete_some(table: Table, credentials: Sequence[Item]) -> dict[str, Item | N
 
 def load_credentials(table: Table, workspace_id: str, credential_ids: Sequence[str]) -> list[Item | None]:
     """Return the items of credentials; ``None`` for each that does not exist."""
-    by_id_keys = [acs_credential_by_id_key(workspace_id, credential_id) for credential_id in credential_ids]
-    by_id = table.get_all(by_id_keys)
-    keys = [
-        acs_credential_key(workspace_id, str(by_id[key]["user_identity_id"]), credential_id) if key in by_id else None
-        for key, credential_id in zip(by_id_keys, credential_ids, strict=True)
-    ]
-    found = table.get_all(key for key in keys if key is not None)
-    return [None if key is None else found.get(key) for key in keys]
-
-
-def _enrollment_key_of(credential: Item) -> Key:
-    workspace_id, identity_id, manager_id = (str(credential[name]) for name in _ENROLLMENT)
-    return enrollment_key(workspace_id, identity_id, manager_id)
+    return load_by_id(
+        table,
+        credential_ids,
+        lambda credential_id: acs_credential_by_id_key(workspace_id, credential_id),
+        lambda identity_id, credential_id: acs_credential_key(workspace_id, identity_id, credential_id),
+    )

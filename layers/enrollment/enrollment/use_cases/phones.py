@@ -39,7 +39,7 @@ from enrollment.store.keys import (
     user_identity_key,
     workspace_key,
 )
-from enrollment.store.listings import Page, newest_first, positions_of, read_page
+from enrollment.store.listings import Page, load_by_id, newest_first, positions_of, read_page
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.links import require_usable, use_user_identity
@@ -189,7 +189,8 @@ def list_page(table: Table, caller: Caller, request: ListPhonesRequest, after: s
         positions = newest_first(table, listing, after=after, limit=request.limit)
 
     def load(some: Sequence[str]) -> list[Phone | None]:
-        return [None if item is None else phone_of(item) for item in _load(table, workspace_id, some)]
+        items = _load(table, workspace_id, list(map(listed_id, some)))
+        return [None if item is None else phone_of(item) for item in items]
 
     return read_page(positions, load, lambda _: True, request.limit)
 
@@ -254,22 +255,17 @@ def _update_phone(phone: Item, told: Item) -> dict[str, Action]:
 
 
 def _require(table: Table, caller: Caller, device_id: str) -> Item:
-    by_id = table.get(phone_by_id_key(caller.workspace_id, device_id))
-    if by_id is None or not caller.sees(str(by_id["user_identity_id"])):
-        raise PhoneNotFound
-    phone = table.get(phone_key(caller.workspace_id, str(by_id["user_identity_id"]), device_id))
-    if phone is None:  # it was removed between the two reads
+    (phone,) = _load(table, caller.workspace_id, [device_id])
+    if phone is None or not caller.sees(str(phone["user_identity_id"])):
         raise PhoneNotFound
     return phone
 
 
-def _load(table: Table, workspace_id: str, positions: Sequence[str]) -> list[Item | None]:
-    """Return the items of the phones at some positions of a list; ``None`` for each that has been removed."""
-    by_id_keys = [phone_by_id_key(workspace_id, listed_id(position)) for position in positions]
-    by_id = table.get_all(by_id_keys)
-    keys = [
-        phone_key(workspace_id, str(by_id[key]["user_identity_id"]), listed_id(position)) if key in by_id else None
-        for key, position in zip(by_id_keys, positions, strict=True)
-    ]
-    found = table.get_all(key for key in keys if key is not None)
-    return [None if key is None else found.get(key) for key in keys]
+def _load(table: Table, workspace_id: str, device_ids: Sequence[str]) -> list[Item | None]:
+    """Return the items of phones; ``None`` for each that does not exist."""
+    return load_by_id(
+        table,
+        device_ids,
+        lambda device_id: phone_by_id_key(workspace_id, device_id),
+        lambda identity_id, device_id: phone_key(workspace_id, identity_id, device_id),
+    )
