@@ -19,11 +19,15 @@ from enrollment.store.items import (
 )
 from enrollment.store.keys import (
     Key,
+    acs_credential_key,
     acs_system_key,
     acs_user_key,
     acs_user_link_key,
     enrollment_key,
+    execution_key,
     page_cursor_key,
+    phone_key,
+    registration_key,
     token_key,
     user_identity_key,
 )
@@ -76,31 +80,48 @@ def violations(table: Mapping[Key, Item]) -> list[str]:
         if table.get(acs_user_key(_of(item), acs_user_id), {}).get("user_identity_id") != item["user_identity_id"]
     ]
     wrong += _credentials_and_acs_users(table)
+    wrong += _registrations_and_their_own(table)
     wrong += _tokens_of_client_sessions(table)
     wrong += [f"{key} belongs to nothing" for key in table if key not in expected and not _stands_alone(key)]
     return wrong
 
 
 def _note_phones(table: Mapping[Key, Item], expected: dict[Key, Item], required: list[tuple[Key, Key]]) -> None:
-    """Add what phones, credentials and enrollments make expected and required."""
+    """Add what phones, credentials, registrations and enrollments make expected and required.
+
+    What is at a credential manager outlives its user identity, until an execution has taken it back.
+    """
     for key, item in table.items():
         match key.sk.partition("#")[0]:
             case "PHONE" if key.sk != "PHONE":
                 expected |= stored_phone(item)
                 required.append((key, _identity_of(item)))
+                required += [
+                    (key, registration_key(_of(item), str(item["user_identity_id"]), str(item["device_id"]), manager_id))
+                    for manager_id in elements(item.get("registered_with"))
+                ]
             case "CREDENTIAL":
                 expected |= stored_acs_credential(item)
+                required.append((key, _enrollment_of(item)))
+                if "being_deleted_at" not in item:
+                    required += [(key, _identity_of(item)), (key, acs_user_key(_of(item), str(item["acs_user_id"])))]
+                if "device_id" in item:
+                    required.append((key, _registration_of(item)))
+            case "REGISTRATION":
+                expected[key] = item
+                required.append((key, _enrollment_of(item)))
                 required += [
-                    (key, _identity_of(item)),
-                    (key, acs_user_key(_of(item), str(item["acs_user_id"]))),
-                    (key, _enrollment_of(item)),
+                    (key, acs_credential_key(_of(item), str(item["user_identity_id"]), credential_id))
+                    for credential_id in elements(item.get("acs_credential_ids"))
                 ]
+            case "EXECUTION":
+                expected[key] = item
+                required.append((key, _enrollment_of(item)))
             case "ENROLLMENT":
                 expected[key] = item
-                required += [
-                    (key, _identity_of(item)),
-                    (key, acs_system_key(_of(item), str(item["credential_manager_acs_system_id"]))),
-                ]
+                required.append((key, acs_system_key(_of(item), str(item["credential_manager_acs_system_id"]))))
+                if _execution_of(item) not in table:
+                    required.append((key, _identity_of(item)))
 
 
 def _note_client_sessions(
@@ -149,7 +170,7 @@ def _credentials_and_acs_users(table: Mapping[Key, Item]) -> list[str]:
     owned = {
         (item["acs_user_id"], item["acs_credential_id"], item["user_identity_id"])
         for key, item in table.items()
-        if key.sk.startswith("CREDENTIAL#")
+        if key.sk.startswith("CREDENTIAL#") and "being_deleted_at" not in item
     }
     named = {
         (item["acs_user_id"], credential_id, item.get("user_identity_id"))
@@ -161,6 +182,21 @@ def _credentials_and_acs_users(table: Mapping[Key, Item]) -> list[str]:
         f"credential {credential_id} and ACS user {acs_user_id} do not belong to each other"
         for acs_user_id, credential_id, _ in owned ^ named
     ]
+
+
+def _registrations_and_their_own(table: Mapping[Key, Item]) -> list[str]:
+    """Return where a registration and its phone or its credentials do not name each other."""
+    wrong = []
+    for key, item in table.items():
+        if key.sk.startswith("CREDENTIAL#") and "device_id" in item:
+            registration = table.get(_registration_of(item), {})
+            if item["acs_credential_id"] not in elements(registration.get("acs_credential_ids")):
+                wrong.append(f"{_registration_of(item)} does not list {key}")
+        if key.sk.startswith("REGISTRATION#"):
+            phone = table.get(phone_key(_of(item), str(item["user_identity_id"]), str(item["device_id"])))
+            if phone and item["credential_manager_acs_system_id"] not in elements(phone.get("registered_with")):
+                wrong.append(f"its phone does not know {key}")
+    return wrong
 
 
 def _of_events(table: Mapping[Key, Item]) -> dict[Key, Item]:
@@ -184,10 +220,26 @@ def _enrollment_of(credential: Item) -> Key:
     return enrollment_key(_of(credential), identity_id, manager_id)
 
 
+def _execution_of(enrollment: Item) -> Key:
+    manager_id = str(enrollment["credential_manager_acs_system_id"])
+    return execution_key(_of(enrollment), str(enrollment["user_identity_id"]), manager_id)
+
+
+def _registration_of(credential: Item) -> Key:
+    manager_id = str(credential["credential_manager_acs_system_id"])
+    identity_id, device_id = str(credential["user_identity_id"]), str(credential["device_id"])
+    return registration_key(_of(credential), identity_id, device_id, manager_id)
+
+
 def _link(acs_user: Item) -> dict[Key, Item]:
     key = acs_user_link_key(_of(acs_user), str(acs_user["user_identity_id"]), str(acs_user["acs_system_id"]))
     return {key: {"acs_user_id": acs_user["acs_user_id"]}}
 
 
 def _stands_alone(key: Key) -> bool:
-    return key == page_cursor_key() or key.pk.startswith("TOKEN") or key.pk.endswith(("#WEBHOOKS", "#WORKSPACE"))
+    return (
+        key == page_cursor_key()
+        or key.pk.startswith("TOKEN")
+        or key.pk.endswith(("#WEBHOOKS", "#WORKSPACE", "#PAUSE"))
+        or "#SIMULATED#" in key.pk
+    )

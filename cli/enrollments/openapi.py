@@ -156,7 +156,7 @@ def openapi(write: bool, check: bool) -> None:  # noqa: FBT001 - click passes op
 
 
 # The functions that are not invoked for a request.  The authorizer reads a file that is made from the routes.
-_WITHOUT_ROUTES = {"authorizer", "deliveries", "events", "redeliveries"}
+_WITHOUT_ROUTES = {"authorizer", "deliveries", "events", "provisioning", "redeliveries"}
 
 
 def _document(project: Path) -> str:

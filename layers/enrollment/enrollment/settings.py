@@ -51,6 +51,7 @@ class EventsSettings(NamedTuple):
         event_bus: The EventBridge bus.
         deliveries_queue_url: The queue of deliveries to webhooks.
         failures_queue_url: The queue of pointers to records that were set aside.
+        provisioning_function: The ARN of the alias of the durable function that provisions.
     """
 
     table_name: str
@@ -58,6 +59,7 @@ class EventsSettings(NamedTuple):
     event_bus: str
     deliveries_queue_url: str
     failures_queue_url: str
+    provisioning_function: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "EventsSettings":
@@ -72,6 +74,7 @@ class EventsSettings(NamedTuple):
             event_bus=environment["EVENT_BUS_NAME"],
             deliveries_queue_url=environment["DELIVERIES_QUEUE_URL"],
             failures_queue_url=environment["EVENTS_FAILURES_QUEUE_URL"],
+            provisioning_function=environment["PROVISIONING_FUNCTION"],
         )
 
 

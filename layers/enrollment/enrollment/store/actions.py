@@ -87,13 +87,14 @@ def change(  # noqa: PLR0913 - DynamoDB's four kinds of change, and a condition
     return {"Update": update | ({"ExpressionAttributeValues": values} if values else {})}
 
 
-def raise_number(key: Key, attribute: str, item: Item) -> Action:
+def raise_number(key: Key, attribute: str, item: Item, *, must_exist: bool = False) -> Action:
     """Raise a number of an item by one; where there is no item, make it with the number 1.
 
     Args:
         key: The item's key.
         attribute: The number.
         item: The item's other attributes, one at least.
+        must_exist: Whether the item must be there.
     """
     names: dict[str, str] = {"#n": attribute}
     values: dict[str, Value] = {":one": 1}
@@ -107,6 +108,7 @@ def raise_number(key: Key, attribute: str, item: Item) -> Action:
             "UpdateExpression": f"SET {', '.join(assignments)} ADD #n :one",
             "ExpressionAttributeNames": names,
             "ExpressionAttributeValues": marshal(values),
+            **({"ConditionExpression": "attribute_exists(pk)"} if must_exist else {}),
         }
     }
 

@@ -149,6 +149,38 @@ def enrollment_key(workspace_id: str, user_identity_id: str, credential_manager_
     return Key(partition, f"ENROLLMENT#{credential_manager_acs_system_id}")
 
 
+def registration_key(
+    workspace_id: str, user_identity_id: str, device_id: str, credential_manager_acs_system_id: str
+) -> Key:
+    """Return the key of a phone's registration with a credential manager."""
+    partition = phones_partition(workspace_id, user_identity_id)
+    return Key(partition, f"REGISTRATION#{device_id}#{credential_manager_acs_system_id}")
+
+
+def execution_key(workspace_id: str, user_identity_id: str, credential_manager_acs_system_id: str) -> Key:
+    """Return the key of the item by which the executions of an enrollment know of each other."""
+    partition = phones_partition(workspace_id, user_identity_id)
+    return Key(partition, f"EXECUTION#{credential_manager_acs_system_id}")
+
+
+def manager_pause_key(workspace_id: str, acs_system_id: str) -> Key:
+    """Return the key of the item that is there while nobody sends requests to a credential manager."""
+    return Key(f"{acs_system_key(workspace_id, acs_system_id).pk}#PAUSE", "PAUSE")
+
+
+def simulated_phone_key(workspace_id: str, acs_system_id: str, phone_registration_id: str) -> Key:
+    """Return the key of what a simulated credential manager knows of a phone."""
+    return Key(_simulated(workspace_id, acs_system_id, phone_registration_id), "SIMULATED_PHONE")
+
+
+def simulated_credential_key(
+    workspace_id: str, acs_system_id: str, phone_registration_id: str, acs_credential_id: str
+) -> Key:
+    """Return the key of what a simulated credential manager knows of a credential."""
+    partition = _simulated(workspace_id, acs_system_id, phone_registration_id)
+    return Key(partition, f"SIMULATED_CREDENTIAL#{acs_credential_id}")
+
+
 def phones_partition(workspace_id: str, user_identity_id: str) -> str:
     """Return the partition key of a user identity's phones, credentials and enrollments."""
     return f"{user_identity_key(workspace_id, user_identity_id).pk}#PHONES"
@@ -288,9 +320,25 @@ def workspace_prefix(workspace_id: str) -> str:
     return f"{EVERY_WORKSPACE}{workspace_id}#"
 
 
+def user_identity_of(pk: str) -> tuple[str, str]:
+    """Return the ids of the workspace and the user identity that a user identity's partition key names.
+
+    Raises:
+        ValueError: It is another thing's partition key.
+    """
+    kind, workspace_id, subject, identity_id, *_ = [*pk.split("#"), "", "", ""]
+    if kind != "WORKSPACE" or subject != "USER_IDENTITY" or not identity_id:
+        raise ValueError("this is no partition of a user identity")
+    return workspace_id, identity_id
+
+
 def workspace_of(pk: str) -> str:
     """Return the id of the workspace whose partition key begins with ``EVERY_WORKSPACE``."""
     return pk.removeprefix(EVERY_WORKSPACE).partition("#")[0]
+
+
+def _simulated(workspace_id: str, acs_system_id: str, phone_registration_id: str) -> str:
+    return f"{acs_system_key(workspace_id, acs_system_id).pk}#SIMULATED#{phone_registration_id}"
 
 
 def _partition(workspace_id: str, kind: str, identifier: str) -> str:

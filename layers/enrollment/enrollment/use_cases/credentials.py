@@ -41,7 +41,13 @@ from enrollment.store.keys import (
 from enrollment.store.listings import Page, is_found, newest_first, positions_of, read_page
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.use_cases.credential_items import delete_some, load_credentials, raise_revision
+from enrollment.use_cases.credential_items import (
+    delete_credentials,
+    delete_some,
+    is_of_one_phone,
+    load_credentials,
+    raise_revision,
+)
 from enrollment.use_cases.credential_owners import choose_manager, choose_owner
 from enrollment.use_cases.links import use_user_identity
 
@@ -193,7 +199,10 @@ def update(table: Table, caller: Caller, request: UpdateAcsCredentialRequest) ->
 
 
 def delete_one(table: Table, caller: Caller, request: AcsCredentialRequest) -> None:
-    """Delete a credential.
+    """Delete a credential, with those of the phones that stand under it.
+
+    The credential of one phone is there until the credential manager has revoked it.  The phone gets no other one in its
+    place.
 
     Args:
         table: The table.
@@ -206,9 +215,19 @@ def delete_one(table: Table, caller: Caller, request: AcsCredentialRequest) -> N
     """
     for _ in range(_ROUNDS):
         credential = _require(table, caller, request.acs_credential_id)
-        if not delete_some(table, [credential]):
+        if not delete_some(table, [credential], is_withdrawn=True):
+            _mark_those_under(table, credential)
             return
     raise ServiceUnavailable
+
+
+def _mark_those_under(table: Table, parent: Item) -> None:
+    """Mark the credentials that stand under one that was deleted.  If this is interrupted, an execution does it."""
+    if is_of_one_phone(parent):
+        return
+    all_ = _of(table, str(parent["workspace_id"]), str(parent["user_identity_id"]))
+    parent_id = parent["acs_credential_id"]
+    delete_credentials(table, [item for item in all_ if item.get("parent_acs_credential_id") == parent_id])
 
 
 def credential_of(item: Item, system: Item) -> AcsCredential:

@@ -31,6 +31,9 @@ def delete_phone(phone: Item) -> dict[str, Action]:
 def delete_all_of_user_identity(table: Table, workspace_id: str, user_identity_id: str) -> None:
     """Delete the phones, credentials and enrollments of a user identity that is being deleted.
 
+    What is at a credential manager stays until an execution has taken it back: registrations, the credentials of phones,
+    and their enrollments.  None of it needs the user identity.
+
     Nothing is added to them from the mark ``being_deleted_at`` on.  To finish an interrupted deletion, call it again.
 
     Args:
@@ -42,15 +45,27 @@ def delete_all_of_user_identity(table: Table, workspace_id: str, user_identity_i
         ServiceUnavailable: The database stays out of reach, or the invocation's time ends before all is done.
     """
     partition = phones_partition(workspace_id, user_identity_id)
-    while items := table.query(partition):
+    while items := [item for item in table.query(partition) if not _is_at_manager(item)]:
         phones = [item for item in items if str(item["sk"]).startswith("PHONE#")]
         credentials = [item for item in items if str(item["sk"]).startswith("CREDENTIAL#")]
-        # An enrollment goes last: deleting a credential raises its revision, and would make it again.
-        others = [] if phones or credentials else items
         for some in batched(phones, _DELETED_AT_ONCE, strict=False):
             deletions = [(phone["device_id"], delete_phone(phone)) for phone in some]
             table.transact({f"{device_id} {name}": one for device_id, all_ in deletions for name, one in all_.items()})
         delete_credentials(table, credentials)
+        if phones or credentials:
+            continue
+        # Enrollments go last: deleting a credential raises its enrollment's revision, and would make it again.
+        managers = {
+            str(item["credential_manager_acs_system_id"]) for item in table.query(partition) if _is_at_manager(item)
+        }
+        others = [item for item in items if str(item["sk"]).rpartition("#")[2] not in managers]
+        if not others:
+            return
         for some in batched(others, MOST_ACTIONS, strict=False):
             keys = [Key(str(item["pk"]), str(item["sk"])) for item in some]
             table.transact({key.sk: delete(key) for key in keys})
+
+
+def _is_at_manager(item: Item) -> bool:
+    """Return whether an item stands for something that a credential manager has, and that an execution takes back."""
+    return str(item["sk"]).startswith("REGISTRATION#") or "being_deleted_at" in item

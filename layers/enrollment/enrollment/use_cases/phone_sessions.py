@@ -1,7 +1,5 @@
 """Phone sessions: how an app registers its phone, and learns what its credential managers know of it."""
 
-import uuid
-
 from enrollment.callers import Caller
 from enrollment.errors import ClientSessionIsNotOfOnePerson
 from enrollment.resources.automations import ListAutomationsRequest
@@ -17,10 +15,8 @@ from enrollment.store.attributes import Item
 from enrollment.store.keys import acs_system_key
 from enrollment.store.table import Table
 from enrollment.use_cases import automations, user_identities
+from enrollment.use_cases.enrollments import registration_id_of
 from enrollment.use_cases.phones import DEVICE_TYPES, Registration, is_sandbox, register
-
-# Names the registrations' ids; it was made up once and never changes.
-_REGISTRATION_IDS = uuid.UUID("6f0b7c1e-9d0a-4c55-8a54-2f3c1d7b9e60")
 
 
 def get_or_create(table: Table, caller: Caller, request: PhoneSessionRequest) -> PhoneSession:
@@ -71,7 +67,7 @@ def _provider_sessions(table: Table, caller: Caller, phone: Item) -> list[Provid
         manager = managers.get(acs_system_key(caller.workspace_id, manager_id), {})
         external_type = manager.get("external_type")
         registration = PhoneRegistration(
-            phone_registration_id=str(uuid.uuid5(_REGISTRATION_IDS, f"{phone['device_id']} {manager_id}")),
+            phone_registration_id=registration_id_of(str(phone["device_id"]), manager_id),
             provider_name=None if external_type is None else str(external_type),
             is_being_activated=True,
         )

@@ -28,6 +28,7 @@ from enrollment.store.items import stored_event
 from enrollment.store.keys import Key, acs_system_key, webhook_key
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.enrollment_starts import Starter, Wanted, wanted_of_change
 from enrollment.use_cases.events import event_of
 from enrollment.use_cases.webhook_items import wants
 
@@ -70,12 +71,14 @@ class Recorded(NamedTuple):
 
     Attributes:
         events: How many events were listed and sent on.
+        executions: How many executions were started.
         set_aside: The sequence numbers of the records that cannot be read, or whose events the bus refuses.
         failed: The sequence number of the first record that is to be delivered again, with all that follow it.
         cause: Why it failed.
     """
 
     events: int
+    executions: int
     set_aside: list[str]
     failed: str | None = None
     cause: EnrollmentError | None = None
@@ -88,14 +91,23 @@ class Recorder:
         table: The table.
         bus: Gets every event.
         deliveries: Gets a message for each event and each webhook that wants it.
+        starter: Starts the executions that follow the changes.
         failures: Gets a pointer to each record that is set aside.
         retention: How long events are listed.
     """
 
     def __init__(
-        self, table: Table, *, bus: EventBus, deliveries: Queue, failures: Queue, retention: timedelta
+        self,
+        table: Table,
+        *,
+        starter: Starter,
+        bus: EventBus,
+        deliveries: Queue,
+        failures: Queue,
+        retention: timedelta,
     ) -> None:
         self._table = table
+        self._starter = starter
         self._bus = bus
         self._deliveries = deliveries
         self._failures = failures
@@ -103,7 +115,7 @@ class Recorder:
         self._systems = Systems(table)
 
     def record(self, records: Sequence[Record]) -> Recorded:
-        """Record the events of a batch of stream records.
+        """Record the events of a batch of stream records, and start the executions that follow.
 
         A record that cannot be read is set aside, so that it does not hold up the others.  If AWS does not answer, the
         record that was at work and all that follow it are to be delivered again, so that their order stays.
@@ -112,11 +124,11 @@ class Recorder:
             records: The records, in the order of the stream.
 
         Raises:
-            RefusedError: A queue of this service refuses a message, which is a defect.
+            RefusedError: A queue or a function of this service refuses a message, which is a defect.
         """
-        events, unreadable = _read(records)
+        events, wanted, unreadable = _read(records)
         set_aside: list[str] = []
-        done = 0
+        done = executions = 0
         failing: Record = records[0]
         webhooks = Webhooks(self._table)
         try:
@@ -125,9 +137,12 @@ class Recorder:
                 failing, _ = some[0]
                 set_aside += self._record_some(some, webhooks)
                 done += len(some)
+            if wanted:
+                failing, _ = wanted[0]
+                executions = self._starter.follow([change for _, change in wanted])
         except ServiceUnavailable as error:
-            return Recorded(done, set_aside, sequence_number(failing), error)
-        return Recorded(done, set_aside)
+            return Recorded(done, executions, set_aside, sequence_number(failing), error)
+        return Recorded(done, executions, set_aside)
 
     def _record_some(self, some: Sequence[tuple[Record, Item]], webhooks: "Webhooks") -> list[str]:
         """List a few events and send them on.  Return the records that were set aside."""
@@ -285,19 +300,34 @@ def deliveries_of(events: Sequence[Event], webhooks: Webhooks) -> list[Delivery]
     ]
 
 
-def _read(records: Sequence[Record]) -> tuple[dict[str, tuple[Record, Item]], list[Record]]:
-    """Return the events of records by their ids, each with its record, and the records that cannot be read."""
-    events: dict[str, tuple[Record, Item]] = {}
-    unreadable = []
+class _Read(NamedTuple):
+    """What stream records say.
+
+    Attributes:
+        events: Their events by id, each with its record.
+        wanted: The changes of what is wanted, each with its record.
+        unreadable: The records that cannot be read.
+    """
+
+    events: dict[str, tuple[Record, Item]]
+    wanted: list[tuple[Record, Wanted]]
+    unreadable: list[Record]
+
+
+def _read(records: Sequence[Record]) -> _Read:
+    read = _Read({}, [], [])
     for record in records:
         try:
-            event = event_of_change(read_change(record))
+            change = read_change(record)
+            event, wanted = event_of_change(change), wanted_of_change(change)
         except (LookupError, ValueError):
-            unreadable.append(record)
-        else:
-            if event is not None:
-                events[str(event["event_id"])] = (record, event)
-    return events, unreadable
+            read.unreadable.append(record)
+            continue
+        if event is not None:
+            read.events[str(event["event_id"])] = (record, event)
+        if wanted is not None:
+            read.wanted.append((record, wanted))
+    return read
 
 
 def _list_some(table: Table, events: Sequence[Item], retention: timedelta) -> dict[str, Item]:

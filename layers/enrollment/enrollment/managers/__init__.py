@@ -1,0 +1,1 @@
+"""Credential managers: the protocol that they speak, and those that speak it."""

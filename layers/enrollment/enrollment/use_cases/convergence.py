@@ -1,0 +1,364 @@
+"""What an execution does next for an enrollment: a decision about what was read, without any request.
+
+Most steps ask the credential manager for something.  The others only change the table: they mark what has to be
+revoked, or delete what the manager no longer has.  Whoever takes a step checks in its transaction what the step was
+based on.
+
+When a thing is asked for again is in the contract ("Credential managers").
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from enrollment.managers.protocol import Reason, State
+from enrollment.store.attributes import Item, elements
+from enrollment.use_cases.enrollments import View
+
+# Failures that are over when the person's profile changes.
+_OF_THE_PROFILE = frozenset({Reason.EMAIL_REQUIRED, Reason.PHONE_NUMBER_REQUIRED, Reason.PERSON_CONFLICT})
+_TOLD_OF_A_PERSON = ("full_name", "email_address", "phone_number")
+
+
+class RequestStep:
+    """A step that asks the credential manager."""
+
+    __slots__ = ()
+
+
+class TableStep:
+    """A step that only changes the table."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Register(RequestStep):
+    """Register a phone with the manager, for the first time or once more.
+
+    Attributes:
+        device_id: The phone.
+        attempt: The number of the attempt.
+    """
+
+    device_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskForStatus(RequestStep):
+    """Ask how a phone and its credentials stand."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deregister(RequestStep):
+    """Take a phone that was deactivated from the manager, with its credentials."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issue(RequestStep):
+    """Issue a credential to a phone, or change its validity.
+
+    Attributes:
+        device_id: The phone.
+        acs_credential_id: The phone's credential; ``None`` if it is not made yet.
+        source_id: The credential that it stands under, or the pool that it comes from.
+    """
+
+    device_id: str
+    acs_credential_id: str | None
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke(RequestStep):
+    """Revoke a phone's credential."""
+
+    acs_credential_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(TableStep):
+    """Mark credentials of phones, because what they stand for is gone.
+
+    Attributes:
+        acs_credential_ids: The credentials of phones.
+        parent_id: The credential that was deleted, if that is why.
+        device_id: The phone that was deactivated, if that is why.
+    """
+
+    acs_credential_ids: tuple[str, ...]
+    parent_id: str | None = None
+    device_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteCredential(TableStep):
+    """Delete a phone's credential that the manager no longer has."""
+
+    acs_credential_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRegistration(TableStep):
+    """Delete the registration of a phone that the manager no longer has."""
+
+    device_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateParent(TableStep):
+    """Tell at a credential what its phones' credentials show.
+
+    Attributes:
+        acs_credential_id: The credential.
+        issued_at: When the first of them was issued.
+        synced_version: The version that all of them have, if that is its own version.
+        synced_at: Since when the last of them has it.
+    """
+
+    acs_credential_id: str
+    issued_at: str
+    synced_version: int | None
+    synced_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEnrollment(TableStep):
+    """Delete the enrollment of a person who was deleted, when nothing is at the manager any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing until a moment.
+
+    Attributes:
+        until: The moment.
+        is_for_pause: Whether nobody sends requests to the manager until then.
+    """
+
+    until: str
+    is_for_pause: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing is missing, and nothing has to be waited for."""
+
+
+type Step = RequestStep | TableStep | Wait | Nothing
+
+# How many credentials are marked at once: a mark takes two actions of a transaction.
+_MOST_MARKED = 20
+
+
+def next_step(view: View, now: str, *, has_manager: bool) -> Step:
+    """Return what to do next for an enrollment.
+
+    Args:
+        view: The enrollment.
+        now: The time, as ``timestamp`` writes it.
+        has_manager: Whether there is somebody to ask.  In a workspace that is no sandbox, a manager needs a connector.
+    """
+    for table_step in _table_steps(view):
+        return table_step
+    if not has_manager:
+        return Nothing()
+    moments = []
+    for step in _request_steps(view, now):
+        if isinstance(step, Wait):
+            moments.append(step.until)
+        elif view.pause is not None and str(view.pause["paused_until"]) > now:
+            return Wait(str(view.pause["paused_until"]), is_for_pause=True)
+        else:
+            return step
+    return Wait(min(moments)) if moments else Nothing()
+
+
+def profile_digest(user_identity: Item | None) -> str:
+    """Return a digest of what a manager is told of a person."""
+    told = [str((user_identity or {}).get(name, "")) for name in _TOLD_OF_A_PERSON]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def pool_of(view: View) -> str | None:
+    """Return the pool that each phone gets a credential from; none without an ACS user in the manager."""
+    if view.automation is None or view.acs_user_id is None:
+        return None
+    pool_id = view.automation.get("requested_acs_credential_pool_id")
+    return None if pool_id is None else str(pool_id)
+
+
+def _table_steps(view: View) -> Iterator[TableStep]:
+    unmarked = [child for child in view.children.values() if "being_deleted_at" not in child]
+    for parent_id in sorted(
+        {str(one["parent_acs_credential_id"]) for one in unmarked if "parent_acs_credential_id" in one}
+    ):
+        if parent_id not in view.parents:
+            yield Mark(_some_ids(unmarked, "parent_acs_credential_id", parent_id), parent_id=parent_id)
+    for device_id in sorted({str(child["device_id"]) for child in unmarked}):
+        if device_id not in view.phones:
+            yield Mark(_some_ids(unmarked, "device_id", device_id), device_id=device_id)
+    for device_id, registration in view.registrations.items():
+        if device_id not in view.phones and registration.get("state") == State.GONE and _is_deregistered(registration):
+            for child in view.children_of(registration):
+                yield DeleteCredential(str(child["acs_credential_id"]))
+            yield DeleteRegistration(device_id)
+        for child in view.children_of(registration):
+            if child.get("state") == State.GONE and "being_deleted_at" in child:
+                yield DeleteCredential(str(child["acs_credential_id"]))
+            elif child.get("state") == State.GONE and _is_nudged(child):
+                yield Mark((str(child["acs_credential_id"]),))  # it is made anew, under another id
+    for parent_id, parent in view.parents.items():
+        yield from _update_of_parent(parent, [c for c in unmarked if c.get("parent_acs_credential_id") == parent_id])
+    if view.user_identity is None and not (view.registrations or view.children or view.phones or view.parents):
+        yield DeleteEnrollment()
+
+
+def _some_ids(children: Sequence[Item], attribute: str, value: str) -> tuple[str, ...]:
+    ids = [str(child["acs_credential_id"]) for child in children if child.get(attribute) == value]
+    return tuple(ids[:_MOST_MARKED])
+
+
+def _update_of_parent(parent: Item, children: Sequence[Item]) -> Iterator[UpdateParent]:
+    issued = sorted(str(child["issued_at"]) for child in children if "issued_at" in child)
+    if not issued:
+        return
+    version = int(str(parent["version"]))
+    is_synced = all(child.get("synced_version") == version for child in children)
+    synced_version = version if is_synced else None
+    if "issued_at" not in parent or (is_synced and parent.get("synced_version") != version):
+        synced_at = max(str(child.get("synced_at", "")) for child in children)
+        yield UpdateParent(str(parent["acs_credential_id"]), issued[0], synced_version, synced_at)
+
+
+def _request_steps(view: View, now: str) -> Iterator[RequestStep | Wait]:
+    for device_id, registration in view.registrations.items():
+        retry_at = str(registration.get("retry_at", ""))
+        if retry_at > now and not _is_nudged(registration):
+            yield Wait(retry_at)
+        elif device_id not in view.phones:
+            yield _removal_of_phone(device_id, registration, now)
+        else:
+            yield from _steps_of_phone(view, device_id, registration, now)
+    for device_id in view.phones:
+        if device_id not in view.registrations and view.automation is not None and view.is_wanted:
+            yield Register(device_id, 1)
+
+
+def _removal_of_phone(device_id: str, registration: Item, now: str) -> RequestStep | Wait:
+    if not _is_deregistered(registration):
+        return Deregister(device_id)
+    is_removing = registration.get("state") == State.REMOVING
+    return _at(str(registration["next_at"]), AskForStatus(device_id) if is_removing else Deregister(device_id), now)
+
+
+def _steps_of_phone(view: View, device_id: str, registration: Item, now: str) -> Iterator[RequestStep | Wait]:
+    for child in view.children_of(registration):
+        if "being_deleted_at" in child:
+            yield from _revocation(child, now)
+    if view.is_wanted:
+        yield from _registration_again(view, device_id, registration, now)
+        if registration.get("state") == State.ACTIVE:
+            yield from _issues(view, device_id, registration, now)
+    if _is_waiting(view, registration):
+        is_due = _is_nudged(registration) or str(registration.get("next_at", "")) <= now
+        yield AskForStatus(device_id) if is_due else Wait(str(registration["next_at"]))
+    elif registration.get("state") == State.ACTIVE and _is_nudged(registration):
+        yield AskForStatus(device_id)
+
+
+def _revocation(child: Item, now: str) -> Iterator[RequestStep | Wait]:
+    """Yield what is to be done with a credential that is marked and not gone."""
+    revoke = Revoke(str(child["acs_credential_id"]))
+    if child.get("state") == State.FAILED and "next_at" in child:
+        yield _at(str(child["next_at"]), revoke, now)
+    elif child.get("state") != State.REMOVING:
+        yield revoke
+
+
+def _registration_again(view: View, device_id: str, registration: Item, now: str) -> Iterator[RequestStep | Wait]:
+    attempt, state = int(str(registration["attempt"])), registration.get("state")
+    if state is None:
+        yield Register(device_id, attempt)
+    elif state in {State.FAILED, State.GONE}:
+        if _is_asked_again(view, registration):
+            yield Register(device_id, attempt + 1)
+        elif "next_at" in registration:
+            yield _at(str(registration["next_at"]), Register(device_id, attempt + 1), now)
+
+
+def _issues(view: View, device_id: str, registration: Item, now: str) -> Iterator[RequestStep | Wait]:
+    children = view.children_of(registration)
+    for child in children:
+        if "being_deleted_at" not in child:
+            yield from _issue_again(view, child, now)
+    had = {source_of(child) for child in children} | set(elements(registration.get("withdrawn_sources")))
+    sources = [*view.parents]
+    if (pool_id := pool_of(view)) is not None:
+        sources.append(pool_id)
+    for source_id in sources:
+        if source_id not in had:
+            yield Issue(device_id, None, source_id)
+
+
+def _issue_again(view: View, child: Item, now: str) -> Iterator[RequestStep | Wait]:
+    """Yield what is to be done with a credential that is made and not marked."""
+    issue = Issue(str(child["device_id"]), str(child["acs_credential_id"]), source_of(child))
+    state = child.get("state")
+    if state == State.GONE:  # the manager has invalidated it
+        return
+    wanted = view.parents.get(str(child.get("parent_acs_credential_id"))) or child
+    if state is None or child.get("answered_version") != wanted["version"]:
+        yield issue
+    elif state == State.FAILED:
+        if _is_asked_again(view, child):
+            yield issue
+        elif "next_at" in child:
+            yield _at(str(child["next_at"]), issue, now)
+
+
+def source_of(child: Item) -> str:
+    """Return the id of the credential that a phone's credential stands under, or of the pool that it comes from."""
+    return str(child.get("parent_acs_credential_id") or child["acs_credential_pool_id"])
+
+
+def _is_waiting(view: View, registration: Item) -> bool:
+    """Return whether the manager is at work for a phone or for one of its credentials, or whether the person is."""
+    if registration.get("state") in {State.PENDING, State.INVITED, State.REMOVING}:
+        return True
+    return any(is_at_work_for(child) for child in view.children_of(registration))
+
+
+def is_at_work_for(child: Item) -> bool:
+    """Return whether the manager is at work for a phone's credential."""
+    if "being_deleted_at" in child:
+        return child.get("state") == State.REMOVING
+    is_behind = child.get("state") == State.ACTIVE and child.get("synced_version") != child.get("answered_version")
+    return is_behind or child.get("state") in {State.PENDING, State.REMOVING}
+
+
+def _is_asked_again(view: View, failed: Item) -> bool:
+    """Return whether something that failed is asked for again now."""
+    if _is_nudged(failed):
+        return True
+    is_changed = failed.get("profile_digest") != profile_digest(view.user_identity)
+    return failed.get("reason") in _OF_THE_PROFILE and is_changed
+
+
+def _is_nudged(thing: Item) -> bool:
+    """Return whether somebody wants a thing to be looked at, and nobody has done so since."""
+    return str(thing.get("nudged_at", "")) > str(thing.get("asked_at", ""))
+
+
+def _is_deregistered(registration: Item) -> bool:
+    return "deregistered_at" in registration
+
+
+def _at(moment: str, step: RequestStep, now: str) -> RequestStep | Wait:
+    return step if moment <= now else Wait(moment)

@@ -1,0 +1,245 @@
+"""Enrollments: all that is wanted of a person at one credential manager, and what is known of it.
+
+Three kinds of writers meet here.  Requests write what is wanted: phones, credentials, automations, links.  Each such
+change raises the revision of the enrollment, which starts an execution (``enrollment_starts``).  Executions write what
+they learn from the manager: registrations, and the credentials of phones.
+
+An execution notes itself in an item of its own, and ends when another one has done so later.  So one execution works for
+an enrollment, however often it was started.  Around a request to the manager it also holds a lease, since an execution
+that is being replaced may just have sent one.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from enrollment.errors import ServiceUnavailable
+from enrollment.store.actions import as_read, change, put_new, raise_number, require
+from enrollment.store.attributes import Item, elements
+from enrollment.store.keys import (
+    Key,
+    acs_system_key,
+    acs_user_link_key,
+    automation_key,
+    enrollment_key,
+    execution_key,
+    manager_pause_key,
+    phones_partition,
+    user_identity_key,
+    workspace_key,
+)
+from enrollment.store.table import Table
+from enrollment.use_cases.credential_items import is_of_one_phone
+from enrollment.use_cases.links import is_usable, use_user_identity
+
+_ROUNDS = 4
+# Names the registrations' ids; it was made up once and never changes.
+_REGISTRATION_IDS = uuid.UUID("6f0b7c1e-9d0a-4c55-8a54-2f3c1d7b9e60")
+
+
+class EnrollmentId(NamedTuple):
+    """Names an enrollment.
+
+    Attributes:
+        workspace_id: The workspace.
+        user_identity_id: The person.
+        manager_id: The credential manager, which is an ACS system.
+    """
+
+    workspace_id: str
+    user_identity_id: str
+    manager_id: str
+
+    @property
+    def key(self) -> Key:
+        """The key of the enrollment's item."""
+        return enrollment_key(*self)
+
+    @property
+    def execution_key(self) -> Key:
+        """The key of the item by which its executions know of each other."""
+        return execution_key(*self)
+
+    def execution_name(self, revision: int) -> str:
+        """Return the name of the execution for a revision: 64 characters at most, and the same each time."""
+        return f"{hashlib.sha256('#'.join(self).encode()).hexdigest()[:40]}-{revision}"
+
+    def to_json(self) -> dict[str, str]:
+        """Return this as it is in an execution's input and in log lines."""
+        return {
+            "workspace_id": self.workspace_id,
+            "user_identity_id": self.user_identity_id,
+            "credential_manager_acs_system_id": self.manager_id,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "EnrollmentId":
+        """Read what ``to_json`` has written; an item of an enrollment has the same attributes."""
+        names = ("workspace_id", "user_identity_id", "credential_manager_acs_system_id")
+        return cls(*(str(content[name]) for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An enrollment as it was read, a moment ago.
+
+    Attributes:
+        id: Which one.
+        enrollment: Its item; ``None`` if there is none any more.
+        execution: The item by which its executions know of each other, without attributes if there is none.
+        user_identity: The person; ``None`` if the person was deleted.
+        automation: The person's automation with this manager, if there is one.
+        acs_user_id: The person's ACS user in the manager, if there is one.
+        manager: The manager's item; ``None`` if there is none.
+        pause: The item that is there while nobody sends requests to the manager.
+        is_sandbox: Whether the workspace is a sandbox.
+        phones: The person's phones, by id.
+        registrations: The phones' registrations with this manager, by the phone's id.
+        parents: The credentials that stand for the person's access, by id.
+        children: The credentials of phones at this manager, by id.
+    """
+
+    id: EnrollmentId
+    enrollment: Item | None
+    execution: Item
+    user_identity: Item | None
+    automation: Item | None
+    acs_user_id: str | None
+    manager: Item | None
+    pause: Item | None
+    is_sandbox: bool
+    phones: Mapping[str, Item]
+    registrations: Mapping[str, Item]
+    parents: Mapping[str, Item]
+    children: Mapping[str, Item]
+
+    def children_of(self, registration: Item) -> list[Item]:
+        """Return the credentials of a phone at this manager, in the order of their ids."""
+        return [self.children[one] for one in elements(registration.get("acs_credential_ids"))]
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the person is there for new registrations and credentials."""
+        return self.user_identity is not None and is_usable(self.user_identity)
+
+    @property
+    def needs_execution(self) -> bool:
+        """Whether there can be anything to do: there is a phone, or something is left of a person who was deleted."""
+        return bool(self.phones or self.registrations) or self.user_identity is None
+
+
+def read_view(table: Table, enrollment_id: EnrollmentId) -> View:
+    """Read an enrollment, by two strongly consistent requests.
+
+    Args:
+        table: The table.
+        enrollment_id: Which one.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach, or the enrollment changes again and again.
+    """
+    for _ in range(_ROUNDS):
+        view = _read_once(table, enrollment_id)
+        # A Query may see one half of a transaction.  Then it is read again.
+        listed = {one for item in view.registrations.values() for one in elements(item.get("acs_credential_ids"))}
+        if listed == view.children.keys():
+            return view
+    raise ServiceUnavailable
+
+
+def _by_id(items: Sequence[Item], kind: str, id_name: str) -> dict[str, Item]:
+    return {str(item[id_name]): item for item in items if str(item["sk"]).startswith(kind)}
+
+
+def _read_once(table: Table, enrollment_id: EnrollmentId) -> View:
+    workspace_id, identity_id, manager_id = enrollment_id
+    items = table.query(phones_partition(workspace_id, identity_id))
+    keys = {
+        "user_identity": user_identity_key(workspace_id, identity_id),
+        "automation": automation_key(workspace_id, identity_id, manager_id),
+        "link": acs_user_link_key(workspace_id, identity_id, manager_id),
+        "manager": acs_system_key(workspace_id, manager_id),
+        "pause": manager_pause_key(workspace_id, manager_id),
+        "workspace": workspace_key(workspace_id),
+    }
+    found = table.batch_get(list(keys.values()))
+    related = {name: found.get(key) for name, key in keys.items()}
+    link, workspace = related["link"], related["workspace"]
+    here = [item for item in items if item.get("credential_manager_acs_system_id") == manager_id]
+    credentials = _by_id(here, "CREDENTIAL#", "acs_credential_id")
+    by_key = {str(item["sk"]): item for item in items}
+    return View(
+        id=enrollment_id,
+        enrollment=by_key.get(enrollment_id.key.sk),
+        execution=by_key.get(enrollment_id.execution_key.sk, {}),
+        user_identity=related["user_identity"],
+        automation=related["automation"],
+        acs_user_id=None if link is None else str(link["acs_user_id"]),
+        manager=related["manager"],
+        pause=related["pause"],
+        is_sandbox=workspace is not None and workspace["is_sandbox"] is True,
+        phones=_by_id(items, "PHONE#", "device_id"),
+        registrations=_by_id(here, "REGISTRATION#", "device_id"),
+        parents={one: item for one, item in credentials.items() if not is_of_one_phone(item)},
+        children={one: item for one, item in credentials.items() if is_of_one_phone(item)},
+    )
+
+
+def note_execution(table: Table, enrollment_id: EnrollmentId, revision: int, executor: str) -> bool:
+    """Note that an execution works for an enrollment from now on.
+
+    Args:
+        table: The table.
+        enrollment_id: The enrollment.
+        revision: The revision that the execution was started for.
+        executor: Names the execution.
+
+    Returns:
+        Whether it does.  It does not if an execution for a later revision does, or if there is no such enrollment.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    key = enrollment_id.execution_key
+    noted: Item = {**enrollment_id.to_json(), "noted": revision, "executor": executor}
+    for _ in range(_ROUNDS):
+        known = table.get(key)
+        if known is None:
+            action = put_new(key, noted)
+        elif int(str(known["noted"])) > revision:
+            return False
+        else:
+            action = change(key, assign=noted, where=as_read(known, ["noted", "executor"]))
+        refused = table.transact({"execution": action, "enrollment": require(enrollment_id.key)})
+        if not refused:
+            return True
+        if "enrollment" in refused:
+            return False
+    raise ServiceUnavailable
+
+
+def raise_revision(table: Table, enrollment_id: EnrollmentId, *, may_be_new: bool) -> None:
+    """Raise the revision of an enrollment, so that an execution is started for it.
+
+    Args:
+        table: The table.
+        enrollment_id: The enrollment.
+        may_be_new: Whether to make it if there is none.  None is made of a person who is deleted or being deleted.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    raised = raise_number(enrollment_id.key, "revision", enrollment_id.to_json(), must_exist=not may_be_new)
+    guard = (
+        {"user_identity": use_user_identity(enrollment_id.workspace_id, enrollment_id.user_identity_id)}
+        if may_be_new
+        else {}
+    )
+    table.transact({"enrollment": raised, **guard})
+
+
+def registration_id_of(device_id: str, manager_id: str) -> str:
+    """Return the id of a phone's registration with a credential manager: the same whenever it registers."""
+    return str(uuid.uuid5(_REGISTRATION_IDS, f"{device_id} {manager_id}"))
