@@ -97,7 +97,10 @@ def _note_phones(table: Mapping[Key, Item], expected: dict[Key, Item], required:
                 expected |= stored_phone(item)
                 required.append((key, _identity_of(item)))
                 required += [
-                    (key, registration_key(_of(item), str(item["user_identity_id"]), str(item["device_id"]), manager_id))
+                    (
+                        key,
+                        registration_key(_of(item), str(item["user_identity_id"]), str(item["device_id"]), manager_id),
+                    )
                     for manager_id in elements(item.get("registered_with"))
                 ]
             case "CREDENTIAL":

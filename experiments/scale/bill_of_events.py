@@ -18,6 +18,7 @@ from enrollment.store.client import create_client
 from enrollment.store.keys import webhook_key
 from enrollment.store.table import Table
 from enrollment.use_cases.deliveries import Deliverer, Message
+from enrollment.use_cases.enrollment_starts import Starter
 from enrollment.use_cases.recording import Recorder
 from enrollments.local.stack import open_stack
 from experiments.scale.bill import (
@@ -182,7 +183,12 @@ def _recording() -> tuple[int, Kind]:
         queue = Queue(queues, queues.create_queue(QueueName="deliveries")["QueueUrl"])
         bus.create_event_bus(Name="events")
         recorder = Recorder(
-            table, bus=EventBus(bus, "events"), deliveries=queue, failures=queue, retention=timedelta(days=30)
+            table,
+            starter=Starter(table, lambda *_: None),
+            bus=EventBus(bus, "events"),
+            deliveries=queue,
+            failures=queue,
+            retention=timedelta(days=30),
         )
         (record,) = _event("stream")["Records"]
         recorder.record([record])

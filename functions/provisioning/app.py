@@ -1,4 +1,4 @@
-"""Brings what a credential manager has to what is wanted of a person: a durable function, which waits without running."""
+"""Brings what a credential manager has to what is wanted of a person: a durable function, which waits for days."""
 
 from enrollment import start  # first: turns the garbage collector off
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from enrollment.store.keys import Key
 from enrollment.store.attributes import Item
+from enrollment.store.keys import Key
 from tests.fixtures import Store, Workspace
 from tests.integration.conftest import Directory
 from tests.provisioning import AtManager, Provisioning, in_table
@@ -61,9 +61,5 @@ def test_a_phone_gets_a_credential_under_the_persons_and_one_from_the_pool(
 
     provisioning.settle()
 
-    for line in provisioning.told:
-        print(line)
-    for k, v in store.items().items():
-        if k.pk.endswith("#PHONES"): print(k.sk, dict(v))
     assert [item["state"] for item in credentials_of_phones(store.items())] == ["active", "active"]
     assert AtManager.of(store.items()) == in_table(store.items())

@@ -25,6 +25,7 @@ from enrollment.store.items import (
 )
 from enrollment.store.keys import Key, webhook_key
 from enrollment.use_cases import events
+from enrollment.use_cases.enrollment_starts import Starter
 from enrollment.use_cases.recording import Recorded, Recorder
 from tests.fixtures import Store, Workspace
 
@@ -116,6 +117,7 @@ def outlets(store: Store) -> Iterator[Outlets]:
 def new_recorder(store: Store, outlets: Outlets) -> Recorder:
     return Recorder(
         store.table,
+        starter=Starter(store.table, lambda *_: None),
         bus=outlets.bus,
         deliveries=outlets.deliveries,
         failures=outlets.failures,

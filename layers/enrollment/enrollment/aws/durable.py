@@ -1,4 +1,4 @@
-"""The steps of a durable execution, by AWS's SDK: what they return is kept, so that an interrupted execution goes on."""
+"""The steps of a durable execution, by AWS's SDK.  What they return is kept, so an interrupted execution goes on."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -49,8 +49,8 @@ class DurableSteps:
 
         Args:
             name: Its name.
-            look: Gets what it returned before, at first an empty dictionary.  It returns JSON with ``wait_seconds``, which
-                is ``None`` at the end.
+            look: Gets what it returned before, at first an empty dictionary.  It returns JSON with ``wait_seconds``,
+                which is ``None`` at the end.
         """
 
         def decide(found: dict[str, Any], _: int) -> WaitForConditionDecision:

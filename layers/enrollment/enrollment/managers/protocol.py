@@ -1,7 +1,7 @@
 """The protocol of a credential manager (contract, "Credential managers").
 
-A request has a type, an id and data.  The id is the same whenever the request is repeated.  The answer is JSON.  If there
-is no usable answer, the manager raises one of these::
+A request has a type, an id and data.  The id is the same whenever the request is repeated.  The answer is JSON.  If
+there is no usable answer, the manager raises one of these::
 
     NoUsableAnswerError      repeated with growing waits
     ├── BusyError            429 and 503: pauses the whole manager

@@ -97,7 +97,7 @@ class SimulatedManager:
         behaviour = _behaviour(phone)
         for _ in range(_ROUNDS):
             known = self._table.get(key)
-            registered = {"attempt": attempt, "registered_at": timestamp(self._now())}
+            registered: Item = {"attempt": attempt, "registered_at": timestamp(self._now())}
             if known is None:
                 is_failing = behaviour is Behaviour.FAILS_ONCE
                 new: Item = {"behaviour": behaviour, "has_failed": is_failing, **registered}

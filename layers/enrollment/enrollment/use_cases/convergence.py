@@ -21,20 +21,8 @@ _OF_THE_PROFILE = frozenset({Reason.EMAIL_REQUIRED, Reason.PHONE_NUMBER_REQUIRED
 _TOLD_OF_A_PERSON = ("full_name", "email_address", "phone_number")
 
 
-class RequestStep:
-    """A step that asks the credential manager."""
-
-    __slots__ = ()
-
-
-class TableStep:
-    """A step that only changes the table."""
-
-    __slots__ = ()
-
-
 @dataclass(frozen=True, slots=True)
-class Register(RequestStep):
+class Register:
     """Register a phone with the manager, for the first time or once more.
 
     Attributes:
@@ -47,21 +35,21 @@ class Register(RequestStep):
 
 
 @dataclass(frozen=True, slots=True)
-class AskForStatus(RequestStep):
+class AskForStatus:
     """Ask how a phone and its credentials stand."""
 
     device_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Deregister(RequestStep):
+class Deregister:
     """Take a phone that was deactivated from the manager, with its credentials."""
 
     device_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Issue(RequestStep):
+class Issue:
     """Issue a credential to a phone, or change its validity.
 
     Attributes:
@@ -76,14 +64,14 @@ class Issue(RequestStep):
 
 
 @dataclass(frozen=True, slots=True)
-class Revoke(RequestStep):
+class Revoke:
     """Revoke a phone's credential."""
 
     acs_credential_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Mark(TableStep):
+class Mark:
     """Mark credentials of phones, because what they stand for is gone.
 
     Attributes:
@@ -98,21 +86,21 @@ class Mark(TableStep):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteCredential(TableStep):
+class DeleteCredential:
     """Delete a phone's credential that the manager no longer has."""
 
     acs_credential_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteRegistration(TableStep):
+class DeleteRegistration:
     """Delete the registration of a phone that the manager no longer has."""
 
     device_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateParent(TableStep):
+class UpdateParent:
     """Tell at a credential what its phones' credentials show.
 
     Attributes:
@@ -129,7 +117,7 @@ class UpdateParent(TableStep):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteEnrollment(TableStep):
+class DeleteEnrollment:
     """Delete the enrollment of a person who was deleted, when nothing is at the manager any more."""
 
 
@@ -151,6 +139,9 @@ class Nothing:
     """Nothing is missing, and nothing has to be waited for."""
 
 
+# Not `type` statements: a step is asked which of them it is.
+RequestStep = Register | AskForStatus | Deregister | Issue | Revoke
+TableStep = Mark | DeleteCredential | DeleteRegistration | UpdateParent | DeleteEnrollment
 type Step = RequestStep | TableStep | Wait | Nothing
 
 # How many credentials are marked at once: a mark takes two actions of a transaction.
@@ -196,28 +187,35 @@ def pool_of(view: View) -> str | None:
 
 def _table_steps(view: View) -> Iterator[TableStep]:
     unmarked = [child for child in view.children.values() if "being_deleted_at" not in child]
-    for parent_id in sorted(
-        {str(one["parent_acs_credential_id"]) for one in unmarked if "parent_acs_credential_id" in one}
-    ):
-        if parent_id not in view.parents:
-            yield Mark(_some_ids(unmarked, "parent_acs_credential_id", parent_id), parent_id=parent_id)
-    for device_id in sorted({str(child["device_id"]) for child in unmarked}):
-        if device_id not in view.phones:
-            yield Mark(_some_ids(unmarked, "device_id", device_id), device_id=device_id)
+    yield from _marks(view, unmarked)
     for device_id, registration in view.registrations.items():
-        if device_id not in view.phones and registration.get("state") == State.GONE and _is_deregistered(registration):
-            for child in view.children_of(registration):
-                yield DeleteCredential(str(child["acs_credential_id"]))
-            yield DeleteRegistration(device_id)
-        for child in view.children_of(registration):
-            if child.get("state") == State.GONE and "being_deleted_at" in child:
-                yield DeleteCredential(str(child["acs_credential_id"]))
-            elif child.get("state") == State.GONE and _is_nudged(child):
-                yield Mark((str(child["acs_credential_id"]),))  # it is made anew, under another id
+        yield from _deletions(view, device_id, registration)
     for parent_id, parent in view.parents.items():
         yield from _update_of_parent(parent, [c for c in unmarked if c.get("parent_acs_credential_id") == parent_id])
     if view.user_identity is None and not (view.registrations or view.children or view.phones or view.parents):
         yield DeleteEnrollment()
+
+
+def _marks(view: View, unmarked: Sequence[Item]) -> Iterator[Mark]:
+    """Yield what is to be marked, because the credential that it stands under or its phone is gone."""
+    parent_ids = {str(one["parent_acs_credential_id"]) for one in unmarked if "parent_acs_credential_id" in one}
+    for parent_id in sorted(parent_ids - view.parents.keys()):
+        yield Mark(_some_ids(unmarked, "parent_acs_credential_id", parent_id), parent_id=parent_id)
+    for device_id in sorted({str(child["device_id"]) for child in unmarked} - view.phones.keys()):
+        yield Mark(_some_ids(unmarked, "device_id", device_id), device_id=device_id)
+
+
+def _deletions(view: View, device_id: str, registration: Item) -> Iterator[TableStep]:
+    """Yield the deletions of what the manager no longer has."""
+    is_gone = registration.get("state") == State.GONE and _is_deregistered(registration)
+    for child in view.children_of(registration):
+        credential_id, is_revoked = str(child["acs_credential_id"]), child.get("state") == State.GONE
+        if is_gone or (is_revoked and "being_deleted_at" in child):
+            yield DeleteCredential(credential_id)
+        elif is_revoked and _is_nudged(child):
+            yield Mark((credential_id,))  # it is made anew, under another id
+    if is_gone:
+        yield DeleteRegistration(device_id)
 
 
 def _some_ids(children: Sequence[Item], attribute: str, value: str) -> tuple[str, ...]:

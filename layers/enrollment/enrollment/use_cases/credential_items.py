@@ -1,6 +1,6 @@
 """The items of credentials: how they end, and the revision of their enrollment.
 
-What a client creates is deleted at once.  The credential of one phone, which is made by an execution, is at a credential
+What a client creates is deleted at once.  The credential of one phone, which an execution makes, is at a credential
 manager.  It gets the mark ``being_deleted_at``, and an execution deletes it when the manager has revoked it.
 
 It stands apart from the use cases of credentials, because user identities and ACS users take their credentials along
@@ -161,7 +161,7 @@ def delete_with_entries(credential: Item) -> dict[str, Action]:
 
 
 def _mark(credential: Item, *, is_withdrawn: bool = False) -> dict[str, Action]:
-    mark = {"being_deleted_at": timestamp(datetime.now(UTC)), **({"is_withdrawn": True} if is_withdrawn else {})}
+    mark: Item = {"being_deleted_at": timestamp(datetime.now(UTC)), **({"is_withdrawn": True} if is_withdrawn else {})}
     key = next(iter(stored_acs_credential(credential)))
     return {str(credential["acs_credential_id"]): change(key, assign=mark, where={"being_deleted_at": None})}
 

@@ -201,8 +201,8 @@ def update(table: Table, caller: Caller, request: UpdateAcsCredentialRequest) ->
 def delete_one(table: Table, caller: Caller, request: AcsCredentialRequest) -> None:
     """Delete a credential, with those of the phones that stand under it.
 
-    The credential of one phone is there until the credential manager has revoked it.  The phone gets no other one in its
-    place.
+    The credential of one phone is there until the credential manager has revoked it.  The phone gets no other one in
+    its place.
 
     Args:
         table: The table.

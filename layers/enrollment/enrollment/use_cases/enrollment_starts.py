@@ -41,17 +41,14 @@ def wanted_of_change(change: Change) -> Wanted | None:
     Args:
         change: A change of any item.
     """
-    kind, sign, rest = change.key.sk.partition("#")
-    is_new_or_gone = (change.before is None) != (change.after is None)
     try:
         workspace_id, identity_id = user_identity_of(change.key.pk)
     except ValueError:
         return None
+    kind, sign, rest = change.key.sk.partition("#")
+    is_new_or_gone = (change.before is None) != (change.after is None)
     match kind + sign:
-        case "ENROLLMENT#" if change.after is not None:
-            revision = int(str(change.after["revision"]))
-            if change.before is not None and change.before["revision"] == revision:
-                return None
+        case "ENROLLMENT#" if (revision := _raised_revision(change)) is not None:
             return Wanted(workspace_id, identity_id, rest, revision)
         case "ENROLLMENT_AUTOMATION#" | "ACS_USER#" if is_new_or_gone:
             return Wanted(workspace_id, identity_id, rest)
@@ -138,6 +135,14 @@ class _Person:
 
 def _sort_keys(items: Sequence[Item], kind: str) -> Iterator[str]:
     return (str(item["sk"]) for item in items if str(item["sk"]).startswith(kind))
+
+
+def _raised_revision(change: Change) -> int | None:
+    """Return the new revision of an enrollment; ``None`` if it has no other one than before."""
+    if change.after is None:
+        return None
+    revision = int(str(change.after["revision"]))
+    return revision if change.before is None or change.before["revision"] != revision else None
 
 
 def _is_another_person(before: Item, after: Item | None) -> bool:

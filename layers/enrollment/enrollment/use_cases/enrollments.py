@@ -4,9 +4,9 @@ Three kinds of writers meet here.  Requests write what is wanted: phones, creden
 change raises the revision of the enrollment, which starts an execution (``enrollment_starts``).  Executions write what
 they learn from the manager: registrations, and the credentials of phones.
 
-An execution notes itself in an item of its own, and ends when another one has done so later.  So one execution works for
-an enrollment, however often it was started.  Around a request to the manager it also holds a lease, since an execution
-that is being replaced may just have sent one.
+An execution notes itself in an item of its own, and ends when another one has done so later.  So one execution works
+for an enrollment, however often it was started.  Around a request to the manager it also holds a lease, since an
+execution that is being replaced may just have sent one.
 """
 
 import hashlib

@@ -266,7 +266,8 @@ def _check(seconds: float | None, waits: int) -> timedelta:
 
 def _growing(waits: int) -> timedelta:
     """Return a wait that doubles each time, up to an hour, and is a little different for everybody."""
-    return min(_FIRST_WAIT * 2 ** min(waits, 10), _LONGEST_WAIT) * _random.uniform(1 - _JITTER, 1)
+    longest = min(_FIRST_WAIT * 2.0 ** min(waits, 10), _LONGEST_WAIT)
+    return longest * _random.uniform(1 - _JITTER, 1)
 
 
 def _facts(answer: PhoneAnswer | CredentialAnswer, before: Item, began: str, now: datetime) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from enrollment.use_cases.links import use_user_identity
 _REQUEST_IDS = uuid.UUID("5b1f3e0a-52c7-4d0e-9c59-6d8f7a4c2b10")
 _CREDENTIAL_IDS = uuid.UUID("c2a9f4d6-0d3b-4b8f-8f5e-91b7e6a3d748")
 
-# A status asks about so many credentials at once.  Each may need an action of the transaction that writes what was learned.
+# A status asks about so many credentials at once.  What is learned of each takes an action of one transaction.
 _MOST_IN_A_STATUS = 60
 # What is told of a failure, and is over when it is asked again.
 OF_FAILURE = ("reason", "message", "profile_digest")
@@ -48,7 +48,7 @@ class Asking:
     Attributes:
         request: The request.
         registration: The phone's registration, as it is once ``actions`` are done.
-        credential: The credential that it is about, as it is once ``actions`` are done; ``None`` if it is about a phone.
+        credential: The credential that it is about, as it is then; ``None`` if it is about a phone.
         actions: The actions that check what the request is based on, and note what is asked.
         facts: What is logged of it.
     """

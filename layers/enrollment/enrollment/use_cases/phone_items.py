@@ -31,8 +31,8 @@ def delete_phone(phone: Item) -> dict[str, Action]:
 def delete_all_of_user_identity(table: Table, workspace_id: str, user_identity_id: str) -> None:
     """Delete the phones, credentials and enrollments of a user identity that is being deleted.
 
-    What is at a credential manager stays until an execution has taken it back: registrations, the credentials of phones,
-    and their enrollments.  None of it needs the user identity.
+    What is at a credential manager stays until an execution has taken it back: registrations, the credentials of
+    phones, and their enrollments.  None of it needs the user identity.
 
     Nothing is added to them from the mark ``being_deleted_at`` on.  To finish an interrupted deletion, call it again.
 

@@ -3,7 +3,7 @@
 It reads the enrollment, takes the next step, and reads it again, until nothing is missing or it has to wait.  Each step
 that asks the manager has three parts.  A transaction takes the lease, checks what the step was based on, and notes what
 will be asked.  Then comes the request.  Another transaction writes what was learned, if the lease is still held.  So an
-execution can end anywhere, be doubled, late or lost: whoever goes on reads the table and asks again, under the same ids.
+execution can end anywhere, be doubled, late or lost: whoever goes on reads the table and asks again, with the same ids.
 
 Executions never write what is wanted, except that they make the credentials of phones.
 """
@@ -227,7 +227,12 @@ class Provisioner:
         usual = _PAUSE_WITHOUT_ACCESS if reason == "disconnected" else _SHORTEST_PAUSE
         pause = usual * 2 ** min(times - 1, 10) if retry_after is None else timedelta(seconds=retry_after)
         until = now + max(timedelta(seconds=1), min(pause, _LONGEST_PAUSE))
-        paused = {"paused_at": timestamp(now), "paused_until": timestamp(until), "reason": reason, "times": times}
+        paused: dict[str, str | int] = {
+            "paused_at": timestamp(now),
+            "paused_until": timestamp(until),
+            "reason": reason,
+            "times": times,
+        }
         self._table.transact({"pause": put(manager_pause_key(view.id.workspace_id, view.id.manager_id), paused)})
         self._tell("paused", {**view.id.to_json(), "reason": reason, "until": timestamp(until), "times": times})
 

@@ -71,17 +71,17 @@ class Recorded(NamedTuple):
 
     Attributes:
         events: How many events were listed and sent on.
-        executions: How many executions were started.
         set_aside: The sequence numbers of the records that cannot be read, or whose events the bus refuses.
         failed: The sequence number of the first record that is to be delivered again, with all that follow it.
         cause: Why it failed.
+        executions: How many executions were started.
     """
 
     events: int
-    executions: int
     set_aside: list[str]
     failed: str | None = None
     cause: EnrollmentError | None = None
+    executions: int = 0
 
 
 class Recorder:
@@ -96,7 +96,7 @@ class Recorder:
         retention: How long events are listed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is its own thing, and is given by its name
         self,
         table: Table,
         *,
@@ -141,8 +141,8 @@ class Recorder:
                 failing, _ = wanted[0]
                 executions = self._starter.follow([change for _, change in wanted])
         except ServiceUnavailable as error:
-            return Recorded(done, executions, set_aside, sequence_number(failing), error)
-        return Recorded(done, executions, set_aside)
+            return Recorded(done, set_aside, sequence_number(failing), error, executions)
+        return Recorded(done, set_aside, executions=executions)
 
     def _record_some(self, some: Sequence[tuple[Record, Item]], webhooks: "Webhooks") -> list[str]:
         """List a few events and send them on.  Return the records that were set aside."""

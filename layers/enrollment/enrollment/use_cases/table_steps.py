@@ -51,7 +51,7 @@ def _actions(
             }
         case UpdateParent(credential_id, issued_at, synced_version, synced_at):
             parent = view.parents[credential_id]
-            synced = {} if synced_version is None else {"synced_version": synced_version, "synced_at": synced_at}
+            synced: Item = {} if synced_version is None else {"synced_version": synced_version, "synced_at": synced_at}
             return {
                 "credential": change(
                     acs_credential_key(workspace_id, identity_id, credential_id),
