@@ -56,6 +56,9 @@ class _LazyGroup(click.Group):
         "events": _Place("enrollments.events", "events", "Follow events, and send those again that were not recorded."),
         "local": _Place("enrollments.local.commands", "local", "Run the deployed system on this machine, without AWS."),
         "openapi": _Place("enrollments.openapi", "openapi", "Print the API document, made from the code."),
+        "provisioning": _Place(
+            "enrollments.provisioning", "provisioning", "Find enrollments that stand still, and have them go on."
+        ),
         "tokens": _Place("enrollments.tokens", "tokens", "Issue, list and revoke the tokens of clients."),
         "workspaces": _Place("enrollments.workspaces", "workspaces", "Create, list, rename and adopt workspaces."),
         "webhooks": _Place("enrollments.webhooks", "webhooks", "List webhooks, and what fails."),

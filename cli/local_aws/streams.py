@@ -1,6 +1,7 @@
 """Readers of a table's stream: through the API of DynamoDB Streams, or in moto's own memory."""
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 from moto.dynamodb.models import dynamodb_backends
@@ -118,7 +119,17 @@ class StreamOfMoto:
         with self._moto.alone():
             records: Iterable[Record] = self._shard().get(int(iterator), _MOST_RECORDS)
         found = list(records)
-        return found, str(int(iterator) + len(found))
+        # An update that makes an item leaves two records in moto: first one of an item that has nothing but its key.
+        made_of_two = [_is_same_insert(*two) for two in pairwise(found)] + [False]
+        kept = [record for record, is_first_of_two in zip(found, made_of_two, strict=True) if not is_first_of_two]
+        return kept, str(int(iterator) + len(found))
 
     def _shard(self) -> Any:
         return dynamodb_backends[ACCOUNT_ID][REGION].tables[self._table_name].stream_shard
+
+
+def _is_same_insert(one: Record, other: Record) -> bool:
+    both = (one, other)
+    return all(record["eventName"] == "INSERT" for record in both) and (
+        one["dynamodb"]["Keys"] == other["dynamodb"]["Keys"]
+    )

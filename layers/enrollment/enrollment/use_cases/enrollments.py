@@ -13,9 +13,11 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from enrollment.errors import ServiceUnavailable
+from enrollment.managers.protocol import Reason, State
 from enrollment.store.actions import as_read, change, put_new, raise_number, require
 from enrollment.store.attributes import Item, elements
 from enrollment.store.keys import (
@@ -31,10 +33,12 @@ from enrollment.store.keys import (
     workspace_key,
 )
 from enrollment.store.table import Table
+from enrollment.timestamps import timestamp
 from enrollment.use_cases.credential_items import is_of_one_phone
 from enrollment.use_cases.links import is_usable, use_user_identity
 
 _ROUNDS = 4
+_ACTIVE_PHONES_ARE_ASKED_ABOUT_AFTER = timedelta(days=1)
 # Names the registrations' ids; it was made up once and never changes.
 _REGISTRATION_IDS = uuid.UUID("6f0b7c1e-9d0a-4c55-8a54-2f3c1d7b9e60")
 
@@ -238,6 +242,46 @@ def raise_revision(table: Table, enrollment_id: EnrollmentId, *, may_be_new: boo
         else {}
     )
     table.transact({"enrollment": raised, **guard})
+
+
+def is_worth_a_look(registration: Item, now: datetime) -> bool:
+    """Return whether a manager is asked about a phone when the app on it opens a session.
+
+    The person may have accepted an invitation, or wants another one (contract, "Credential managers").  An active phone
+    is asked about once a day at most, so that a credential which the manager has invalidated is noticed.
+
+    Args:
+        registration: The phone's registration.
+        now: The time.
+    """
+    match registration.get("state"):
+        case State.INVITED | State.GONE:
+            return True
+        case State.FAILED:
+            return registration.get("reason") == Reason.INVITATION_EXPIRED
+        case State.ACTIVE:
+            return str(registration["asked_at"]) < timestamp(now - _ACTIVE_PHONES_ARE_ASKED_ABOUT_AFTER)
+    return False
+
+
+def ask_to_look(table: Table, enrollment_id: EnrollmentId, things: Sequence[Item]) -> bool:
+    """Have an execution look at some things, also if they failed.
+
+    Args:
+        table: The table.
+        enrollment_id: The enrollment.
+        things: Registrations and credentials of phones, 99 at most.
+
+    Returns:
+        Whether they are all still there.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    asked = {"nudged_at": timestamp(datetime.now(UTC))}
+    keys = [Key(str(thing["pk"]), str(thing["sk"])) for thing in things]
+    raised = raise_number(enrollment_id.key, "revision", enrollment_id.to_json(), must_exist=True)
+    return not table.transact({"enrollment": raised, **{key.sk: change(key, assign=asked) for key in keys}})
 
 
 def registration_id_of(device_id: str, manager_id: str) -> str:
