@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO, override
 
@@ -17,6 +18,7 @@ from enrollment.store.client import create_client
 from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, is_aws, reason_of
 from enrollments.local.demo import CLIENT_SESSIONS_SECRET, Demo, seed
+from enrollments.local.telling import sentence_of
 from local_aws.errors import StackError
 from local_aws.following import Surroundings, Tell, enable_stream, following
 from local_aws.functions import FunctionDefinition, Functions, check_permission, environment
@@ -249,7 +251,8 @@ class FunctionLog(io.TextIOBase):
 
     Args:
         log: Gets everything.
-        terminal: Gets tracebacks, and a line each time that the database is unavailable.
+        terminal: Gets tracebacks, a line each time that the database is unavailable, and a sentence for each thing that
+            changes at a credential manager.
     """
 
     def __init__(self, log: TextIO, terminal: TextIO) -> None:
@@ -289,6 +292,8 @@ class FunctionLog(io.TextIOBase):
             self._terminal.write(f"{entry.get('service')}: the database is unavailable: {why}\n")
         elif "exception" in entry:
             self._terminal.write(f"{entry['exception']}\n")
+        elif (sentence := sentence_of(entry)) is not None:
+            self._terminal.write(f"{datetime.now().astimezone():%H:%M:%S}  step   {sentence}\n")
         self._terminal.flush()
 
 

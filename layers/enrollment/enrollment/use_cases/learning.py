@@ -273,10 +273,15 @@ def _growing(waits: int) -> timedelta:
 def _facts(answer: PhoneAnswer | CredentialAnswer, before: Item, began: str, now: datetime) -> dict[str, Any]:
     """Return what is logged of an answer; what the manager says in words can be personal, so it is left out."""
     took = now - datetime.fromisoformat(began)
-    facts: dict[str, Any] = {"state": str(answer.state), "duration_ms": round(took.total_seconds() * 1000)}
+    is_new = answer.state != before.get("state")
+    facts: dict[str, Any] = {
+        "state": str(answer.state),
+        "is_new": is_new,
+        "duration_ms": round(took.total_seconds() * 1000),
+    }
     if answer.state is State.FAILED:
         facts["reason"] = str(answer.reason if answer.reason in set(Reason) else Reason.REJECTED)
-    if answer.state in _IS_AT_WORK and answer.state == before.get("state") and "state_since" in before:
+    if answer.state in _IS_AT_WORK and not is_new and "state_since" in before:
         waited = now - datetime.fromisoformat(str(before["state_since"]))
         facts["waited_s"] = round(waited.total_seconds())
     return facts
