@@ -149,6 +149,25 @@ def enrollment_key(workspace_id: str, user_identity_id: str, credential_manager_
     return Key(partition, f"ENROLLMENT#{credential_manager_acs_system_id}")
 
 
+def registration_key(
+    workspace_id: str, user_identity_id: str, device_id: str, credential_manager_acs_system_id: str
+) -> Key:
+    """Return the key of a phone's registration with a credential manager."""
+    partition = phones_partition(workspace_id, user_identity_id)
+    return Key(partition, f"REGISTRATION#{device_id}#{credential_manager_acs_system_id}")
+
+
+def execution_key(workspace_id: str, user_identity_id: str, credential_manager_acs_system_id: str) -> Key:
+    """Return the key of the item by which the executions of an enrollment know of each other."""
+    partition = phones_partition(workspace_id, user_identity_id)
+    return Key(partition, f"EXECUTION#{credential_manager_acs_system_id}")
+
+
+def manager_pause_key(workspace_id: str, acs_system_id: str) -> Key:
+    """Return the key of the item that is there while nobody sends requests to a credential manager."""
+    return Key(acs_system_key(workspace_id, acs_system_id).pk, "PAUSE")
+
+
 def phones_partition(workspace_id: str, user_identity_id: str) -> str:
     """Return the partition key of a user identity's phones, credentials and enrollments."""
     return f"{user_identity_key(workspace_id, user_identity_id).pk}#PHONES"
