@@ -95,6 +95,12 @@ def _note_phones(table: Mapping[Key, Item], expected: dict[Key, Item], required:
                     (key, acs_user_key(_of(item), str(item["acs_user_id"]))),
                     (key, _enrollment_of(item)),
                 ]
+            case "REGISTRATION":
+                expected[key] = item
+                required += [
+                    (key, _identity_of(item)),
+                    (key, acs_system_key(_of(item), str(item["credential_manager_acs_system_id"]))),
+                ]
             case "ENROLLMENT":
                 expected[key] = item
                 required += [
@@ -149,7 +155,7 @@ def _credentials_and_acs_users(table: Mapping[Key, Item]) -> list[str]:
     owned = {
         (item["acs_user_id"], item["acs_credential_id"], item["user_identity_id"])
         for key, item in table.items()
-        if key.sk.startswith("CREDENTIAL#")
+        if key.sk.startswith("CREDENTIAL#") and "being_deleted_at" not in item
     }
     named = {
         (item["acs_user_id"], credential_id, item.get("user_identity_id"))
@@ -190,4 +196,9 @@ def _link(acs_user: Item) -> dict[Key, Item]:
 
 
 def _stands_alone(key: Key) -> bool:
-    return key == page_cursor_key() or key.pk.startswith("TOKEN") or key.pk.endswith(("#WEBHOOKS", "#WORKSPACE"))
+    return (
+        key == page_cursor_key()
+        or key.sk == "PAUSE"
+        or key.pk.startswith("TOKEN")
+        or key.pk.endswith(("#WEBHOOKS", "#WORKSPACE"))
+    )
