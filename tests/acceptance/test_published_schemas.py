@@ -390,8 +390,8 @@ def strict(schema: Any) -> Any:
     schema = {key: strict(value) for key, value in schema.items()}
     if schema.pop("nullable", False) is True:
         schema["type"] = [schema["type"], "null"]
-    if schema.get("type") == "object":
-        schema["additionalProperties"] = False
+    if schema.get("type") in ("object", ["object", "null"]):
+        schema.setdefault("additionalProperties", False)  # metadata may have any properties, and says so
     return schema
 
 
