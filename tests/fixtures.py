@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from enrollment.callers import Caller
 from enrollment.resources.client_sessions import ClientSession, CreateClientSessionRequest
-from enrollment.store.actions import change, delete, put, put_new, raise_number
+from enrollment.store.actions import Action, change, delete, put, put_new, raise_number
 from enrollment.store.attributes import Item, Value
 from enrollment.store.client import create_client
 from enrollment.store.items import (
@@ -263,7 +263,7 @@ class Workspace:
         }
         phone = phone_key(self.workspace_id, user_identity_id, device_id)
         named = change(phone, add={"registered_with": frozenset({manager_id})})
-        self.table.transact({"registration": put_new(key, {**registration, **more}), "phone": named})
+        self._transact({"registration": put_new(key, {**registration, **more}), "phone": named})
 
     def credential_of_phone(self, registered: tuple[str, str, str], acs_user: Item, **more: Value) -> str:
         """Give a registered phone a credential, as an execution does.
@@ -285,7 +285,7 @@ class Workspace:
         ids = frozenset({credential_id})
         enrollment = {"workspace_id": self.workspace_id, "user_identity_id": identity_id}
         enrollment["credential_manager_acs_system_id"] = manager_id
-        named: dict[str, Any] = {
+        named = {
             "enrollment": raise_number(enrollment_key(*enrollment.values()), "revision", enrollment),
             "registration": change(
                 registration_key(self.workspace_id, *registered),
@@ -295,18 +295,21 @@ class Workspace:
         if "being_deleted_at" not in more:
             owner = acs_user_key(self.workspace_id, str(acs_user["acs_user_id"]))
             named["acs_user"] = change(owner, add={"acs_credential_ids": ids})
-        self.table.transact(named)
+        self._transact(named)
         return credential_id
 
     def fail(self, registered: tuple[str, str, str], credential_id: str) -> None:
         """Note at a phone's registration that one of its credentials has failed or was invalidated."""
         key = registration_key(self.workspace_id, *registered)
         failed = frozenset({credential_id})
-        self.table.transact({"registration": change(key, add={"failed_acs_credential_ids": failed})})
+        self._transact({"registration": change(key, add={"failed_acs_credential_ids": failed})})
 
     def pause(self, manager_id: str, **pause: Value) -> None:
         """Pause a credential manager, as an execution does."""
-        self.table.transact({"pause": put(manager_pause_key(self.workspace_id, manager_id), pause)})
+        self._transact({"pause": put(manager_pause_key(self.workspace_id, manager_id), pause)})
+
+    def _transact(self, actions: Mapping[str, Action]) -> None:
+        assert not self.table.transact(actions), "what an item refers to is there"
 
     def _put(self, stored: Callable[[Item], dict[Key, Item]], id_name: str, attributes: Item) -> str:
         known = {"workspace_id": self.workspace_id, "created_at": timestamp(datetime.now(UTC))}
