@@ -15,17 +15,26 @@ from moto import mock_aws
 
 from enrollment.callers import Caller
 from enrollment.resources.client_sessions import ClientSession, CreateClientSessionRequest
-from enrollment.store.actions import delete, put, put_new
+from enrollment.store.actions import Action, change, delete, put, put_new, raise_number
 from enrollment.store.attributes import Item, Value
 from enrollment.store.client import create_client
 from enrollment.store.items import (
+    stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
     stored_acs_user,
     stored_event,
+    stored_phone,
     stored_user_identity,
 )
-from enrollment.store.keys import Key
+from enrollment.store.keys import (
+    Key,
+    acs_user_key,
+    enrollment_key,
+    manager_pause_key,
+    phone_key,
+    registration_key,
+)
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.client_sessions import create as create_session
@@ -229,6 +238,78 @@ class Workspace:
             "deleted_after": int(now.timestamp()) + 3600,
         }
         return self._put(stored_event, "event_id", {**known, **more})
+
+    def phone(self, user_identity_id: str, **more: str) -> str:
+        known = {"device_type": "ios_phone", "user_identity_id": user_identity_id}
+        return self._put(stored_phone, "device_id", {**known, **more})
+
+    def registration(self, registered: tuple[str, str, str], **more: Value) -> None:
+        """Register a phone with a credential manager, as an execution does.
+
+        Args:
+            registered: The ids of the user identity, of the phone and of the credential manager.
+            more: What else is stored of the registration, such as its state.
+        """
+        user_identity_id, device_id, manager_id = registered
+        key = registration_key(self.workspace_id, *registered)
+        registration: Item = {
+            "workspace_id": self.workspace_id,
+            "user_identity_id": user_identity_id,
+            "device_id": device_id,
+            "credential_manager_acs_system_id": manager_id,
+            "phone_registration_id": str(uuid4()),
+            "created_at": timestamp(datetime.now(UTC)),
+            "attempt": 1,
+        }
+        phone = phone_key(self.workspace_id, user_identity_id, device_id)
+        named = change(phone, add={"registered_with": frozenset({manager_id})})
+        self._transact({"registration": put_new(key, {**registration, **more}), "phone": named})
+
+    def credential_of_phone(self, registered: tuple[str, str, str], acs_user: Item, **more: Value) -> str:
+        """Give a registered phone a credential, as an execution does.
+
+        Args:
+            registered: The ids of the user identity, of the phone and of the credential manager.
+            acs_user: The ids of the ACS user and of its system, to whom it belongs.
+            more: What else is stored of it, such as the credential under which it is.
+        """
+        identity_id, device_id, manager_id = registered
+        known: Item = {
+            "user_identity_id": identity_id,
+            "device_id": device_id,
+            "credential_manager_acs_system_id": manager_id,
+            "starts_at": timestamp(datetime.now(UTC)),
+            "version": 1,
+        }
+        credential_id = self._put(stored_acs_credential, "acs_credential_id", {**known, **acs_user, **more})
+        ids = frozenset({credential_id})
+        enrollment = {"workspace_id": self.workspace_id, "user_identity_id": identity_id}
+        enrollment["credential_manager_acs_system_id"] = manager_id
+        named = {
+            "enrollment": raise_number(enrollment_key(*enrollment.values()), "revision", enrollment),
+            "registration": change(
+                registration_key(self.workspace_id, *registered),
+                add={"acs_credential_ids": ids},
+            ),
+        }
+        if "being_deleted_at" not in more:
+            owner = acs_user_key(self.workspace_id, str(acs_user["acs_user_id"]))
+            named["acs_user"] = change(owner, add={"acs_credential_ids": ids})
+        self._transact(named)
+        return credential_id
+
+    def fail(self, registered: tuple[str, str, str], credential_id: str) -> None:
+        """Note at a phone's registration that one of its credentials has failed or was invalidated."""
+        key = registration_key(self.workspace_id, *registered)
+        failed = frozenset({credential_id})
+        self._transact({"registration": change(key, add={"failed_acs_credential_ids": failed})})
+
+    def pause(self, manager_id: str, **pause: Value) -> None:
+        """Pause a credential manager, as an execution does."""
+        self._transact({"pause": put(manager_pause_key(self.workspace_id, manager_id), pause)})
+
+    def _transact(self, actions: Mapping[str, Action]) -> None:
+        assert not self.table.transact(actions), "what an item refers to is there"
 
     def _put(self, stored: Callable[[Item], dict[Key, Item]], id_name: str, attributes: Item) -> str:
         known = {"workspace_id": self.workspace_id, "created_at": timestamp(datetime.now(UTC))}

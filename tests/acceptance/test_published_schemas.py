@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
+from enrollment.callers import TokenKind
+from enrollment.use_cases.tokens import NewToken, create_token
 from tests.acceptance.conftest import Service
 from tests.acceptance.published import CUT, ORIGINAL, our_cut
-from tests.fixtures import PROJECT
+from tests.fixtures import PROJECT, Workspace
 
 type Json = dict[str, Any]
 type Build = Callable[[Service], Json]
@@ -152,6 +154,52 @@ def phone(service: Service) -> Json:
     return {"device_id": created}
 
 
+SINCE = "2026-01-09T05:45:33.068Z"
+APP = json.dumps({"invitation_code": "ABCD-EFGH", "services": [{"port": 443}]})
+ISSUED = {"state": "active", "issued_at": SINCE, "synced_version": 1, "synced_at": SINCE}
+FAILED = {"state": "failed", "state_since": SINCE, "reason": "rejected"}
+
+
+def registered(service: Service, **registration: Any) -> tuple[str, str, str]:
+    """Register a phone with a credential manager; return the ids of its person, of itself and of the manager."""
+    workspace, identity = service.workspace, service.workspace.user_identity()
+    names = (identity, workspace.phone(identity), workspace.credential_manager())
+    workspace.registration(names, **registration)
+    return names
+
+
+def credential_of_phone(service: Service, names: tuple[str, str, str], **stored: Any) -> Json:
+    """Give a registered phone a credential."""
+    identity, _, manager = names
+    owner = acs_user(service, acs_system_id=manager, user_identity_id=identity)
+    acs_user_ids = {"acs_user_id": owner, "acs_system_id": manager}
+    return {"acs_credential_id": service.workspace.credential_of_phone(names, acs_user_ids, **stored)}
+
+
+def phone_with_errors(service: Service) -> Json:
+    names = registered(service, **FAILED, unanswered_since=SINCE)
+    service.workspace.fail(names, credential_of_phone(service, names, **FAILED)["acs_credential_id"])
+    return {"device_id": names[1]}
+
+
+def session_of_registered(service: Service) -> Json:
+    """Return the parameters of a phone session whose phone is registered with two credential managers."""
+    workspace, identity, installation = service.workspace, service["USER_IDENTITY_ID"], str(uuid.uuid4())
+    device = workspace.phone(identity, custom_sdk_installation_id=installation)
+    for registration, stored in (({"state": "invited", "app": APP}, FAILED), ({"state": "active"}, ISSUED)):
+        names = (identity, device, workspace.credential_manager())
+        workspace.registration(names, **registration)
+        credential_of_phone(service, names, parent_acs_credential_id=UNKNOWN, **stored)
+    return {"custom_sdk_installation_id": installation, "phone_os": "ios"}
+
+
+def disconnected_manager(service: Service) -> Json:
+    manager = service.workspace.credential_manager()
+    pause: Json = {"reason": "disconnected", "paused_at": SINCE, "paused_until": "2099-12-31T18:00:00.000Z", "times": 1}
+    service.workspace.pause(manager, **pause)
+    return {"acs_system_id": manager}
+
+
 def session_of_enrolled(service: Service) -> Json:
     """Return the parameters of a phone session whose person has an automation."""
     pair = {
@@ -246,6 +294,7 @@ CASES: Mapping[str, Mapping[str, Build]] = {
     "/acs/systems/get": {
         "without options": lambda s: {"acs_system_id": s.workspace.acs_system()},
         "with options": system_with_everything,
+        "disconnected": disconnected_manager,
     },
     "/acs/systems/list": {
         "empty": lambda _: {"search": UNKNOWN},
@@ -290,6 +339,9 @@ CASES: Mapping[str, Mapping[str, Build]] = {
             for event_type in (
                 "enrollment_automation.deleted",
                 "acs_credential.deleted",
+                "acs_credential.invalidated",
+                "acs_credential.issued",
+                "acs_credential.reissued",
                 "acs_user.created",
                 "acs_user.deleted",
                 "phone.registered",
@@ -315,6 +367,15 @@ CASES: Mapping[str, Mapping[str, Build]] = {
     "/acs/credentials/get": {
         "without end": credential,
         "with an end": lambda s: credential(s, ends_at="2099-12-31T18:00:00.000Z"),
+        "a phone's": lambda s: credential_of_phone(
+            s, registered(s), parent_acs_credential_id=UNKNOWN, card_number="0042", **ISSUED
+        ),
+        "from a pool": lambda s: credential_of_phone(
+            s, registered(s), acs_credential_pool_id=UNKNOWN, manager_ends_at=SINCE, **ISSUED
+        ),
+        "failed": lambda s: credential_of_phone(s, registered(s), **FAILED),
+        "invalidated": lambda s: credential_of_phone(s, registered(s), state="gone", state_since=SINCE),
+        "being deleted": lambda s: credential_of_phone(s, registered(s), being_deleted_at=SINCE),
     },
     "/acs/credentials/list": {
         "empty": lambda _: {"search": UNKNOWN},
@@ -326,7 +387,11 @@ CASES: Mapping[str, Mapping[str, Build]] = {
         "nothing": credential,
     },
     "/acs/credentials/delete": {"a credential": credential},
-    "/phones/get": {"a phone": phone},
+    "/phones/get": {
+        "a phone": phone,
+        "active": lambda s: {"device_id": registered(s, state="active", endpoint_id="7")[1]},
+        "with errors": phone_with_errors,
+    },
     "/phones/list": {
         "empty": lambda s: {"owner_user_identity_id": s.workspace.user_identity()},
         "first page": lambda s: phone(s) and {"limit": 1},
@@ -344,6 +409,7 @@ CASES: Mapping[str, Mapping[str, Build]] = {
     "/seam/mobile_sdk/v1/phone_sessions/get_or_create": {
         "alone": lambda _: {"custom_sdk_installation_id": "app", "phone_os": "android", "phone_device_metadata": {}},
         "enrolled": session_of_enrolled,
+        "registered": session_of_registered,
     },
     "/client_sessions/create": {"nothing": lambda _: {}, "everything": session_with_everything},
     "/client_sessions/get_or_create": {
@@ -390,8 +456,8 @@ def strict(schema: Any) -> Any:
     schema = {key: strict(value) for key, value in schema.items()}
     if schema.pop("nullable", False) is True:
         schema["type"] = [schema["type"], "null"]
-    if schema.get("type") == "object":
-        schema["additionalProperties"] = False
+    if schema.get("type") in ("object", ["object", "null"]):
+        schema.setdefault("additionalProperties", False)  # metadata may have any properties, and says so
     return schema
 
 
@@ -441,6 +507,17 @@ def test_an_answer_is_as_published(service: Service, path: str, method: str, sta
 
     validator(path).validate(answer)
     assert answer["ok"] is True
+
+
+def test_a_credential_manager_without_a_connector_is_as_published(service: Service) -> None:
+    workspace = Workspace(service.workspace.table, str(uuid.uuid4()))  # no sandbox, as those of the demo are
+    key = create_token(workspace.table, NewToken(TokenKind.API_KEY, [workspace.workspace_id]))
+    parameters = {"acs_system_id": workspace.credential_manager()}
+
+    answer = service.post("/acs/systems/get", parameters, token=key).json()
+
+    validator("/acs/systems/get").validate(answer)
+    assert [warning["warning_code"] for warning in answer["acs_system"]["warnings"]] == ["setup_required"]
 
 
 @pytest.mark.parametrize(

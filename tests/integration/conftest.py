@@ -219,9 +219,11 @@ class Directory:
     def deactivate_phone(self, device_id: str) -> None:
         phones.deactivate(self.table, self.caller, PhoneRequest(device_id=device_id))
 
+    def phone_page(self, **parameters: Any) -> Page[Phone]:
+        return phones.list_page(self.table, self.caller, ListPhonesRequest(**parameters))
+
     def phones(self, **parameters: Any) -> list[str]:
-        page = phones.list_page(self.table, self.caller, ListPhonesRequest(**parameters))
-        return [phone.device_id for phone in page.records]
+        return [phone.device_id for phone in self.phone_page(**parameters).records]
 
 
 def _acs_user(acs_user_id: str | None, named: dict[str, str]) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from enrollment.errors import (
     InvalidInput,
     UserIdentityNotFound,
 )
-from enrollment.resources.acs_systems import ListAcsCredentialPoolsRequest, ListAcsSystemsRequest
+from enrollment.resources.acs_systems import AcsSystemRequest, ListAcsCredentialPoolsRequest, ListAcsSystemsRequest
 from enrollment.resources.acs_users import ListAcsUsersRequest
 from enrollment.store.listings import Page
 from enrollment.use_cases import acs_systems, acs_users
 from tests.fixtures import Store, Workspace
 from tests.integration.conftest import UNKNOWN, Directory
 
+SINCE = "2026-01-09T05:45:33.068Z"
 PERSON = {"full_name": "Jane Doe", "email_address": "Jane@Example.com", "phone_number": "+15555550100"}
 
 
@@ -128,6 +129,77 @@ def test_a_name_that_is_no_credential_manager_is_left_out(
     naming = workspace.acs_system(default_credential_manager_acs_system_id=system)
 
     assert directory.credential_managers_for(naming) == []
+
+
+def test_a_credential_manager_that_is_not_simulated_needs_a_connector(
+    directory: Directory, workspace: Workspace, system: str, manager: str
+) -> None:
+    (warning,) = directory.system(manager).warnings
+
+    assert (warning.warning_code, warning.created_at) == ("setup_required", directory.system(manager).created_at)
+    assert directory.system(system).warnings == ()
+    workspace.exist()
+    assert directory.system(manager).warnings == [warning]
+
+
+def test_a_credential_manager_of_a_sandbox_needs_nothing(
+    directory: Directory, workspace: Workspace, manager: str
+) -> None:
+    workspace.become_sandbox()
+
+    assert directory.system(manager).warnings == []
+
+
+def test_a_credential_manager_that_lets_nobody_in_is_disconnected(
+    directory: Directory, workspace: Workspace, manager: str
+) -> None:
+    workspace.become_sandbox()
+    workspace.pause(manager, reason="disconnected", paused_at=SINCE, paused_until="2099-01-01T00:00:00.000Z", times=3)
+
+    (error,) = directory.system(manager).errors
+
+    assert (error.error_code, error.created_at) == ("account_disconnected", SINCE)
+
+
+@pytest.mark.parametrize(
+    ("reason", "paused_until"), [("busy", "2099-01-01T00:00:00.000Z"), ("disconnected", "2026-01-09T05:45:34.000Z")]
+)
+def test_a_credential_manager_that_is_busy_or_was_disconnected_has_no_error(
+    directory: Directory, workspace: Workspace, manager: str, reason: str, paused_until: str
+) -> None:
+    workspace.pause(manager, reason=reason, paused_at=SINCE, paused_until=paused_until, times=1)
+
+    assert directory.system(manager).errors == []
+
+
+def test_every_route_says_what_is_wrong_with_a_credential_manager(
+    directory: Directory, workspace: Workspace, manager: str
+) -> None:
+    identity = workspace.user_identity()
+    directory.create_acs_user(manager, user_identity_id=identity)
+    workspace.pause(manager, reason="disconnected", paused_at=SINCE, paused_until="2099-01-01T00:00:00.000Z", times=1)
+    got = directory.system(manager)
+    named = AcsSystemRequest(acs_system_id=manager)
+
+    listed = acs_systems.list_systems(directory.table, directory.caller, ListAcsSystemsRequest()).records
+    compatible = acs_systems.list_compatible_credential_managers(directory.table, directory.caller, named)
+    of_identity = acs_systems.systems_of_user_identity(directory.table, directory.caller, identity)
+
+    assert (len(got.errors), len(got.warnings)) == (1, 1)
+    assert [got] == listed == compatible == of_identity
+
+
+def test_what_is_wrong_with_credential_managers_is_read_at_once(
+    store: Store, directory: Directory, workspace: Workspace, manager: str
+) -> None:
+    for _ in range(10):
+        workspace.credential_manager()
+    requests = store.count_requests()
+
+    directory.systems()
+    directory.system(manager)
+
+    assert [request.rpartition(".")[2] for request in requests] == ["Query", *["BatchGetItem"] * 3]
 
 
 def test_the_pools_of_a_system_are_listed(directory: Directory, workspace: Workspace, manager: str) -> None:

@@ -262,7 +262,7 @@ def test_a_list_of_phones_by_what_is_not_there_is_not_found(
         directory.phones(acs_credential_id=UNKNOWN)
 
 
-def test_no_phone_has_a_credential_of_its_own_yet(
+def test_a_credential_that_no_phone_has_finds_no_phone(
     directory: Directory, app: Directory, workspace: Workspace, identity: str
 ) -> None:
     app.start_app()

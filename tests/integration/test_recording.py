@@ -23,11 +23,13 @@ from enrollment.store.items import (
     stored_client_session,
     stored_phone,
 )
-from enrollment.store.keys import Key, webhook_key
+from enrollment.store.keys import Key, phone_key, registration_key, webhook_key
 from enrollment.use_cases import events
 from enrollment.use_cases.enrollment_starts import Starter
 from enrollment.use_cases.recording import Recorded, Recorder
-from tests.fixtures import Store, Workspace
+from local_aws.event_patterns import EventPattern
+from local_aws.template import load_template
+from tests.fixtures import PROJECT, Store, Workspace
 
 pytestmark = pytest.mark.long
 
@@ -193,6 +195,18 @@ class Stream:
         }
         return self.records_of(stored_acs_credential(item), is_deleted=is_deleted)
 
+    def changed_credential(self, before: Item, after: Item) -> Record:
+        known: Item = {
+            "acs_credential_id": CREDENTIAL,
+            "workspace_id": self.workspace_id,
+            "user_identity_id": JANE,
+            "acs_system_id": SYSTEM,
+            "created_at": NOW,
+            "version": 1,
+        }
+        (key, itself), *_ = stored_acs_credential(known).items()
+        return self.record(key, {**itself, **before}, {**itself, **after})
+
     def acs_user(self, number: int, **more: str) -> Record:
         item: Item = {
             "acs_user_id": f"00000000-0000-4000-9000-{number:012x}",
@@ -310,6 +324,101 @@ def test_a_credentials_deletion_is_an_event_and_its_creation_is_none(
         "acs_system_id": system_id,
         "connected_account_id": "00000000-0000-4000-8000-000000000099",
     }
+
+
+ISSUED: Item = {"state": "active", "state_since": NOW, "issued_at": "2026-11-25T10:00:01.000Z"}
+SYNCED: Item = {"synced_version": 1, "synced_at": "2026-11-25T10:00:02.000Z"}
+SYNCED_AGAIN: Item = {"synced_version": 2, "synced_at": "2026-11-25T10:00:03.000Z"}
+GONE: Item = {"state": "gone", "state_since": "2026-11-25T10:00:04.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "event_type", "occurred_at"),
+    [
+        ({"state": "pending"}, {**ISSUED, **SYNCED}, "acs_credential.issued", ISSUED["issued_at"]),
+        ({}, {"issued_at": ISSUED["issued_at"]}, "acs_credential.issued", ISSUED["issued_at"]),
+        (
+            {**ISSUED, **SYNCED},
+            {**ISSUED, **SYNCED_AGAIN},
+            "acs_credential.reissued",
+            SYNCED_AGAIN["synced_at"],
+        ),
+        ({**ISSUED, **SYNCED}, {**ISSUED, **SYNCED, **GONE}, "acs_credential.invalidated", GONE["state_since"]),
+    ],
+)
+def test_what_a_credential_manager_makes_of_a_credential_is_an_event(
+    recorder: Recorder,
+    stream: Stream,
+    store: Store,
+    before: Item,
+    after: Item,
+    event_type: str,
+    occurred_at: str,
+) -> None:
+    recorded = recorder.record([stream.changed_credential(before, after)])
+
+    assert recorded == Recorded(1, [])
+    (event,) = listed(store, stream.workspace_id, JANE)
+    assert (event.event_type, event.occurred_at) == (event_type, occurred_at)
+    assert (event.acs_credential_id, event.acs_system_id) == (CREDENTIAL, SYSTEM)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"version": 1}, {"version": 2}),
+        ({"asked_at": NOW}, {"state": "pending", "state_since": NOW}),
+        ({"state": "pending"}, {"state": "failed", "reason": "rejected", "state_since": NOW}),
+        (ISSUED, {**ISSUED, **SYNCED}),
+        ({**ISSUED, **SYNCED_AGAIN}, {**ISSUED, **SYNCED}),
+        ({**ISSUED, "being_deleted_at": NOW}, {**ISSUED, **GONE, "being_deleted_at": NOW}),
+        ({**ISSUED, **GONE}, {**ISSUED, **GONE, "asked_at": NOW}),
+    ],
+)
+def test_no_other_change_of_a_credential_is_an_event(
+    recorder: Recorder, stream: Stream, store: Store, before: Item, after: Item
+) -> None:
+    assert recorder.record([stream.changed_credential(before, after)]) == Recorded(0, [])
+    assert listed(store, stream.workspace_id) == []
+
+
+def test_a_changed_credential_that_lacks_when_it_changed_is_set_aside(recorder: Recorder, stream: Stream) -> None:
+    record = stream.changed_credential(ISSUED, {"state": "gone", "issued_at": NOW})
+
+    recorded = recorder.record([record])
+
+    assert recorded == Recorded(0, [record["dynamodb"]["SequenceNumber"]])
+
+
+@pytest.fixture(scope="module")
+def passes() -> Callable[[Record], bool]:
+    """Whether the filter of the stream's mapping lets a record through."""
+    mapping = load_template(PROJECT / "template.yaml", {})["EventsFunctionTableStream"].properties
+    patterns = [EventPattern(one["Pattern"], "FilterCriteria") for one in mapping["FilterCriteria"]["Filters"]]
+    return lambda record: any(pattern.matches(record) for pattern in patterns)
+
+
+def test_the_filter_lets_through_what_can_be_an_event(
+    passes: Callable[[Record], bool], stream: Stream, workspace: Workspace
+) -> None:
+    of_credential, *_ = stream.credential(workspace.acs_system(), is_deleted=True)
+    of_phone, *_ = stream.phone()
+    records = [stream.automation(1), stream.acs_user(2), of_credential, of_phone]
+
+    assert all(map(passes, [*records, stream.changed_credential({}, ISSUED)]))
+
+
+def test_the_filter_keeps_back_entries_and_changes_of_other_things(
+    passes: Callable[[Record], bool], stream: Stream, workspace: Workspace
+) -> None:
+    _, *entries = stream.credential(workspace.acs_system())
+    registration = registration_key(stream.workspace_id, JANE, PHONE, SYSTEM)
+    changed = [
+        stream.record(key, {}, {"changed_at": NOW})
+        for key in (registration, phone_key(stream.workspace_id, JANE, PHONE))
+    ]
+
+    assert not any(map(passes, [*entries, *changed, stream.record(registration, None, {})]))
 
 
 def test_a_change_of_nothing_and_a_change_of_something_else_are_no_events(

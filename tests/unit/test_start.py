@@ -49,7 +49,8 @@ DIRECTORY = {
 }
 CREDENTIALS = {
     *(f"enrollment.resources.{module}" for module in ("acs_credentials", "credential_options")),
-    *(f"enrollment.use_cases.{module}" for module in ("credential_owners", "credentials")),
+    *(f"enrollment.use_cases.{module}" for module in ("credential_answers", "credential_owners", "credentials")),
+    "enrollment.use_cases.problems",
 }
 # A user identity takes its client sessions, phones and credentials along when it ends.
 USER_IDENTITIES = {

@@ -10,7 +10,7 @@ from experiments.reliability.model.words import holds, same_email
 
 def _get_system(state: State, caller: Caller, parameters: Json) -> Answer:
     system = state.system(caller, parameters["acs_system_id"])
-    return Answer(body=lambda: with_record("acs_system", system_json(system)))
+    return Answer(body=lambda: with_record("acs_system", system_json(state, system)))
 
 
 def _list_systems(state: State, caller: Caller, parameters: Json) -> Answer:
@@ -29,12 +29,12 @@ def _list_systems(state: State, caller: Caller, parameters: Json) -> Answer:
         and parameters.get("customer_key") in {None, one.customer_key}
         and holds(parameters.get("search"), one.name, one.id)
     ]
-    return Answer(body=None, listed=("acs_systems", list(map(system_json, found))))
+    return Answer(body=None, listed=("acs_systems", [system_json(state, one) for one in found]))
 
 
 def _list_compatible(state: State, caller: Caller, parameters: Json) -> Answer:
     system = state.system(caller, parameters["acs_system_id"])
-    found = list(map(system_json, state.compatible_managers(system)))
+    found = [system_json(state, one) for one in state.compatible_managers(system)]
     return Answer(body=None, listed=("acs_systems", found))
 
 

@@ -119,7 +119,7 @@ def _list(state: State, caller: Caller, parameters: Json) -> Answer:
         and parameters.get("acs_user_id", one.acs_user.id).lower() == one.acs_user.id
         and parameters.get("acs_system_id", one.acs_user.system.id).lower() == one.acs_user.system.id
         and parameters.get("user_identity_id", one.identity.id).lower() == one.identity.id
-        and parameters.get("is_multi_phone_sync_credential", True)
+        and parameters.get("is_multi_phone_sync_credential", True)  # no phone has one of its own without an execution
         and one.created_at < parameters.get("created_before", "9")
         and holds(parameters.get("search"), one.display_name, one.acs_user.id, one.id)
     ]

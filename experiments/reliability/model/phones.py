@@ -81,7 +81,7 @@ def _list_phones(state: State, caller: Caller, parameters: Json) -> Answer:
         for one in state.phones
         if one.workspace == caller.workspace
         and (owner_id is None or owner_id.lower() == one.identity.id)
-        and credential_id is None  # no phone has a credential of its own yet
+        and credential_id is None  # no phone has a credential of its own without an execution
     ]
     return Answer(body=None, listed=("phones", found))
 

@@ -15,6 +15,8 @@ from experiments.reliability.model.records import (
 from experiments.reliability.model.state import State
 from experiments.reliability.model.words import first
 
+_SETUP_REQUIRED = "The credential manager has no connector yet. Phones and credentials wait until it has one."
+
 
 def with_record(name: str, record: Json) -> Json:
     return {name: record, "ok": True}
@@ -50,7 +52,9 @@ def identity_json(state: State, one: Identity) -> Json:
     }
 
 
-def system_json(one: System) -> Json:
+def system_json(state: State, one: System) -> Json:
+    needs_setup = one.is_manager and not state.workspaces[one.workspace].is_sandbox
+    setup = {"warning_code": "setup_required", "message": _SETUP_REQUIRED, "created_at": one.created_at}
     return {
         "acs_system_id": one.id,
         "name": one.name,
@@ -64,7 +68,7 @@ def system_json(one: System) -> Json:
         "location": {"time_zone": None},
         "workspace_id": one.workspace,
         "errors": [],
-        "warnings": [],
+        "warnings": [setup] if needs_setup else [],
     }
 
 

@@ -139,7 +139,7 @@ def _list_acs_users_of_identity(state: State, caller: Caller, parameters: Json) 
 
 def _list_systems_of_identity(state: State, caller: Caller, parameters: Json) -> Answer:
     identity = state.identity(caller, parameters["user_identity_id"])
-    found = [system_json(acs_user.system) for acs_user in state.acs_users_of(identity)]
+    found = [system_json(state, acs_user.system) for acs_user in state.acs_users_of(identity)]
     return Answer(body=None, listed=("acs_systems", found))
 
 

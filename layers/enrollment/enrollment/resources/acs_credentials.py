@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
-from enrollment.resources.bodies import PagedRequest, Pagination, Request, Resource, Response
+from enrollment.resources.bodies import PagedRequest, Pagination, Request, Resource, ResourceError, Response
 from enrollment.resources.credential_options import (
     FewUuids,
     HotekOptionsRequest,
@@ -18,6 +18,7 @@ from enrollment.resources.credential_options import (
 from enrollment.resources.fields import (
     CREATED_AT,
     Absent,
+    AbsentUuid,
     KnownUuid,
     Limit,
     NeverNull,
@@ -145,7 +146,10 @@ class ListAcsCredentialsRequest(PagedRequest):
     acs_system_id: Annotated[OptionalUuid, Field(description="Only those of this access system.")] = None
     user_identity_id: Annotated[OptionalUuid, Field(description="Only those of this user identity.")] = None
     is_multi_phone_sync_credential: Annotated[
-        OptionalBoolean, Field(description="`false` finds nothing: there are multi-phone sync credentials only.")
+        OptionalBoolean,
+        Field(
+            description="`true` finds those that stand for a person's access on all phones, `false` those of one phone."
+        ),
     ] = None
     created_before: Annotated[
         OptionalMoment, Field(description="Only those created before this moment (RFC 3339).")
@@ -163,17 +167,18 @@ class ListAcsCredentialsRequest(PagedRequest):
 class AcsCredentialWarning(Response):
     """A warning about a credential."""
 
-    warning_code: Annotated[Literal["waiting_to_be_issued"], Field(description="What it warns of.")] = (
-        "waiting_to_be_issued"
-    )
+    warning_code: Annotated[
+        Literal["waiting_to_be_issued", "being_deleted", "schedule_externally_modified"],
+        Field(description="What it warns of."),
+    ]
     message: Annotated[str, Field(description="The warning, for people.")]
     created_at: Annotated[str, CREATED_AT]
 
 
 class AcsCredential(Resource):
-    """A person's access at one access system, for all of the person's phones."""
+    """A person's access at one access system: for all of the person's phones, or what one of them has of it."""
 
-    ABSENT = frozenset({"ends_at"})
+    ABSENT = frozenset({"acs_credential_pool_id", "card_number", "ends_at", "parent_acs_credential_id"})
 
     acs_credential_id: Annotated[KnownUuid, Field(description="ID of the credential.")]
     acs_user_id: Annotated[KnownUuid, Field(description="ID of the ACS user to whom it belongs.")]
@@ -182,29 +187,57 @@ class AcsCredential(Resource):
     connected_account_id: Annotated[KnownUuid, Field(description="ID of its system's connected account.")]
     display_name: Annotated[str, Field(description="Its name.")] = "Mobile key"
     access_method: Annotated[Literal["mobile_key"], Field(description="Always `mobile_key`.")] = "mobile_key"
-    is_multi_phone_sync_credential: Annotated[bool, Field(description="Whether it is for all phones.")] = True
+    is_multi_phone_sync_credential: Annotated[
+        bool, Field(description="Whether it is for all of the person's phones; `false` if it is one phone's.")
+    ]
+    parent_acs_credential_id: Annotated[
+        AbsentUuid,
+        Field(description="ID of the multi-phone sync credential under which the phone has it; absent if none."),
+    ] = None
+    acs_credential_pool_id: Annotated[
+        AbsentUuid, Field(description="ID of the credential pool that the phone has it from; absent if none.")
+    ] = None
+    card_number: Annotated[
+        Absent, Field(description="The card number that the credential manager gave it; absent if none.")
+    ] = None
     starts_at: Annotated[str, Field(description="When it becomes valid, in UTC.")]
     ends_at: Annotated[Absent, Field(description="When it ends, in UTC; absent if never.")] = None
-    is_issued: Annotated[bool, Field(description="Always `false`: credentials are not issued yet.")] = False
+    is_issued: Annotated[
+        bool,
+        Field(
+            description="Whether the credential manager has issued it; one for all phones is issued with the first "
+            "phone's."
+        ),
+    ]
     issued_at: Annotated[
-        None,
+        str | None,
         json_schema(nullable=True, format="date-time"),
-        Field(description="Always `null`: credentials are not issued yet."),
-    ] = None
+        Field(description="When it was issued, in UTC; `null` if it is not."),
+    ]
     is_latest_desired_state_synced_with_provider: Annotated[
-        bool, Field(description="Whether the credential manager has what was asked for; always `false` for now.")
-    ] = False
+        bool, Field(description="Whether the credential manager has what was asked for.")
+    ]
     latest_desired_state_synced_with_provider_at: Annotated[
-        None,
+        str | None,
         json_schema(nullable=True, format="date-time"),
-        Field(description="Always `null`: no credential manager has it yet."),
-    ] = None
+        Field(description="Since when the credential manager has it, in UTC; `null` if it has not."),
+    ]
     is_managed: Annotated[Literal[True], Field(description="Always `true`.")] = True
     created_at: Annotated[str, CREATED_AT]
     workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
-    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
+    errors: Annotated[
+        Sequence[ResourceError],
+        Field(
+            description="What is wrong with a phone's credential: why the credential manager has not issued it, or "
+            "`invalidated` if it has taken it away."
+        ),
+    ]
     warnings: Annotated[
-        Sequence[AcsCredentialWarning], Field(description="`waiting_to_be_issued` until the credential is issued.")
+        Sequence[AcsCredentialWarning],
+        Field(
+            description="`waiting_to_be_issued` until it is issued, `being_deleted` until the credential manager has "
+            "revoked it, `schedule_externally_modified` if its validity at the credential manager is another one."
+        ),
     ]
 
 

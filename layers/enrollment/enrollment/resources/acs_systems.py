@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from enrollment.resources.bodies import PagedRequest, Pagination, Request, Resource, Response
+from enrollment.resources.bodies import PagedRequest, Pagination, Request, Resource, ResourceError, Response
 from enrollment.resources.fields import CREATED_AT, Absent, KnownUuid, Limit, OptionalText, OptionalUuid, Uuid, limit_of
 
 
@@ -40,6 +40,20 @@ class Location(Response):
     time_zone: Annotated[str | None, Field(description="Its time zone by its IANA name, if it is known.")]
 
 
+class AcsSystemError(ResourceError):
+    """Something that is wrong with an access system."""
+
+    error_code: Annotated[Literal["account_disconnected"], Field(description="What is wrong.")]
+
+
+class AcsSystemWarning(Response):
+    """A warning about an access system."""
+
+    warning_code: Annotated[Literal["setup_required"], Field(description="What it warns of.")]
+    message: Annotated[str, Field(description="The warning, for people.")]
+    created_at: Annotated[str, CREATED_AT]
+
+
 class AcsSystem(Resource):
     """An access system: it opens doors, issues mobile credentials as a credential manager, or both."""
 
@@ -64,8 +78,14 @@ class AcsSystem(Resource):
     image_alt_text: Annotated[str, Field(description="That image in words; empty if there is none.")]
     location: Annotated[Location, Field(description="Where the access system is.")]
     workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
-    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
-    warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
+    errors: Annotated[
+        Sequence[AcsSystemError],
+        Field(description="`account_disconnected` while a credential manager refuses this service's requests."),
+    ] = ()
+    warnings: Annotated[
+        Sequence[AcsSystemWarning],
+        Field(description="`setup_required` if a credential manager has no connector, so that all work waits there."),
+    ] = ()
 
 
 class AcsCredentialPool(Response):

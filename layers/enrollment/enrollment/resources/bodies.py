@@ -60,6 +60,16 @@ class Pagination(Response):
     ]
 
 
+class ResourceError(Response):
+    """Something that is wrong with a resource.  It is gone from the resource when it is put right."""
+
+    error_code: Annotated[str, Field(description="What is wrong. There can be new codes.")]
+    message: Annotated[str, Field(description="What is wrong, for people.")]
+    created_at: Annotated[
+        str, Field(description="Since when it is wrong, in UTC.", json_schema_extra={"format": "date-time"})
+    ]
+
+
 class DoneResponse(Response):
     """An answer that something is done."""
 

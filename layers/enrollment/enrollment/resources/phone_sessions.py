@@ -1,10 +1,11 @@
 """Phone sessions: what an app asks at each start, and what it is answered."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictStr
 
+from enrollment.resources.acs_credentials import AcsCredential
 from enrollment.resources.bodies import Request, Response
 from enrollment.resources.fields import LONGEST_TEXT, InstallationId, KnownUuid, NeverNull, json_schema, refuse_null
 from enrollment.resources.user_identities import UserIdentity
@@ -49,13 +50,25 @@ class PhoneRegistration(Response):
         str | None, Field(description="The credential manager's `external_type`; `null` if it is not known.")
     ]
     provider_state: Annotated[
-        None,
+        dict[str, Any] | None,
         json_schema("object", nullable=True),
-        Field(description="Always `null`: phones are not registered with credential managers yet."),
-    ] = None
-    is_being_activated: Annotated[
-        bool, Field(description="Whether the phone is not active yet; always `true` for now.")
+        Field(
+            description="What the credential manager's SDK on the phone needs to accept its invitation; `null` before "
+            "there is one, and once the phone is active."
+        ),
     ]
+    is_being_activated: Annotated[
+        bool,
+        Field(description="Whether the phone still waits for the credential manager, or for its person to accept."),
+    ]
+
+
+class PhoneCredential(AcsCredential):
+    """A credential of one phone."""
+
+    acs_entrances: Annotated[
+        Sequence[dict[str, str]], Field(description="Always empty: entrances are not known here.")
+    ] = ()
 
 
 class ProviderSession(Response):
@@ -63,7 +76,7 @@ class ProviderSession(Response):
 
     phone_registration: Annotated[PhoneRegistration, Field(description="The phone's registration there.")]
     acs_credentials: Annotated[
-        Sequence[dict[str, str]], Field(description="Always empty: no phone has credentials of its own yet.")
+        Sequence[PhoneCredential], Field(description="The phone's own credentials there, the oldest first.")
     ] = ()
 
 
@@ -75,7 +88,10 @@ class PhoneSession(Response):
     user_identity: Annotated[UserIdentity, Field(description="The person.")]
     provider_sessions: Annotated[
         list[ProviderSession],
-        Field(description="One for each running enrollment automation of the person, the oldest first."),
+        Field(
+            description="One for each running enrollment automation of the person, the oldest first; then one for each "
+            "registration whose automation was deleted."
+        ),
     ]
 
 

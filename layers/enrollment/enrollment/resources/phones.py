@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictBool, StrictStr
 from pydantic_core import PydanticCustomError
 
-from enrollment.resources.bodies import PagedRequest, Pagination, Request, Response
+from enrollment.resources.bodies import PagedRequest, Pagination, Request, ResourceError, Response
 from enrollment.resources.fields import (
     CREATED_AT,
     LONGEST_TEXT,
@@ -46,7 +46,7 @@ class ListPhonesRequest(PagedRequest):
     owner_user_identity_id: Annotated[OptionalUuid, Field(description="Only those of this user identity.")] = None
     acs_credential_id: Annotated[
         OptionalUuid,
-        Field(description="Only those with a credential under this one. No phone has a credential yet."),
+        Field(description="Only those with a credential under this one, or the one that this credential is for."),
     ] = None
     limit: Annotated[Limit, limit_of(500)] = 500
 
@@ -104,13 +104,21 @@ class CreateSandboxPhoneRequest(Request):
     ] = None
 
 
-class CredentialServiceMetadata(Response):
-    """What ASSA ABLOY's credential service knows of a phone."""
+class Endpoint(Response):
+    """A phone at one credential manager."""
 
-    has_active_endpoint: Annotated[bool, Field(description="Whether one of its endpoints is active.")]
+    endpoint_id: Annotated[str, Field(description="The credential manager's ID of the phone.")]
+    is_active: Annotated[bool, Field(description="Whether the phone can get credentials there.")]
+
+
+class CredentialServiceMetadata(Response):
+    """What credential managers know of a phone, under the name that is published."""
+
+    has_active_endpoint: Annotated[
+        bool, Field(description="Whether the phone is active at one of its credential managers.")
+    ]
     endpoints: Annotated[
-        Sequence[dict[str, str]],
-        Field(description="Always empty: phones are not registered with credential managers yet."),
+        Sequence[Endpoint], Field(description="One for each credential manager that has given the phone an ID.")
     ]
 
 
@@ -134,7 +142,14 @@ class Phone(Response):
     custom_metadata: Annotated[dict[str, str], Field(description="Always empty.")]
     created_at: Annotated[str, CREATED_AT]
     workspace_id: Annotated[KnownUuid, Field(description="ID of the workspace that contains it.")]
-    errors: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
+    errors: Annotated[
+        Sequence[ResourceError],
+        Field(
+            description="What is wrong with the phone or its credentials at its credential managers: the reason that a "
+            "credential manager gave, `removed_by_credential_manager`, `invalidated`, or "
+            "`credential_manager_unreachable` after a day without an answer."
+        ),
+    ] = ()
     warnings: Annotated[Sequence[dict[str, str]], Field(description="Always empty.")] = ()
 
 

@@ -1,13 +1,16 @@
 """ACS systems and their credential pools: the use cases."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from enrollment.callers import Caller
 from enrollment.errors import AcsSystemNotFound, UserIdentityNotFound
 from enrollment.resources.acs_systems import (
     AcsCredentialPool,
     AcsSystem,
+    AcsSystemError,
     AcsSystemRequest,
+    AcsSystemWarning,
     ListAcsCredentialPoolsRequest,
     ListAcsSystemsRequest,
 )
@@ -20,13 +23,19 @@ from enrollment.store.keys import (
     acs_system_listing_key,
     credential_manager_listing_key,
     listed_id,
+    manager_pause_key,
     user_identity_key,
+    workspace_key,
 )
 from enrollment.store.listings import MOST_RECORDS, Page, is_found, newest_first, positions_of, read_page
 from enrollment.store.table import Table
+from enrollment.timestamps import timestamp
 from enrollment.use_cases.acs_users import acs_users_of, user_identity_items
 from enrollment.use_cases.compatibility import named_credential_managers
 from enrollment.use_cases.links import require_usable
+
+_DISCONNECTED = "The credential manager's connector refuses requests. Its owner has to give access again."
+_SETUP_REQUIRED = "The credential manager has no connector yet. Phones and credentials wait until it has one."
 
 
 def get_system(table: Table, caller: Caller, request: AcsSystemRequest) -> AcsSystem:
@@ -41,7 +50,11 @@ def get_system(table: Table, caller: Caller, request: AcsSystemRequest) -> AcsSy
         AcsSystemNotFound: There is none.
         ServiceUnavailable: The database stays out of reach.
     """
-    return acs_system_of(_require_system(table, caller, request.acs_system_id))
+    workspace_id, key = caller.workspace_id, acs_system_key(caller.workspace_id, request.acs_system_id)
+    found = table.batch_get([key, *_state_keys(workspace_id, [request.acs_system_id])])
+    if key not in found:
+        raise AcsSystemNotFound
+    return _with_state(found[key], found)
 
 
 def list_systems(
@@ -73,7 +86,12 @@ def list_systems(
             and is_found(request.search, [item["name"], item["acs_system_id"]])
         )
 
-    load = _loader(table, lambda system_id: acs_system_key(caller.workspace_id, system_id), keep, acs_system_of)
+    load = _loader(
+        table,
+        lambda system_id: acs_system_key(caller.workspace_id, system_id),
+        keep,
+        lambda items: _answered(table, caller.workspace_id, items),
+    )
     return read_page(positions, load, lambda _: True, request.limit)
 
 
@@ -103,7 +121,7 @@ def list_compatible_credential_managers(table: Table, caller: Caller, request: A
         table,
         lambda system_id: acs_system_key(caller.workspace_id, system_id),
         lambda item: item["is_credential_manager"] is True,
-        acs_system_of,
+        lambda items: _answered(table, caller.workspace_id, items),
     )
     return read_page(positions, load, lambda _: True, MOST_RECORDS).records
 
@@ -120,7 +138,7 @@ def systems_of_user_identity(table: Table, caller: Caller, user_identity_id: str
     identity = require_usable(table.get(user_identity_key(caller.workspace_id, user_identity_id)))
     systems = _systems_of(table, caller.workspace_id, [identity])
     systems.sort(key=lambda item: (str(item["created_at"]), str(item["acs_system_id"])), reverse=True)
-    return [acs_system_of(item) for item in systems]
+    return _answered(table, caller.workspace_id, systems)
 
 
 def list_credential_pools(
@@ -145,18 +163,22 @@ def list_credential_pools(
         table,
         lambda pool_id: acs_credential_pool_key(caller.workspace_id, pool_id),
         lambda _: True,
-        AcsCredentialPool.model_validate,
+        lambda items: list(map(AcsCredentialPool.model_validate, items)),
     )
     return read_page(positions, load, lambda _: True, request.limit)
 
 
 def _loader[Record](
-    table: Table, key: Callable[[str], Key], keep: Callable[[Item], bool], make: Callable[[Item], Record]
+    table: Table,
+    key: Callable[[str], Key],
+    keep: Callable[[Item], bool],
+    make: Callable[[Sequence[Item]], Sequence[Record]],
 ) -> Callable[[Sequence[str]], list[Record | None]]:
     def load(positions: Sequence[str]) -> list[Record | None]:
         keys = [key(listed_id(position)) for position in positions]
-        found = table.get_all(keys)
-        return [make(found[key]) if key in found and keep(found[key]) else None for key in keys]
+        kept = {key: item for key, item in table.get_all(keys).items() if keep(item)}
+        made = dict(zip(kept, make(list(kept.values())), strict=True))
+        return [made.get(key) for key in keys]
 
     return load
 
@@ -174,8 +196,62 @@ def _systems_of(table: Table, workspace_id: str, user_identities: Iterable[Item]
     return list(systems.values())
 
 
-def acs_system_of(item: Item) -> AcsSystem:
-    """Return an ACS system as the API answers it."""
+def _answered(table: Table, workspace_id: str, systems: Sequence[Item]) -> list[AcsSystem]:
+    """Return ACS systems as the API answers them; what credential managers are warned of takes one more request."""
+    managers = [str(system["acs_system_id"]) for system in systems if system["is_credential_manager"]]
+    state = table.get_all(_state_keys(workspace_id, managers)) if managers else {}
+    return [_with_state(system, state) for system in systems]
+
+
+def _state_keys(workspace_id: str, manager_ids: Iterable[str]) -> list[Key]:
+    """Return the keys of what is known of credential managers beside their own items."""
+    return [workspace_key(workspace_id), *(manager_pause_key(workspace_id, one) for one in manager_ids)]
+
+
+def _with_state(system: Item, state: Mapping[Key, Item]) -> AcsSystem:
+    """Return an ACS system as the API answers it.
+
+    Args:
+        system: Its item.
+        state: The items of ``_state_keys``, as far as they exist.
+    """
+    if not system["is_credential_manager"]:
+        return acs_system_of(system)
+    workspace_id, system_id = str(system["workspace_id"]), str(system["acs_system_id"])
+    # A workspace that an older release has made has no item, and is no sandbox.
+    is_simulated = state.get(workspace_key(workspace_id), {}).get("is_sandbox") is True
+    pause = state.get(manager_pause_key(workspace_id, system_id))
+    return acs_system_of(
+        system,
+        errors=[] if pause is None else _errors_of(pause),
+        warnings=[] if is_simulated else [_setup_required(system)],
+    )
+
+
+def _errors_of(pause: Item) -> list[AcsSystemError]:
+    """Return what a credential manager's pause, which may be over, says is wrong with it."""
+    if pause["reason"] != "disconnected" or str(pause["paused_until"]) <= timestamp(datetime.now(UTC)):
+        return []
+    paused_at = str(pause["paused_at"])
+    return [AcsSystemError(error_code="account_disconnected", message=_DISCONNECTED, created_at=paused_at)]
+
+
+def _setup_required(manager: Item) -> AcsSystemWarning:
+    """Return the warning about a credential manager that is not simulated: there are no connectors yet."""
+    created_at = str(manager["created_at"])
+    return AcsSystemWarning(warning_code="setup_required", message=_SETUP_REQUIRED, created_at=created_at)
+
+
+def acs_system_of(
+    item: Item, *, errors: Sequence[AcsSystemError] = (), warnings: Sequence[AcsSystemWarning] = ()
+) -> AcsSystem:
+    """Return an ACS system as the API answers it.
+
+    Args:
+        item: Its item.
+        errors: What is wrong with it.
+        warnings: The warnings about it.
+    """
     return AcsSystem.model_validate(
         {
             "default_credential_manager_acs_system_id": None,
@@ -184,5 +260,7 @@ def acs_system_of(item: Item) -> AcsSystem:
             **item,
             "connected_account_ids": [item["connected_account_id"]],
             "location": {"time_zone": item.get("time_zone")},
+            "errors": errors,
+            "warnings": warnings,
         }
     )

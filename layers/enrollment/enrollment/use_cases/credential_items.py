@@ -20,6 +20,7 @@ from enrollment.store.keys import (
     acs_credential_key,
     acs_user_key,
     enrollment_key,
+    phones_partition,
 )
 from enrollment.store.listings import load_by_id
 from enrollment.store.table import MOST_ACTIONS, Table
@@ -190,3 +191,9 @@ def load_credentials(table: Table, workspace_id: str, credential_ids: Sequence[s
         lambda credential_id: acs_credential_by_id_key(workspace_id, credential_id),
         lambda identity_id, credential_id: acs_credential_key(workspace_id, identity_id, credential_id),
     )
+
+
+def credentials_of_user_identity(table: Table, workspace_id: str, user_identity_id: str) -> list[Item]:
+    """Return the items of a user identity's credentials, those of its phones included."""
+    first, last = (acs_credential_key(workspace_id, user_identity_id, bound).sk for bound in ("", "\uffff"))
+    return table.query(phones_partition(workspace_id, user_identity_id), first, last)

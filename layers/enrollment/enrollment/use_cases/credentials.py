@@ -21,7 +21,6 @@ from enrollment.errors import (
 from enrollment.resources.acs_credentials import (
     AcsCredential,
     AcsCredentialRequest,
-    AcsCredentialWarning,
     CreateAcsCredentialRequest,
     ListAcsCredentialsRequest,
     UpdateAcsCredentialRequest,
@@ -36,12 +35,13 @@ from enrollment.store.keys import (
     acs_system_key,
     acs_user_key,
     listed_id,
-    phones_partition,
 )
 from enrollment.store.listings import Page, is_found, newest_first, positions_of, read_page
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.credential_answers import credential_of
 from enrollment.use_cases.credential_items import (
+    credentials_of_user_identity,
     delete_credentials,
     delete_some,
     is_of_one_phone,
@@ -53,7 +53,6 @@ from enrollment.use_cases.links import use_user_identity
 
 # A round is repeated when another request has changed what it was based on.
 _ROUNDS = 4
-_WAITING = "The credential is not issued yet."
 
 
 def create(table: Table, caller: Caller, request: CreateAcsCredentialRequest) -> AcsCredential:
@@ -134,12 +133,14 @@ def list_page(
     Raises:
         ServiceUnavailable: The database stays out of reach.
     """
-    if request.is_multi_phone_sync_credential is False:
-        return Page([], None)
     workspace_id, before = caller.workspace_id, request.created_before
     identity_ids = _named_user_identities(table, caller, request)
     if identity_ids is not None:
-        items = [item for identity_id in sorted(identity_ids) for item in _of(table, workspace_id, identity_id)]
+        items = [
+            item
+            for identity_id in sorted(identity_ids)
+            for item in credentials_of_user_identity(table, workspace_id, identity_id)
+        ]
         positions = positions_of(items, "acs_credential_id", before=before, after=after)
     else:
         listing = acs_credential_listing_key(workspace_id, "", "").pk
@@ -151,6 +152,7 @@ def list_page(
         return (
             (request.acs_user_id is None or request.acs_user_id == credential.acs_user_id)
             and (request.acs_system_id is None or request.acs_system_id == credential.acs_system_id)
+            and request.is_multi_phone_sync_credential in (None, credential.is_multi_phone_sync_credential)
             and is_found(
                 request.search, [credential.display_name, credential.acs_user_id, credential.acs_credential_id]
             )
@@ -168,14 +170,15 @@ def update(table: Table, caller: Caller, request: UpdateAcsCredentialRequest) ->
         request: The validated body.
 
     Raises:
-        AcsCredentialNotFound: There is none, or its user identity is being deleted.
-        InvalidInput: It would end in the past, or before it starts.
+        AcsCredentialNotFound: There is none, it is being deleted, or its user identity is.
+        InvalidInput: It would end in the past, or before it starts; or it is a phone's under a multi-phone sync
+            credential, which has that one's end.
         ServiceUnavailable: The database stays out of reach.
     """
     if request.ends_at is not None:  # wrong input is refused before the id is looked up
         _end(request.ends_at, timestamp(datetime.now(UTC)))
     for _ in range(_ROUNDS):
-        credential = _require(table, caller, request.acs_credential_id)
+        credential = _require_changeable(table, caller, request.acs_credential_id)
         if request.ends_at is None:
             return _answered(table, credential)
         ends_at = _end(request.ends_at, str(credential["starts_at"]))
@@ -187,7 +190,7 @@ def update(table: Table, caller: Caller, request: UpdateAcsCredentialRequest) ->
         refused = table.transact(
             {
                 "user_identity": use_user_identity(workspace_id, identity_id),
-                "credential": change(key, assign=changed, where=as_read(credential, ["version"])),
+                "credential": change(key, assign=changed, where=as_read(credential, ["version", "being_deleted_at"])),
                 "enrollment": raise_revision(credential),
             }
         )
@@ -225,22 +228,9 @@ def _mark_those_under(table: Table, parent: Item) -> None:
     """Mark the credentials that stand under one that was deleted.  If this is interrupted, an execution does it."""
     if is_of_one_phone(parent):
         return
-    all_ = _of(table, str(parent["workspace_id"]), str(parent["user_identity_id"]))
+    all_ = credentials_of_user_identity(table, str(parent["workspace_id"]), str(parent["user_identity_id"]))
     parent_id = parent["acs_credential_id"]
     delete_credentials(table, [item for item in all_ if item.get("parent_acs_credential_id") == parent_id])
-
-
-def credential_of(item: Item, system: Item) -> AcsCredential:
-    """Return a credential as the API answers it.
-
-    Args:
-        item: The credential.
-        system: The item of its ACS system.
-    """
-    warning = AcsCredentialWarning(message=_WAITING, created_at=str(item["created_at"]))
-    return AcsCredential.model_validate(
-        {**item, "connected_account_id": system["connected_account_id"], "warnings": [warning]}
-    )
 
 
 def _validity(request: CreateAcsCredentialRequest, now: datetime) -> Item:
@@ -270,6 +260,16 @@ def _require(table: Table, caller: Caller, acs_credential_id: str) -> Item:
     return found
 
 
+def _require_changeable(table: Table, caller: Caller, acs_credential_id: str) -> Item:
+    credential = _require(table, caller, acs_credential_id)
+    if "being_deleted_at" in credential:
+        raise AcsCredentialNotFound
+    if parent_id := credential.get("parent_acs_credential_id"):
+        message = f"Must not be the credential of one phone; update {parent_id}, to which it belongs"
+        raise InvalidInput([("acs_credential_id", message)])
+    return credential
+
+
 def _answered(table: Table, credential: Item) -> AcsCredential:
     key = acs_system_key(str(credential["workspace_id"]), str(credential["acs_system_id"]))
     return credential_of(credential, table.batch_get([key])[key])
@@ -285,11 +285,6 @@ def _load(table: Table, workspace_id: str, positions: Sequence[str]) -> list[Acs
     }
     systems = table.get_all(keys.values())
     return [None if item is None else credential_of(item, systems[keys[str(item["acs_system_id"])]]) for item in items]
-
-
-def _of(table: Table, workspace_id: str, user_identity_id: str) -> list[Item]:
-    first, last = (acs_credential_key(workspace_id, user_identity_id, bound).sk for bound in ("", "\uffff"))
-    return table.query(phones_partition(workspace_id, user_identity_id), first, last)
 
 
 def _named_user_identities(table: Table, caller: Caller, request: ListAcsCredentialsRequest) -> set[str] | None:

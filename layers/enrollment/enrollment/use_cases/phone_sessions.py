@@ -1,9 +1,14 @@
 """Phone sessions: how an app registers its phone, and learns what its credential managers know of it."""
 
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
 from enrollment.callers import Caller
 from enrollment.errors import ClientSessionIsNotOfOnePerson
 from enrollment.resources.automations import ListAutomationsRequest
 from enrollment.resources.phone_sessions import (
+    PhoneCredential,
     PhoneDeviceMetadataRequest,
     PhoneRegistration,
     PhoneSession,
@@ -11,12 +16,13 @@ from enrollment.resources.phone_sessions import (
     ProviderSession,
 )
 from enrollment.resources.user_identities import GetUserIdentityRequest
-from enrollment.store.attributes import Item
-from enrollment.store.keys import acs_system_key
+from enrollment.store.attributes import Item, elements
+from enrollment.store.keys import Key, acs_credential_key, acs_system_key
 from enrollment.store.table import Table
 from enrollment.use_cases import automations, user_identities
-from enrollment.use_cases.enrollments import registration_id_of
-from enrollment.use_cases.phones import DEVICE_TYPES, Registration, is_sandbox, register
+from enrollment.use_cases.credential_answers import credential_of
+from enrollment.use_cases.enrollments import EnrollmentId, ask_to_look, is_worth_a_look, registration_id_of
+from enrollment.use_cases.phones import DEVICE_TYPES, Registration, is_sandbox, load_registrations, register
 
 
 def get_or_create(table: Table, caller: Caller, request: PhoneSessionRequest) -> PhoneSession:
@@ -57,19 +63,68 @@ def _attributes(request: PhoneSessionRequest) -> Item:
 
 
 def _provider_sessions(table: Table, caller: Caller, phone: Item) -> list[ProviderSession]:
-    """Return a session for each automation of a phone's person, the oldest first."""
+    """Return a session for each automation of a phone's person, the oldest first, then for each other registration.
+
+    The app has just been opened.  That is when the person may have accepted an invitation, so managers are asked.
+    """
     request = ListAutomationsRequest(user_identity_id=str(phone["user_identity_id"]))
     running = automations.list_of_user_identity(table, caller, request)
-    manager_ids = [automation.credential_manager_acs_system_id for automation in running]
-    managers = table.get_all(acs_system_key(caller.workspace_id, manager_id) for manager_id in manager_ids)
-    sessions = []
-    for manager_id in manager_ids:
-        manager = managers.get(acs_system_key(caller.workspace_id, manager_id), {})
-        external_type = manager.get("external_type")
-        registration = PhoneRegistration(
-            phone_registration_id=registration_id_of(str(phone["device_id"]), manager_id),
-            provider_name=None if external_type is None else str(external_type),
-            is_being_activated=True,
+    registrations = {
+        str(registration["credential_manager_acs_system_id"]): registration
+        for registration in load_registrations(table, [phone])[str(phone["device_id"])]
+    }
+    for registration in registrations.values():
+        if is_worth_a_look(registration, datetime.now(UTC)):
+            ask_to_look(table, EnrollmentId.from_json(registration), [registration])
+    # An automation that is new has not registered the phone yet, and a registration outlives its automation.
+    manager_ids = dict.fromkeys([automation.credential_manager_acs_system_id for automation in running])
+    manager_ids |= dict.fromkeys(registrations)
+    credentials = _credentials(table, registrations.values())
+    system_ids = [*manager_ids, *(str(item["acs_system_id"]) for some in credentials.values() for item in some)]
+    systems = table.get_all(acs_system_key(caller.workspace_id, system_id) for system_id in system_ids)
+    return [
+        ProviderSession(
+            phone_registration=_phone_registration(phone, manager_id, registrations.get(manager_id, {}), systems),
+            acs_credentials=[_phone_credential(item, systems) for item in credentials.get(manager_id, [])],
         )
-        sessions.append(ProviderSession(phone_registration=registration))
-    return sessions
+        for manager_id in manager_ids
+    ]
+
+
+def _credentials(table: Table, registrations: Iterable[Item]) -> dict[str, list[Item]]:
+    """Return a phone's credentials that are not being deleted, by their credential managers, the oldest first."""
+    keys = {
+        str(registration["credential_manager_acs_system_id"]): [
+            acs_credential_key(str(registration["workspace_id"]), str(registration["user_identity_id"]), one)
+            for one in elements(registration.get("acs_credential_ids"))
+        ]
+        for registration in registrations
+    }
+    found = table.get_all(key for some in keys.values() for key in some)
+    return {
+        manager_id: sorted(
+            (found[key] for key in some if key in found and "being_deleted_at" not in found[key]),
+            key=lambda item: (str(item["created_at"]), str(item["acs_credential_id"])),
+        )
+        for manager_id, some in keys.items()
+    }
+
+
+def _phone_registration(
+    phone: Item, manager_id: str, registration: Item, systems: Mapping[Key, Item]
+) -> PhoneRegistration:
+    """Return a phone's registration with a credential manager; ``registration`` is empty if there is none yet."""
+    registration_id = registration_id_of(str(phone["device_id"]), manager_id)
+    manager = systems.get(acs_system_key(str(phone["workspace_id"]), manager_id), {})
+    external_type, app = manager.get("external_type"), registration.get("app")
+    return PhoneRegistration(
+        phone_registration_id=str(registration.get("phone_registration_id", registration_id)),
+        provider_name=None if external_type is None else str(external_type),
+        provider_state=None if app is None else json.loads(str(app)),
+        is_being_activated=registration.get("state") in (None, "pending", "invited"),
+    )
+
+
+def _phone_credential(item: Item, systems: Mapping[Key, Item]) -> PhoneCredential:
+    system = systems[acs_system_key(str(item["workspace_id"]), str(item["acs_system_id"]))]
+    return PhoneCredential.model_validate(credential_of(item, system).model_dump())

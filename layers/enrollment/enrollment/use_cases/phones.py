@@ -5,7 +5,7 @@ together with the phone, and only if it is not there, so two registrations at on
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -26,24 +26,29 @@ from enrollment.resources.phones import (
     SandboxPhoneMetadataRequest,
 )
 from enrollment.store.actions import Action, change, put_new
-from enrollment.store.attributes import Item
+from enrollment.store.attributes import Item, elements
 from enrollment.store.items import stored_phone
 from enrollment.store.keys import (
+    Key,
     acs_credential_by_id_key,
+    acs_credential_key,
     installation_key,
     listed_id,
     phone_by_id_key,
     phone_key,
     phone_listing_key,
     phones_partition,
+    registration_key,
     user_identity_key,
     workspace_key,
 )
 from enrollment.store.listings import Page, load_by_id, newest_first, positions_of, read_page
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.credential_items import credentials_of_user_identity
 from enrollment.use_cases.links import require_usable, use_user_identity
 from enrollment.use_cases.phone_items import delete_phone
+from enrollment.use_cases.problems import errors_of_credential, errors_of_registration
 
 # A round is repeated when another request has registered or deactivated the phone since it looked.
 _ROUNDS = 4
@@ -131,7 +136,8 @@ def create_sandbox_phone(table: Table, caller: Caller, request: CreateSandboxPho
         "assa_abloy_metadata": abilities.model_dump_json(),
     }
     registration = Registration(request.user_identity_id, attributes, request.custom_sdk_installation_id)
-    return phone_of(register(table, caller.workspace_id, registration))
+    (phone,) = _answered(table, [register(table, caller.workspace_id, registration)])
+    return phone
 
 
 def is_sandbox(table: Table, workspace_id: str) -> bool:
@@ -156,7 +162,8 @@ def get(table: Table, caller: Caller, request: PhoneRequest) -> Phone:
         PhoneNotFound: There is none, or it is of a user identity that the caller does not see.
         ServiceUnavailable: The database stays out of reach.
     """
-    return phone_of(_require(table, caller, request.device_id))
+    (phone,) = _answered(table, [_require(table, caller, request.device_id)])
+    return phone
 
 
 def list_page(table: Table, caller: Caller, request: ListPhonesRequest, after: str | None = None) -> Page[Phone]:
@@ -177,10 +184,10 @@ def list_page(table: Table, caller: Caller, request: ListPhonesRequest, after: s
     if owner_id is not None:
         require_usable(table.get(user_identity_key(workspace_id, owner_id)))
     if request.acs_credential_id is not None:
-        if table.get(acs_credential_by_id_key(workspace_id, request.acs_credential_id)) is None:
-            raise AcsCredentialNotFound
-        return Page([], None)  # no phone has a credential of its own yet
-    if owner_id is not None:
+        having = _phones_having(table, workspace_id, request.acs_credential_id)
+        phones = [phone for phone in having if owner_id in (None, phone["user_identity_id"])]
+        positions = positions_of(phones, "device_id", after=after)
+    elif owner_id is not None:
         first, last = (phone_key(workspace_id, owner_id, bound).sk for bound in ("", "\uffff"))
         phones = table.query(phones_partition(workspace_id, owner_id), first, last)
         positions = positions_of(phones, "device_id", after=after)
@@ -190,7 +197,8 @@ def list_page(table: Table, caller: Caller, request: ListPhonesRequest, after: s
 
     def load(some: Sequence[str]) -> list[Phone | None]:
         items = _load(table, workspace_id, list(map(listed_id, some)))
-        return [None if item is None else phone_of(item) for item in items]
+        answered = iter(_answered(table, [item for item in items if item is not None]))
+        return [None if item is None else next(answered) for item in items]
 
     return read_page(positions, load, lambda _: True, request.limit)
 
@@ -212,18 +220,110 @@ def deactivate(table: Table, caller: Caller, request: PhoneRequest) -> None:
         raise PhoneNotFound
 
 
-def phone_of(item: Item) -> Phone:
-    """Return a phone as the API answers it."""
+def load_registrations(table: Table, phones: Sequence[Item]) -> dict[str, list[Item]]:
+    """Return the registrations of phones with credential managers, by the phones' ids, the oldest first.
+
+    Args:
+        table: The table.
+        phones: The phones' items, which name the credential managers.
+
+    Raises:
+        ServiceUnavailable: The database stays out of reach.
+    """
+    keys = {
+        str(phone["device_id"]): [
+            registration_key(
+                str(phone["workspace_id"]), str(phone["user_identity_id"]), str(phone["device_id"]), manager_id
+            )
+            for manager_id in elements(phone.get("registered_with"))
+        ]
+        for phone in phones
+    }
+    found = table.get_all(key for some in keys.values() for key in some)
+    return {
+        device_id: sorted((found[key] for key in some if key in found), key=lambda item: str(item["created_at"]))
+        for device_id, some in keys.items()
+    }
+
+
+def _answered(table: Table, phones: Sequence[Item]) -> list[Phone]:
+    """Return phones as the API answers them, with what their credential managers know of them."""
+    registrations = load_registrations(table, phones)
+    failed = table.get_all(
+        key for some in registrations.values() for registration in some for key in _failed_credentials(registration)
+    )
+    now = datetime.now(UTC)
+    return [_phone_of(phone, registrations[str(phone["device_id"])], failed, now) for phone in phones]
+
+
+def _phone_of(item: Item, registrations: Sequence[Item], failed: Mapping[Key, Item], now: datetime) -> Phone:
+    """Return a phone as the API answers it.
+
+    Args:
+        item: The phone.
+        registrations: Its registrations with credential managers.
+        failed: The credentials that its registrations name as failed, as far as they exist.
+        now: The present moment.
+    """
     device_type = str(item["device_type"])
     names = [item.get("device_model"), item.get("device_manufacturer"), _OPERATING_SYSTEMS[device_type]]
+    endpoints = [
+        {"endpoint_id": one["endpoint_id"], "is_active": one.get("state") == "active"}
+        for one in registrations
+        if "endpoint_id" in one
+    ]
+    has_active_endpoint = any(one.get("state") == "active" for one in registrations)
+    errors = []
+    for registration in registrations:
+        errors += errors_of_registration(registration, now)
+        for key in _failed_credentials(registration):
+            errors += errors_of_credential(failed[key]) if key in failed else []
     return Phone.model_validate(
         {
             **item,
             "display_name": next(filter(None, names)),
             "custom_metadata": {},
-            "properties": {"assa_abloy_credential_service_metadata": {"has_active_endpoint": False, "endpoints": []}},
+            "properties": {
+                "assa_abloy_credential_service_metadata": {
+                    "has_active_endpoint": has_active_endpoint,
+                    "endpoints": endpoints,
+                }
+            },
+            "errors": errors,
         }
     )
+
+
+def _failed_credentials(registration: Item) -> list[Key]:
+    workspace_id, identity_id = str(registration["workspace_id"]), str(registration["user_identity_id"])
+    return [
+        acs_credential_key(workspace_id, identity_id, credential_id)
+        for credential_id in elements(registration.get("failed_acs_credential_ids"))
+    ]
+
+
+def _phones_having(table: Table, workspace_id: str, acs_credential_id: str) -> list[Item]:
+    """Return the items of the phones that have a credential under another one, or of the one that has this one.
+
+    Raises:
+        AcsCredentialNotFound: There is no such credential.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    by_id = table.get(acs_credential_by_id_key(workspace_id, acs_credential_id))
+    if by_id is None:
+        raise AcsCredentialNotFound
+    identity_id = str(by_id["user_identity_id"])
+    credentials = credentials_of_user_identity(table, workspace_id, identity_id)
+    if acs_credential_id not in (credential["acs_credential_id"] for credential in credentials):
+        raise AcsCredentialNotFound  # it was deleted between the two reads
+    device_ids = {
+        str(credential["device_id"])
+        for credential in credentials
+        if acs_credential_id in (credential["acs_credential_id"], credential.get("parent_acs_credential_id"))
+        and "device_id" in credential
+        and "being_deleted_at" not in credential
+    }
+    return list(table.get_all(phone_key(workspace_id, identity_id, one) for one in device_ids).values())
 
 
 def _new_phone(workspace_id: str, registration: Registration) -> Item:

@@ -22,7 +22,7 @@ from enrollment.outbound.failures import RefusedError
 from enrollment.outbound.queues import Queue
 from enrollment.resources.events import Event
 from enrollment.store.actions import Action, put, put_new
-from enrollment.store.attributes import Item
+from enrollment.store.attributes import Item, Value
 from enrollment.store.changes import Change, read_change, sequence_number
 from enrollment.store.items import stored_event
 from enrollment.store.keys import Key, acs_system_key, webhook_key
@@ -39,7 +39,8 @@ type Record = Mapping[str, Any]
 _EVENT_IDS = uuid.UUID("0d6c2a0e-5a5f-4f0f-9f5c-2d4b8a1c7e39")
 
 # The type of an event, and the attributes of the changed item that it tells: by how the item's sort key begins, and by
-# whether the item is new.  Where the sort key goes on with an id, the partition is one of a user identity.
+# whether the item is new or deleted.  Where the sort key goes on with an id, the partition is one of a user identity.
+_CREDENTIAL = "CREDENTIAL#"
 _OF_AUTOMATION = ("enrollment_automation_id", "user_identity_id")
 _OF_PHONE = ("device_id", "user_identity_id")
 _OF_ACS_USER = ("acs_user_id", "acs_system_id")
@@ -51,7 +52,7 @@ _EVENTS = {
     ("PHONE#", False): ("phone.deactivated", _OF_PHONE),
     ("ACS_USER", True): ("acs_user.created", _OF_ACS_USER),
     ("ACS_USER", False): ("acs_user.deleted", _OF_ACS_USER),
-    ("CREDENTIAL#", False): ("acs_credential.deleted", _OF_CREDENTIAL),
+    (_CREDENTIAL, False): ("acs_credential.deleted", _OF_CREDENTIAL),
     ("CLIENT_SESSION", False): ("client_session.deleted", ("client_session_id",)),
 }
 
@@ -64,6 +65,22 @@ _LONGEST_SECONDS_TO_LIST = 8
 
 _SYSTEMS_KEPT_SECONDS = 60
 _MOST_SYSTEMS_KEPT = 4096
+
+
+class _Happening(NamedTuple):
+    """What a change of an item means.
+
+    Attributes:
+        event_type: The event's type.
+        names: The attributes of the item that it tells.
+        item: The item that it is about.
+        occurred_at: When it happened.
+    """
+
+    event_type: str
+    names: Sequence[str]
+    item: Item
+    occurred_at: Value
 
 
 class Recorded(NamedTuple):
@@ -230,27 +247,47 @@ def event_of_change(change: Change) -> Item | None:
     Raises:
         LookupError: The item lacks what an event must have.
     """
-    if (change.before is None) == (change.after is None):
+    happened = _happening(change)
+    if happened is None:
         return None
-    is_new = change.before is None
-    item = change.after if change.before is None else change.before
-    if item is None:
-        return None
-    kind, sign, _ = change.key.sk.partition("#")
-    if (kind + sign, is_new) not in _EVENTS:
-        return None
-    event_type, names = _EVENTS[kind + sign, is_new]
+    event_type, names, item, occurred_at = happened
     event: dict[str, Any] = {
         "event_id": str(uuid.uuid5(_EVENT_IDS, change.record_id)),
         "event_type": event_type,
         "workspace_id": item["workspace_id"],
-        "occurred_at": item["created_at"] if is_new else timestamp(change.at),
+        "occurred_at": occurred_at,
         "sequence": change.sequence,
         **{name: item[name] for name in names},
     }
     if "user_identity_id" in item:
         event["user_identity_id"] = item["user_identity_id"]
     return event
+
+
+def _happening(change: Change) -> _Happening | None:
+    """Return what a change means; ``None`` if it means nothing to clients."""
+    kind, sign, _ = change.key.sk.partition("#")
+    match change.before, change.after:
+        case None, after if after is not None and (kind + sign, True) in _EVENTS:
+            return _Happening(*_EVENTS[kind + sign, True], after, after["created_at"])
+        case before, None if before is not None and (kind + sign, False) in _EVENTS:
+            return _Happening(*_EVENTS[kind + sign, False], before, timestamp(change.at))
+        case before, after if before is not None and after is not None and kind + sign == _CREDENTIAL:
+            return _happening_of_credential(before, after)
+    return None
+
+
+def _happening_of_credential(before: Item, after: Item) -> _Happening | None:
+    """Return what a change of a credential means: its credential manager has issued, changed or invalidated it."""
+    is_gone_now = after.get("state") == "gone" and before.get("state") != "gone"
+    if is_gone_now and "being_deleted_at" not in after:
+        return _Happening("acs_credential.invalidated", _OF_CREDENTIAL, after, after["state_since"])
+    if "issued_at" in after and "issued_at" not in before:
+        return _Happening("acs_credential.issued", _OF_CREDENTIAL, after, after["issued_at"])
+    was, is_now = before.get("synced_version"), after.get("synced_version")
+    if isinstance(was, int) and isinstance(is_now, int) and is_now > was:
+        return _Happening("acs_credential.reissued", _OF_CREDENTIAL, after, after["synced_at"])
+    return None
 
 
 def complete(events: Sequence[Item], systems: Systems) -> list[Item]:
