@@ -120,16 +120,15 @@ class StreamOfMoto:
             records: Iterable[Record] = self._shard().get(int(iterator), _MOST_RECORDS)
         found = list(records)
         # An update that makes an item leaves two records in moto: first one of an item that has nothing but its key.
-        made_of_two = [_is_same_insert(*two) for two in pairwise(found)] + [False]
-        kept = [record for record, is_first_of_two in zip(found, made_of_two, strict=True) if not is_first_of_two]
+        kept = [record for record, later in pairwise(found) if not _is_same(record, later)] + found[-1:]
         return kept, str(int(iterator) + len(found))
 
     def _shard(self) -> Any:
         return dynamodb_backends[ACCOUNT_ID][REGION].tables[self._table_name].stream_shard
 
 
-def _is_same_insert(one: Record, other: Record) -> bool:
-    both = (one, other)
-    return all(record["eventName"] == "INSERT" for record in both) and (
-        one["dynamodb"]["Keys"] == other["dynamodb"]["Keys"]
-    )
+def _is_same(one: Record, other: Record) -> bool:
+    """Return whether two records are of the same new item."""
+    if (one["eventName"], other["eventName"]) != ("INSERT", "INSERT"):
+        return False
+    return bool(one["dynamodb"]["Keys"] == other["dynamodb"]["Keys"])
