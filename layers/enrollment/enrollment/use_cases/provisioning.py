@@ -39,6 +39,8 @@ type ManagerOf = Callable[[View], CredentialManager | None]
 
 # Longer than a request and its transactions can take: the manager has 10 s.
 _LEASE = timedelta(seconds=30)
+# Most leases are given back within a second.  Only the lease of an execution that was killed lasts.
+_LEASE_IS_LOOKED_AT_AFTER = 2
 # The time that another request with its transactions needs in this invocation.
 _SECONDS_FOR_A_STEP = 15.0
 # How often an execution looks before another one takes over.  AWS keeps what each look found.
@@ -175,7 +177,8 @@ class Provisioner:
             elif manager is not None:
                 lease_until = str(view.execution.get("lease_until", ""))
                 if lease_until > timestamp(now):
-                    return Found.wait(_whole_seconds(_moment(lease_until) - now))
+                    # An execution that was replaced is just asking the manager.
+                    return Found.wait(min(_LEASE_IS_LOOKED_AT_AFTER, _whole_seconds(_moment(lease_until) - now)))
                 is_taken = self._ask(view, step, manager)
             refused = 0 if is_taken else refused + 1
 
