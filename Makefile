@@ -102,7 +102,7 @@ test-javascript: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## test
 test-clients: node .venv/dev.stamp .venv-clients/stamp $(TYPESCRIPT)/node_modules/stamp ## test clients generated from openapi.json; needs node and npm (25 s)
 	@$(BIN)/pytest -m clients -n 0 $(ARGS) tests/acceptance
 
-test-browser: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## test in a browser; needs node, npm, Debian's chromium and chromium-driver (1 min)
+test-browser: node .venv/dev.stamp $(JAVASCRIPT:=/node_modules/stamp) ## test in a browser; needs node, npm, Debian's chromium and chromium-driver (3 min)
 	@$(BIN)/pytest -m browser -n 0 $(ARGS) tests/acceptance
 
 ##@ Check

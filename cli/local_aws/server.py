@@ -19,7 +19,8 @@ import h11
 from local_aws.errors import StackError
 from local_aws.gateway import LARGEST_BODY, Gateway, Request, Response
 
-type Page = Callable[[Request], Response]
+# Without a response, the page leaves the request to the gateway.
+type Page = Callable[[Request], Response | None]
 
 HOST = "127.0.0.1"
 _LONGEST_HEAD = 16 * 1024  # bytes; API Gateway's quota is 10,240 for the request line and the headers' values
@@ -48,7 +49,8 @@ class Server(ThreadingTCPServer):
         listener: A socket from ``listen``.  The server closes it.
         gateway: Answers requests.
         terminal: Gets a line for each request.
-        pages: Pages that answer in place of the gateway, by the first segment of their paths, such as ``/docs``.
+        pages: Pages that answer in place of the gateway, by the first segment of their paths, such as ``/docs``, or
+            ``/`` where that segment is empty.
     """
 
     daemon_threads = True  # Ctrl-C does not wait for clients that keep their connections open
@@ -68,7 +70,7 @@ class Server(ThreadingTCPServer):
         began = time.monotonic()
         try:
             page = self._pages.get("/".join(request.path.split("/", 2)[:2]))
-            response = self._gateway.handle(request) if page is None else page(request)
+            response = (page and page(request)) or self._gateway.handle(request)
         except Exception:  # noqa: BLE001 - the client gets an answer even if there is a defect
             traceback.print_exc(file=self._terminal)
             response = self._gateway.refuse(request, "DEFAULT_5XX")

@@ -21,7 +21,7 @@ import pytest
 
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
-from enrollments.local import docs_page
+from enrollments.local import docs_page, start_page
 from enrollments.local.commands import show_event
 from enrollments.local.containers import Containers, open_containers
 from enrollments.local.demo import demo
@@ -146,11 +146,14 @@ def serve_stack(
         **following,  # type: ignore[arg-type]
         **options,
     ) as stack:
-        page = docs_page.docs_page(project / "openapi.json", stack.demo.variables["SEAM_API_KEY"])
-        server = Server(listen(0), stack.gateway, terminal, {docs_page.PATH: page})
+        variables = stack.demo.variables
+        pages = {
+            start_page.PATH: start_page.start_page(variables),
+            docs_page.PATH: docs_page.docs_page(project / "openapi.json", variables["SEAM_API_KEY"]),
+        }
+        server = Server(listen(0), stack.gateway, terminal, pages)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        variables = stack.demo.variables
         workspace = Workspace(stack.table, variables["SEAM_WORKSPACE_ID"])
         yield Service(f"http://127.0.0.1:{server.server_address[1]}", variables, workspace, terminal)
         server.shutdown()

@@ -10,9 +10,8 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.acceptance.browser import open_browser
+from tests.acceptance.browser import log, open_browser, open_new_tab, requests, wait_for
 from tests.acceptance.conftest import IN_PROCESS, Service
 
 type Json = dict[str, Any]
@@ -36,39 +35,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(browser: Chrome, service: Service) -> Chrome:
-    """A new tab, which keeps nothing of others, with the page loaded and its API key filled in."""
-    used = browser.current_window_handle
-    browser.switch_to.new_window("tab")
-    new = browser.current_window_handle
-    browser.switch_to.window(used)
-    browser.close()
-    browser.switch_to.window(new)
-    log(browser, "browser")
-    log(browser, "performance")
+    """A new tab with the page loaded and its API key filled in."""
+    open_new_tab(browser)
     browser.get(f"{service.base_url}/docs")
     wait_for(browser, ".opblock")
     wait_for(browser, ".btn.authorize.locked")
     return browser
-
-
-def wait_for(within: Chrome | WebElement, selector: str) -> WebElement:
-    return WebDriverWait(within, 20).until(lambda within: within.find_elements(By.CSS_SELECTOR, selector))[0]
-
-
-def log(browser: Chrome, kind: str) -> list[str]:
-    """Return what a log of the browser has got since it was last read."""
-    return [entry["message"] for entry in browser.get_log(kind)]  # type: ignore[no-untyped-call]
-
-
-def requests(browser: Chrome) -> set[str]:
-    """Return the addresses that were asked for, but for those that the browser answers itself."""
-    messages = [json.loads(entry)["message"] for entry in log(browser, "performance")]
-    return {
-        message["params"]["request"]["url"]
-        for message in messages
-        if message["method"] == "Network.requestWillBeSent"
-        and not message["params"]["request"]["url"].startswith(("data:", "chrome:"))
-    }
 
 
 def routes(page: Chrome) -> dict[tuple[str, str | None], WebElement]:

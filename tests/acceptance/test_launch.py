@@ -235,7 +235,7 @@ def test_a_request_without_a_token_is_refused(service: Service) -> None:
 
 
 @pytest.mark.gateway
-@pytest.mark.parametrize(("method", "path"), [("GET", LAUNCH), ("DELETE", LAUNCH), ("POST", "/launch"), ("GET", "/")])
+@pytest.mark.parametrize(("method", "path"), [("GET", LAUNCH), ("DELETE", LAUNCH), ("POST", "/launch"), ("POST", "/")])
 def test_an_unknown_route_is_said_so(service: Service, method: str, path: str) -> None:
     headers = {"Authorization": f"Bearer {service['SEAM_API_KEY']}"}
 

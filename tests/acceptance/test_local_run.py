@@ -246,6 +246,12 @@ def test_events_are_followed_until_ctrl_c(served: Run) -> None:
     assert "Traceback" not in errors
 
 
+def test_the_first_line_says_where_the_first_page_is(served: Run) -> None:
+    (address,) = re.findall(r"\ASee a phone get its credential, in a browser: (.*)$", served.output, re.MULTILINE)
+
+    assert "<h1>A phone gets its credential</h1>" in httpx.get(address).text
+
+
 def test_the_page_of_the_routes_is_where_it_is_printed(served: Run) -> None:
     (address,) = re.findall(r"^Try them in a browser: (.*)$", served.output, re.MULTILINE)
 

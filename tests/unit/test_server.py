@@ -53,6 +53,10 @@ def page(request: Request) -> Response:
     return Response(200, [], request.target.encode())
 
 
+def page_of_one_verb(request: Request) -> Response | None:
+    return page(request) if request.method == "GET" else None
+
+
 def broken_page(_request: Request) -> Response:
     raise RuntimeError("planted")
 
@@ -83,7 +87,7 @@ def terminal() -> io.StringIO:
 
 @pytest.fixture
 def port(gateway: Recorder, terminal: io.StringIO) -> Iterator[int]:
-    server = Server(listen(0), gateway, terminal, {"/page": page, "/broken": broken_page})
+    server = Server(listen(0), gateway, terminal, {"/page": page, "/path": page_of_one_verb, "/broken": broken_page})
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server.server_address[1]
@@ -403,6 +407,10 @@ def test_a_page_stands_beside_the_gateway(send: Send, gateway: Recorder, target:
 @pytest.mark.parametrize("target", ["/", "/pages", "/x/page", "*", "http://x/page", "/page%2Fx"])
 def test_other_paths_stay_the_gateways(send: Send, target: str) -> None:
     assert send(get(target)).body == b"answer"
+
+
+def test_what_a_page_leaves_is_the_gateways(send: Send) -> None:
+    assert send(post("")).body == b"answer"
 
 
 def test_a_defect_of_a_page_is_shown_and_answered(send: Send, terminal: io.StringIO) -> None:

@@ -14,7 +14,7 @@ import click
 
 from enrollments.events import about
 from enrollments.failure import CommandFailed
-from enrollments.local import docs_page
+from enrollments.local import docs_page, start_page
 from enrollments.local.containers import open_containers
 from enrollments.local.stack import open_stack
 from enrollments.running import announced
@@ -99,12 +99,16 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                     tell=partial(show_event, terminal=sys.stderr),
                 ) as stack,
             ):
-                api_key = stack.demo.variables["SEAM_API_KEY"]
-                page = docs_page.docs_page(template.parent / "openapi.json", api_key)
-                server = Server(listener, stack.gateway, sys.stderr, {docs_page.PATH: page})
+                pages = {
+                    start_page.PATH: start_page.start_page(stack.demo.variables),
+                    docs_page.PATH: docs_page.docs_page(
+                        template.parent / "openapi.json", stack.demo.variables["SEAM_API_KEY"]
+                    ),
+                }
+                server = Server(listener, stack.gateway, sys.stderr, pages)
                 variables = {"SEAM_ENDPOINT": f"http://{HOST}:{server.server_address[1]}", **stack.demo.variables}
                 _write_variables(variables)
-                click.echo(_introduction(variables, stack.gateway.routes, log_path, page=docs_page.PATH))
+                click.echo(_introduction(variables, stack.gateway.routes, log_path, has_pages=True))
                 with announced(str(stack.endpoint), stack.table_name, variables["SEAM_WORKSPACE_ID"]):
                     click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C stops it. Requests and events:\n")
                     serve(server)
@@ -257,7 +261,9 @@ def _write_variables(variables: Mapping[str, str]) -> None:
     unfinished.replace(_LOCAL_FOLDER / "demo.env")
 
 
-def _introduction(variables: Mapping[str, str], routes: list[tuple[str, str]], log_path: Path, page: str = "") -> str:
+def _introduction(
+    variables: Mapping[str, str], routes: list[tuple[str, str]], log_path: Path, *, has_pages: bool = False
+) -> str:
     values = dict(variables)
     listed = "\n".join(f"{name}={value}" for name, value in values.items())
     methods: dict[str, list[str]] = {}
@@ -265,16 +271,19 @@ def _introduction(variables: Mapping[str, str], routes: list[tuple[str, str]], l
         if method != "OPTIONS":  # only browsers send preflight requests
             methods.setdefault(path, []).append(method)
     served = "\n".join(f"  {path}  {', '.join(verbs)}" for path, verbs in sorted(methods.items()))
-    in_browser = f"Try them in a browser: {values['SEAM_ENDPOINT']}{page}\n\n" if page else ""
+    see = try_routes = ""
+    if has_pages:
+        see = f"See a phone get its credential, in a browser: {values['SEAM_ENDPOINT']}{start_page.PATH}\n\n"
+        try_routes = f"Try them in a browser: {values['SEAM_ENDPOINT']}{docs_page.PATH}\n\n"
     return f"""\
-{listed}
+{see}{listed}
 
 The variables above are in .local/demo.env. The functions log to {log_path}.
 
 Routes:
 {served}
 
-{in_browser}Launch with curl:
+{try_routes}Launch with curl:
 
 curl -sS {values["SEAM_ENDPOINT"]}/user_identities/enrollment_automations/launch -H 'Authorization: Bearer \
 {values["SEAM_API_KEY"]}' -H 'Content-Type: application/json' -d '{{"user_identity_id":"{values["USER_IDENTITY_ID"]}",\

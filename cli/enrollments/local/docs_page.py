@@ -6,11 +6,11 @@ deployed.
 """
 
 import json
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 from local_aws.gateway import Request, Response
-from local_aws.server import Page
 
 PATH = "/docs"
 
@@ -50,7 +50,7 @@ run.</p>
 """
 
 
-def docs_page(document: Path, api_key: str) -> Page:
+def docs_page(document: Path, api_key: str) -> Callable[[Request], Response]:
     """Return the page that a server has at ``PATH``.
 
     Args:
