@@ -5,12 +5,15 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from itertools import batched
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 from moto import mock_aws
 
 from enrollment.callers import Caller
@@ -49,6 +52,14 @@ def project() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def as_quick_as_locally() -> Iterator[None]:
     with quick_transactions():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def descriptions_of_services_are_read_once() -> Iterator[None]:
+    """Let all sessions of botocore have one loader, which keeps what it has read; a client shares it with its session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(create_loader))
         yield
 
 
