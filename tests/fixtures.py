@@ -35,6 +35,7 @@ from enrollment.use_cases.client_sessions import create as create_session
 from enrollment.use_cases.workspaces import adopt, rename
 from enrollments.local.demo import CLIENT_SESSIONS_SECRET
 from local_aws.functions import environment
+from local_aws.quick_answers import quick_answers
 from local_aws.quick_transactions import quick_transactions
 from tests.invariants import violations
 from tests.items import by_key, in_moto
@@ -51,7 +52,7 @@ def project() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def as_quick_as_locally() -> Iterator[None]:
-    with quick_transactions():
+    with quick_transactions(), quick_answers():
         yield
 
 
