@@ -58,7 +58,7 @@ def as_quick_as_locally() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def descriptions_of_services_are_read_once() -> Iterator[None]:
-    """Let all sessions of botocore have one loader, which keeps what it has read; a client shares it with its session."""
+    """Give all of botocore's sessions one loader.  It keeps what it has read, as it does for clients of one session."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", cache(create_loader))
         yield

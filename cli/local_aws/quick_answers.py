@@ -11,9 +11,9 @@ from functools import cache, lru_cache
 from typing import Any
 from unittest.mock import patch
 
-from botocore.model import StructureShape
-from moto.core import responses
+from moto.core.model import StructureShape
 from moto.core.serialize import BaseJSONSerializer
+from moto.core.utils import method_names_from_class
 from moto.dynamodb.comparisons import ConditionExpressionParser
 
 _READ = ConditionExpressionParser._lex_condition_expression  # noqa: SLF001 - moto has no public name for this step
@@ -28,15 +28,16 @@ def quick_answers() -> Iterator[None]:
         serializer: BaseJSONSerializer, serialized: dict[str, Any], value: Any, shape: StructureShape, key: str
     ) -> None:
         if shape.name == "AttributeValue" and isinstance(value, dict) and value.keys() <= shape.members.keys():
-            serialized[key] = answer = serializer.MAP_TYPE()
+            answer: Any = serializer.MAP_TYPE()
             for name, member in value.items():
                 if member is not None:
                     serializer._serialize(answer, member, shape.members[name], name)  # noqa: SLF001
+            serialized[key] = answer
         else:
             serialize(serializer, serialized, value, shape, key)
 
     with (
-        patch.object(responses, "method_names_from_class", cache(responses.method_names_from_class)),
+        patch("moto.core.responses.method_names_from_class", cache(method_names_from_class)),
         patch.object(ConditionExpressionParser, "_lex_condition_expression", _words),
         patch.object(BaseJSONSerializer, "_serialize_type_structure", serialize_structure),
     ):
