@@ -1,7 +1,7 @@
 """Makes moto answer quicker, with the same answers.
 
 moto finds out the same things again for each request: the names of a class's methods, the words of a condition, and
-which of ten types a value has.  Together they take two fifths of a request's time.
+which of ten types a value has.  Together that took a fifth of the time of tests on tables.
 """
 
 from collections import deque
