@@ -5,12 +5,15 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from itertools import batched
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 from moto import mock_aws
 
 from enrollment.callers import Caller
@@ -41,6 +44,7 @@ from enrollment.use_cases.client_sessions import create as create_session
 from enrollment.use_cases.workspaces import adopt, rename
 from enrollments.local.demo import CLIENT_SESSIONS_SECRET
 from local_aws.functions import environment
+from local_aws.quick_answers import quick_answers
 from local_aws.quick_transactions import quick_transactions
 from tests.invariants import violations
 from tests.items import by_key, in_moto
@@ -57,7 +61,15 @@ def project() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def as_quick_as_locally() -> Iterator[None]:
-    with quick_transactions():
+    with quick_transactions(), quick_answers():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def descriptions_of_services_are_read_once() -> Iterator[None]:
+    """Give all of botocore's sessions one loader.  It keeps what it has read, as it does for clients of one session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(create_loader))
         yield
 
 

@@ -43,7 +43,8 @@ def _cell(cell: str, *, keeps_apostrophes: bool) -> str:
         return cell.strip().upper()
     number = cell.strip().lstrip("$€(").rstrip(")%€").replace(",", "")
     with suppress(InvalidOperation):
-        return f"{Decimal(number):.5E}" if len(number) > 11 else str(Decimal(number).normalize())
+        if Decimal(number).is_finite():  # a spreadsheet takes neither INF nor NaN for a number
+            return f"{Decimal(number):.5E}" if len(number) > 11 else str(Decimal(number).normalize())
     for text, forms in ((f"{cell.strip()} 2024", _DATES), (cell.strip(), _DATES_WITH_YEAR)):
         for form in forms:
             with suppress(ValueError):

@@ -110,11 +110,13 @@ class Start:
     Args:
         project: What is copied.
         folder: Where the copies go.
+        expanded: Where all copies keep their expanded templates, so that only the first expands one.
     """
 
-    def __init__(self, project: Path, folder: Path) -> None:
+    def __init__(self, project: Path, folder: Path, expanded: Path) -> None:
         self._project = project
         self._folder = folder
+        self._expanded = expanded
         self._runs: list[Run] = []
 
     def __call__(
@@ -131,6 +133,8 @@ class Start:
             shutil.copytree(self._project / name, folder / name)
         for name in ("template.yaml", "openapi.json"):
             shutil.copy(self._project / name, folder)
+        (folder / ".local").mkdir()
+        (folder / ".local/templates").symlink_to(self._expanded)
         for name, content in (files or {}).items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(content)
@@ -161,9 +165,14 @@ class Start:
             one.process.wait()
 
 
+@pytest.fixture(scope="module")
+def expanded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("expanded")
+
+
 @pytest.fixture
-def start(project: Path, tmp_path: Path) -> Iterator[Start]:
-    start = Start(project, tmp_path)
+def start(project: Path, tmp_path: Path, expanded: Path) -> Iterator[Start]:
+    start = Start(project, tmp_path, expanded)
     try:
         yield start
     finally:
@@ -171,9 +180,9 @@ def start(project: Path, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def served(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def served(project: Path, tmp_path_factory: pytest.TempPathFactory, expanded: Path) -> Iterator[Run]:
     """A command that serves, for tests that neither edit its files nor end it: a process takes a second to start."""
-    start = Start(project, tmp_path_factory.mktemp("served"))
+    start = Start(project, tmp_path_factory.mktemp("served"), expanded)
     try:
         yield start()
     finally:

@@ -22,7 +22,7 @@ LAUNCH = EVENT.removesuffix("}}\n")
 # every route but those that launch or create, since the time grows with the square of their number; the alarms and the
 # dashboard, two fifths of the lines, which no test here is about; and what names them.
 LEFT_OUT = re.compile(
-    r" +\w+: {Type: Api, Properties: {RestApiId: !Ref Api, Path: /(?!\S+/(launch|create),).*\n"
+    r" +\w+:( {|\n +)Type: Api(, |\n +)Properties: {RestApiId: !Ref Api, Path: /(?!\S+/(launch|create),).*\n"
     r"|  # -+ Alarms\n(?s:.*?)(?=  # -+ The layers\n)"
     r"|      DeploymentPreference: {.*}\n"
     r"|  DashboardUrl:\n(    .*\n)+"
