@@ -361,7 +361,7 @@ def test_the_dashboard_tells_failures_of_managers_apart(resources: dict[str, Res
         {"Key": "credential_manager_acs_system_id", "Value": "$.credential_manager_acs_system_id"}
     ]
     assert searched["expression"] == (
-        f"SEARCH('{{\"{counted['MetricNamespace']}\",credential_manager_acs_system_id}} "
+        f'SEARCH(\'{{"{counted["MetricNamespace"]}",credential_manager_acs_system_id}} '
         f"MetricName=\"{counted['MetricName']}\"', 'Sum', 60)"
     )
 
