@@ -9,7 +9,6 @@ from typing import Any
 from enrollment.callers import Caller
 from enrollment.log import create_logger
 from enrollment.managers.simulated import SimulatedManager
-from enrollment.store.attributes import Item
 from enrollment.store.client import create_client
 from enrollment.store.items import stored_acs_system
 from enrollment.use_cases.enrollments import View
@@ -118,7 +117,7 @@ def _person() -> tuple[Course, int]:
         provisioning, client = _enrolled(pace=timedelta(seconds=1))
         before = stored_bytes(client.scan(TableName=_TABLE)["Items"])
         course = _course(provisioning, client, hours=1)
-        return course, stored_bytes(client.scan(TableName=_TABLE)["Items"]) - before
+        return course, rounded(stored_bytes(client.scan(TableName=_TABLE)["Items"]) - before)
 
 
 def _look() -> Course:
@@ -137,15 +136,17 @@ def _enrolled(*, pace: timedelta) -> tuple[_Counted, Any]:
     """
     client, manager_client = create_client(), create_client()
     table, table_of_manager = create_table(client, _TABLE), create_table(manager_client, _TABLE_OF_MANAGER)
-    system: Item = {
-        "acs_system_id": _SYSTEM_ID,
-        "workspace_id": WORKSPACE_ID,
-        "name": "Doors",
-        "is_credential_manager": False,
-        "connected_account_id": made_up_id("connected_account"),
-        "created_at": "2026-01-09T05:45:33.068Z",
-    }
-    put_all(table, building() | person(0, is_enrolled=False) | stored_acs_system(system))
+    system = stored_acs_system(
+        {
+            "acs_system_id": _SYSTEM_ID,
+            "workspace_id": WORKSPACE_ID,
+            "name": "Doors",
+            "is_credential_manager": False,
+            "connected_account_id": made_up_id("connected_account"),
+            "created_at": "2026-01-09T05:45:33.068Z",
+        }
+    )
+    put_all(table, building() | person(0, is_enrolled=False) | system)
     Workspace(table, WORKSPACE_ID).become_sandbox()
     identity_id, directory = made_up_id("user_identity"), Directory(table, Caller(WORKSPACE_ID))
     acs_user_id = directory.create_acs_user(_SYSTEM_ID, user_identity_id=identity_id).acs_user_id
