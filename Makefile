@@ -212,7 +212,7 @@ answers: .venv/dev.stamp ## renew tests/integration/answers.json, after a change
 published: .venv/dev.stamp ## renew tests/acceptance/published_schemas.json; needs Seam's OpenAPI document
 	@$(BIN)/python -m tests.acceptance.published
 
-cost: .venv/dev.stamp ## renew docs/cost.md: what launches, events and deliveries cost
+cost: .venv/dev.stamp ## renew docs/cost.md: what launches, events, deliveries and phones cost
 	@$(BIN)/python -m experiments.scale.cost
 
 figures: .venv/dev.stamp ## write the figures of the last experiments into docs/

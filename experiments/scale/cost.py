@@ -1,4 +1,4 @@
-"""docs/cost.md: what a million launches, events and deliveries cost, part by part.
+"""docs/cost.md: what a million launches, events, deliveries and people with a phone cost, part by part.
 
 ``python -m experiments.scale.cost`` renews it from the template, the code and prices.toml.  Where ``make bench`` has
 left what it measured, durations.json is renewed before.
@@ -32,6 +32,7 @@ from experiments.scale.bill_of_events import (
     SENT_BYTES,
     BillOfEvents,
 )
+from experiments.scale.bill_of_provisioning import BillOfProvisioning
 
 DOCUMENT = PROJECT / "docs" / "cost.md"
 # What the last `make bench` has left.
@@ -39,8 +40,9 @@ _MEASURED = PROJECT / ".local" / "bench" / "bench.json"
 _TEMPLATE = Path(__file__).parent / "cost_template.md"
 
 
-def document(bill: Bill, bill_of_events: BillOfEvents) -> str:
+def document(bill: Bill, bill_of_events: BillOfEvents, bill_of_provisioning: BillOfProvisioning) -> str:
     """Return the document."""
+    enrolled, look = bill_of_provisioning.person, bill_of_provisioning.look
     evenly, in_bursts = PACES
     launch, authorizer = (bill.durations[function] for function in ("launch", "authorizer"))
     taken = next(iter(bill.kinds.values()))
@@ -71,6 +73,17 @@ def document(bill: Bill, bill_of_events: BillOfEvents) -> str:
         send_ms=SEND_MS,
         answer_ms=ANSWER_MS,
         sent_bytes=f"{SENT_BYTES:,}",
+        provisioning=_table(
+            bill,
+            {
+                "a person": list(bill_of_provisioning.of_people(enrolled)),
+                "another look": list(bill_of_provisioning.of_people(look)),
+            },
+        ),
+        person_operations=enrolled.operations,
+        person_looks=enrolled.looks,
+        person_asked=enrolled.asked,
+        person_bytes=f"{bill_of_provisioning.stored:,}",
         monthly=_monthly(bill),
         methods=bill.deployment.methods,
         taken=_taken(bill),
@@ -183,7 +196,8 @@ def main() -> None:
         durations = measured_durations(json.loads(_MEASURED.read_text()))
         DURATIONS.write_text(json.dumps(durations, indent=1) + "\n")
     bill = Bill()
-    DOCUMENT.write_text(with_ages("cost", document(bill, BillOfEvents(bill)), has_changed))
+    text = document(bill, BillOfEvents(bill), BillOfProvisioning(bill))
+    DOCUMENT.write_text(with_ages("cost", text, has_changed))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 from experiments.figures import without_ages
 from experiments.scale.bill import PACES, Bill, Line
 from experiments.scale.bill_of_events import BillOfEvents
+from experiments.scale.bill_of_provisioning import BillOfProvisioning
 from experiments.scale.cost import DOCUMENT, document, measured_durations
 
 
@@ -22,8 +23,17 @@ def bill_of_events(bill: Bill) -> BillOfEvents:
     return BillOfEvents(bill)
 
 
-def test_the_document_is_up_to_date(bill: Bill, bill_of_events: BillOfEvents) -> None:
-    assert without_ages(DOCUMENT.read_text()) == document(bill, bill_of_events), "make cost renews it"
+@pytest.fixture(scope="module")
+def bill_of_provisioning(bill: Bill) -> BillOfProvisioning:
+    return BillOfProvisioning(bill)
+
+
+def test_the_document_is_up_to_date(
+    bill: Bill, bill_of_events: BillOfEvents, bill_of_provisioning: BillOfProvisioning
+) -> None:
+    made = document(bill, bill_of_events, bill_of_provisioning)
+
+    assert without_ages(DOCUMENT.read_text()) == made, "make cost renews it"
 
 
 def test_each_price_is_used_but_those_of_what_is_no_default(bill: Bill, bill_of_events: BillOfEvents) -> None:
@@ -54,6 +64,20 @@ def test_a_launch_that_creates_an_acs_user_costs_more_units_than_one_that_does_n
 
 def test_an_event_is_three_items_in_a_transaction(bill_of_events: BillOfEvents) -> None:
     assert bill_of_events.written_units == 6
+
+
+def test_a_phone_with_two_credentials_is_one_execution_that_looks_three_times(
+    bill_of_provisioning: BillOfProvisioning,
+) -> None:
+    course = bill_of_provisioning.person
+
+    assert (course.executions, course.looks, course.operations) == (1, 3, 5)
+
+
+def test_another_look_asks_the_manager_once(bill_of_provisioning: BillOfProvisioning) -> None:
+    course = bill_of_provisioning.look
+
+    assert (course.executions, course.looks, course.operations, course.asked) == (0, 1, 1, 1)
 
 
 def test_full_batches_save_invocations_and_no_writes(bill_of_events: BillOfEvents) -> None:

@@ -25,6 +25,7 @@ FUNCTIONS = (
     "EventsApiFunction",
     "EventsFunction",
     "PhonesFunction",
+    "ProvisioningFunction",
     "RedeliveriesFunction",
     "UserIdentitiesFunction",
 )

@@ -33,6 +33,8 @@ MAGIC_NUMBER_OF_3_13 = (3571).to_bytes(2, "little") + b"\r\n"
 UNCHECKED_HASH = (0b01).to_bytes(4, "little")  # PEP 552
 LARGEST_FUNCTION_BYTES = 250 * 2**20  # with its layers, unzipped: a quota of Lambda
 # Modules of the layer and of Python that no function needs: asyncio alone was a tenth of a start.
+# Only the runner of durable functions makes an event for one.
+DURABLE = {"ProvisioningFunction", "RedeliveriesFunction"}
 SERVICES = {"dynamodb", "events", "lambda", "secretsmanager", "sqs"}
 NOT_NEEDED = {
     *(
@@ -199,6 +201,7 @@ def variables() -> Iterator[dict[str, str]]:
             "EVENT_BUS_NAME": "events",
             "EVENT_RETENTION_DAYS": "30",
             "EVENTS_FAILURES_QUEUE_URL": queue,
+            "PROVISIONING_FUNCTION": "provisioning:live",
             "REDELIVERIES_FUNCTION": "redeliveries:live",
             "WEBHOOKS_SECRET_ARN": secret,
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -250,8 +253,7 @@ def event_for(name: str, folder: Path) -> str:
 def test_a_function_starts_and_answers_without_compiling_anything(
     read_only: Path, variables: dict[str, str], tmp_path: Path, name: str
 ) -> None:
-    # Only the runner of durable functions makes an event for one.
-    events = [] if name == "RedeliveriesFunction" else [event_for(name, tmp_path)]
+    events = [] if name in DURABLE else [event_for(name, tmp_path)]
     finished = start(read_only, variables, name, *events)
 
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -267,7 +269,7 @@ def test_a_function_starts_and_answers_without_compiling_anything(
         assert json.loads(answer["body"])["ok"] is True
 
 
-@pytest.mark.parametrize("name", sorted({*FUNCTIONS} - {"RedeliveriesFunction"}))
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS} - DURABLE))
 def test_a_function_loads_nothing_for_what_it_does_not_do(
     read_only: Path, variables: dict[str, str], tmp_path: Path, name: str
 ) -> None:

@@ -152,6 +152,7 @@ def test_the_functions_have_their_code_and_the_tables_name(created: dict[str, An
         f"{STACK}-EventsFunction",
         f"{STACK}-PhonesFunction",
         f"{STACK}-UserIdentitiesFunction",
+        f"{STACK}-provisioning",
         f"{STACK}-redeliveries",
     }
     for function in functions:
@@ -191,6 +192,7 @@ def test_the_functions_that_follow_a_request_know_where_they_send_things(aws: Aw
     for name in ("DELIVERIES_QUEUE_URL", "EVENTS_FAILURES_QUEUE_URL"):
         assert variables[name].rpartition("/")[2] in queues
     assert variables["EVENT_BUS_NAME"] == f"{STACK}-events" in buses
+    assert variables["PROVISIONING_FUNCTION"].endswith(f"{STACK}-provisioning:live")
     assert variables_of(created, "DeliveriesFunction")["REDELIVERIES_FUNCTION"].endswith(f"{STACK}-redeliveries:live")
 
 

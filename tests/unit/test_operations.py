@@ -14,15 +14,21 @@ type Metric = tuple[str, str, Mapping[str, str]]
 
 # Those that answer a request, and those that run behind them.
 FUNCTIONS = ("Authorizer", "EnrollmentAutomations", "UserIdentities", "Acs", "Phones", "EventsApi", "ClientSessions")
-BACKGROUND = ("Deliveries", "Events", "Redeliveries")
+DURABLE = ("Provisioning", "Redeliveries")
+BACKGROUND = ("Deliveries", "Events", *DURABLE)
 ALL_FUNCTIONS = (*FUNCTIONS, *BACKGROUND)
 STACK = "enrollments"
-NAMES = {name: f"{STACK}-{name}Function" for name in ALL_FUNCTIONS} | {"Redeliveries": f"{STACK}-redeliveries"}
+NAMES = {
+    **{name: f"{STACK}-{name}Function" for name in ALL_FUNCTIONS},
+    **{name: f"{STACK}-{name.lower()}" for name in DURABLE},
+}
 LEADING_KEYS = "dynamodb:LeadingKeys"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
 
 # What AWS publishes, with which dimensions: the developer guides' "metrics and dimensions".
 OF_LAMBDA = ("ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles")
+# "Monitoring durable functions".  That they have this one dimension is seen in use, not in AWS's documents.
+OF_DURABLE_FUNCTIONS = tuple(f"DurableExecution{end}" for end in ("Failed", "Started", "Succeeded", "TimedOut"))
 OF_API_GATEWAY = ("4XXError", "5XXError", "Count", "Latency")
 OF_DYNAMODB = (
     "ConsumedReadCapacityUnits",
@@ -33,7 +39,7 @@ OF_DYNAMODB = (
 )
 OF_SQS = ("ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible")
 PUBLISHED = {
-    *(("AWS/Lambda", name, ("FunctionName",)) for name in OF_LAMBDA),
+    *(("AWS/Lambda", name, ("FunctionName",)) for name in (*OF_LAMBDA, *OF_DURABLE_FUNCTIONS)),
     *(("AWS/Lambda", name, ("FunctionName", "Resource")) for name in (*OF_LAMBDA, "IteratorAge")),
     *(("AWS/ApiGateway", name, ("ApiName", "Stage")) for name in OF_API_GATEWAY),
     *(("AWS/DynamoDB", name, ("TableName",)) for name in OF_DYNAMODB),
@@ -96,12 +102,27 @@ def widgets(resources: Mapping[str, Resource]) -> list[dict[str, Any]]:
     return found
 
 
-def counted_from_logs(resources: Mapping[str, Resource]) -> set[tuple[str, str]]:
-    return {
-        (transformation["MetricNamespace"], transformation["MetricName"])
+def rows_of(resources: Mapping[str, Resource]) -> list[list[Any]]:
+    """Return the metrics of the dashboard, without what is searched for."""
+    rows = [row for widget in widgets(resources) for row in widget["properties"]["metrics"]]
+    return [row for row in rows if isinstance(row[0], str)]
+
+
+def transformations(resources: Mapping[str, Resource]) -> list[Mapping[str, Any]]:
+    return [
+        transformation
         for found in resources.values()
         if found.type == "AWS::Logs::MetricFilter"
         for transformation in found.properties["MetricTransformations"]
+    ]
+
+
+def counted_from_logs(resources: Mapping[str, Resource]) -> set[tuple[str, str]]:
+    """Return the metrics that are counted from logs as a whole, with no dimension."""
+    return {
+        (transformation["MetricNamespace"], transformation["MetricName"])
+        for transformation in transformations(resources)
+        if "Dimensions" not in transformation
     }
 
 
@@ -113,6 +134,16 @@ def test_each_function_in_the_background_has_alarms_on_errors_and_throttles(
 
     assert metric_of(alarms[f"{name}ErrorsAlarm"]) == ("AWS/Lambda", "Errors", live)
     assert metric_of(alarms[f"{name}ThrottlesAlarm"]) == ("AWS/Lambda", "Throttles", live)
+
+
+@pytest.mark.parametrize("name", DURABLE)
+def test_each_durable_function_has_alarms_on_executions_that_fail_or_take_too_long(
+    alarms: dict[str, Mapping[str, Any]], name: str
+) -> None:
+    of_function = {"FunctionName": NAMES[name]}
+
+    assert metric_of(alarms[f"{name}FailedAlarm"]) == ("AWS/Lambda", "DurableExecutionFailed", of_function)
+    assert metric_of(alarms[f"{name}TimedOutAlarm"]) == ("AWS/Lambda", "DurableExecutionTimedOut", of_function)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -152,6 +183,7 @@ def test_the_gateway_the_authorizer_the_table_and_the_events_have_alarms(
 ) -> None:
     of_functions = {f"{name}{kind}Alarm" for name in FUNCTIONS for kind in ("Errors", "Throttles", "Latency")}
     of_functions |= {f"{name}{kind}Alarm" for name in BACKGROUND for kind in ("Errors", "Throttles")}
+    of_functions |= {f"{name}{kind}Alarm" for name in DURABLE for kind in ("Failed", "TimedOut")}
 
     assert alarms.keys() - of_functions == {
         "ApiErrorsAlarm",
@@ -160,8 +192,11 @@ def test_the_gateway_the_authorizer_the_table_and_the_events_have_alarms(
         "AuthorizerFailuresAlarm",
         "DeliveriesAgeAlarm",
         "DeliveriesDeadLettersAlarm",
+        "EnrollmentsWaitingAlarm",
         "EventsAgeAlarm",
         "EventsFailuresAlarm",
+        "ManagerFailuresAlarm",
+        "ManagersPausedAlarm",
         "TableReadThrottlesAlarm",
         "TableWriteThrottlesAlarm",
         "WebhooksSwitchedOffAlarm",
@@ -198,14 +233,21 @@ def test_alarms_are_sent_and_silence_is_no_alarm(alarms: dict[str, Mapping[str, 
         assert alarm["AlarmDescription"]
 
 
-def test_an_alarm_fires_when_two_of_five_minutes_were_bad(alarms: dict[str, Mapping[str, Any]]) -> None:
-    of_all = {
-        (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["ComparisonOperator"])
-        for name, alarm in alarms.items()
-        if name != "WebhooksSwitchedOffAlarm"  # a webhook is switched off once, in one minute
-    }
+# What happens once, in one minute: a webhook is switched off, an execution ends.
+AT_ONCE = ("WebhooksSwitchedOffAlarm", *(f"{name}{kind}Alarm" for name in DURABLE for kind in ("Failed", "TimedOut")))
+# What lasts is noticed once an hour at least.
+FOR_AN_HOUR = ("EnrollmentsWaitingAlarm", "ManagersPausedAlarm")
+PERIODS = dict.fromkeys(AT_ONCE, (60, 5, 1)) | dict.fromkeys(FOR_AN_HOUR, (300, 12, 1))
 
-    assert of_all == {(60, 5, 2, "GreaterThanOrEqualToThreshold")}
+
+def test_an_alarm_fires_when_two_of_five_minutes_were_bad_but_for_what_is_noticed_once(
+    alarms: dict[str, Mapping[str, Any]],
+) -> None:
+    parts = ("Period", "EvaluationPeriods", "DatapointsToAlarm")
+    periods = {name: tuple(alarm[part] for part in parts) for name, alarm in alarms.items()}
+
+    assert periods == dict.fromkeys(alarms, (60, 5, 2)) | PERIODS
+    assert {alarm["ComparisonOperator"] for alarm in alarms.values()} == {"GreaterThanOrEqualToThreshold"}
 
 
 # As docs/operations.md says; of all others, one is too many.
@@ -219,6 +261,7 @@ THRESHOLDS = {
     "DeliveriesAgeAlarm": 60,
     "EventsAgeAlarm": 60_000,
     "EventsApiLatencyAlarm": 10_000,
+    "ManagerFailuresAlarm": 5,
     "PhonesLatencyAlarm": 10_000,
     "UserIdentitiesLatencyAlarm": 10_000,
 }
@@ -286,8 +329,7 @@ def test_every_alarm_is_explained(alarms: dict[str, Mapping[str, Any]]) -> None:
 
 
 def test_the_dashboard_shows_metrics_that_exist(resources: dict[str, Resource]) -> None:
-    rows = [row for widget in widgets(resources) for row in widget["properties"]["metrics"]]
-    plain = [[part for part in row if isinstance(part, str)] for row in rows]
+    plain = [[part for part in row if isinstance(part, str)] for row in rows_of(resources)]
     ours = {("EnrollmentAutomations", name) for name in ("Launched", "Replayed", "Refused", "Failed")}
 
     assert {namespace for namespace, *_ in plain} >= {"AWS/ApiGateway", "AWS/DynamoDB", "AWS/Lambda"}
@@ -299,7 +341,7 @@ def test_the_dashboard_shows_metrics_that_exist(resources: dict[str, Resource]) 
 
 
 def test_launches_are_shown_by_the_dimensions_that_they_are_counted_with(resources: dict[str, Resource]) -> None:
-    rows = [row for widget in widgets(resources) for row in widget["properties"]["metrics"]]
+    rows = rows_of(resources)
     variables = resources["EnrollmentAutomationsFunction"].properties["Environment"]["Variables"]
     counted = ["service", variables["POWERTOOLS_SERVICE_NAME"], "stack", variables["STACK_NAME"]]
 
@@ -308,6 +350,20 @@ def test_launches_are_shown_by_the_dimensions_that_they_are_counted_with(resourc
     assert [row[1] for row in launches] == ["Launched", "Replayed", "Refused", "Failed"]
     assert [row[2:-1] for row in launches] == [counted] * 4
     assert variables["STACK_NAME"] == STACK
+
+
+def test_the_dashboard_tells_failures_of_managers_apart(resources: dict[str, Resource]) -> None:
+    (counted,) = [each for each in transformations(resources) if "Dimensions" in each]
+    rows = [row for widget in widgets(resources) for row in widget["properties"]["metrics"]]
+    ((searched,),) = [row for row in rows if not isinstance(row[0], str)]
+
+    assert counted["Dimensions"] == [
+        {"Key": "credential_manager_acs_system_id", "Value": "$.credential_manager_acs_system_id"}
+    ]
+    assert searched["expression"] == (
+        f'SEARCH(\'{{"{counted["MetricNamespace"]}",credential_manager_acs_system_id}} '
+        f"MetricName=\"{counted['MetricName']}\"', 'Sum', 60)"
+    )
 
 
 def test_the_dashboards_widgets_do_not_overlap(resources: dict[str, Resource]) -> None:

@@ -77,10 +77,24 @@ DELIVERIES = {
     "enrollment.secrets",
     *(f"enrollment.use_cases.{module}" for module in ("deliveries", "redelivery", "webhook_items")),
 }
+# The durable execution SDK needs boto3.
+DURABLE = {"__mp_main__", "aws_durable_execution_sdk_python", "boto3", "enrollment.aws.durable", "s3transfer"}
+ENROLLMENTS = {
+    *("enrollment.managers", "enrollment.managers.protocol", "enrollment.store.items", "enrollment.store.listings"),
+    *(f"enrollment.use_cases.{module}" for module in ("credential_items", "enrollments", "links")),
+}
+PROVISIONING = {
+    *EVERYWHERE,
+    *ENROLLMENTS,
+    *("annotated_types", "pydantic", "pydantic_core", "typing_inspection"),
+    "enrollment.managers.simulated",
+    *(f"enrollment.use_cases.{module}" for module in ("convergence", "learning", "manager_requests")),
+    *("enrollment.use_cases.provisioning", "enrollment.use_cases.table_steps"),
+}
 MAY_IMPORT = {
     "deliveries": DELIVERIES,
-    # The durable execution SDK needs boto3.
-    "redeliveries": {*DELIVERIES, "__mp_main__", "aws_durable_execution_sdk_python", "boto3", "s3transfer"},
+    "redeliveries": {*DELIVERIES, *DURABLE},
+    "provisioning": {*PROVISIONING, *DURABLE},
     "acs": {*DIRECTORY, *CREDENTIALS},
     "authorizer": {*EVERYWHERE, "enrollment.use_cases.tokens"},
     "client_sessions": {
@@ -96,8 +110,10 @@ MAY_IMPORT = {
     "events": {
         *EVENTS,
         *OUTBOUND,
-        "enrollment.outbound.event_bus",
+        *("enrollment.outbound.event_bus", "enrollment.outbound.executions"),
         *("enrollment.store.changes", "enrollment.use_cases.recording", "enrollment.use_cases.webhook_items"),
+        # What follows a change.
+        *("enrollment.use_cases.enrollment_starts", *ENROLLMENTS),
     },
     "events_api": {
         *BEHIND_THE_API,
@@ -113,7 +129,7 @@ MAY_IMPORT = {
         *CREDENTIALS,
         *(f"enrollment.resources.{module}" for module in ("phone_sessions", "phones")),
         *("enrollment.use_cases.automations", *USER_IDENTITIES),
-        *("enrollment.use_cases.phone_sessions", "enrollment.use_cases.phones"),
+        *("enrollment.use_cases.phone_sessions", "enrollment.use_cases.phones", *ENROLLMENTS),
     },
     "enrollment_automations": {*BEHIND_THE_API, "enrollment.use_cases.automations"},
     "user_identities": {*DIRECTORY, "enrollment.use_cases.automations", *USER_IDENTITIES},
@@ -130,6 +146,7 @@ VARIABLES = {
     "EVENT_BUS_NAME": "events",
     "EVENT_RETENTION_DAYS": "30",
     "EVENTS_FAILURES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/failures",
+    "PROVISIONING_FUNCTION": "arn:aws:lambda:us-east-1:123456789012:function:provisioning:live",
     "REDELIVERIES_FUNCTION": "arn:aws:lambda:us-east-1:123456789012:function:redeliveries:live",
     "WEBHOOKS_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:webhooks-AAAAAA",
 }
@@ -189,8 +206,8 @@ def test_a_start_imports_no_package_that_is_not_expected(modules: set[str], func
 
 
 def test_a_start_imports_nothing_heavy_of_the_standard_library(modules: set[str], function: str) -> None:
-    # Nobody waits for the durable function, whose SDK imports some.
-    assert modules & (set() if function == "redeliveries" else TOO_HEAVY) == set()
+    # Nobody waits for the durable functions, whose SDK imports some.
+    assert modules & (set() if function in {"provisioning", "redeliveries"} else TOO_HEAVY) == set()
 
 
 def test_the_collector_waits_until_a_function_is_ready_and_then_looks_at_what_is_new(start: dict[str, Any]) -> None:

@@ -229,7 +229,8 @@ class Provisioner:
             times = int(str(view.pause["times"])) + 1
         usual = _PAUSE_WITHOUT_ACCESS if reason == "disconnected" else _SHORTEST_PAUSE
         pause = usual * 2 ** min(times - 1, 10) if retry_after is None else timedelta(seconds=retry_after)
-        until = now + max(timedelta(seconds=1), min(pause, _LONGEST_PAUSE))
+        pause = max(timedelta(seconds=1), min(pause, _LONGEST_PAUSE))
+        until = now + pause
         paused: dict[str, str | int] = {
             "paused_at": timestamp(now),
             "paused_until": timestamp(until),
@@ -237,7 +238,8 @@ class Provisioner:
             "times": times,
         }
         self._table.transact({"pause": put(manager_pause_key(view.id.workspace_id, view.id.manager_id), paused)})
-        self._tell("paused", {**view.id.to_json(), "reason": reason, "until": timestamp(until), "times": times})
+        facts = {"reason": reason, "until": timestamp(until), "pause_s": round(pause.total_seconds()), "times": times}
+        self._tell("paused", {**view.id.to_json(), **facts})
 
     def _forget_pause(self, view: View, learned: Mapping[str, Any]) -> None:
         """Delete the item of an earlier pause, if the manager has answered."""

@@ -1,0 +1,189 @@
+"""`enrollments provisioning`: an operator finds enrollments that stand still, and has them go on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner, Result
+
+from enrollment.managers.protocol import NoUsableAnswerError, Request
+from enrollments.provisioning import provisioning as provisioning_command
+from tests.fixtures import Store, Workspace
+from tests.integration.conftest import Directory
+from tests.provisioning import AtManager, Clock, Provisioning
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+type Run = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """A person with an automation.
+
+    Attributes:
+        user_identity_id: The person.
+        manager_id: The credential manager.
+    """
+
+    user_identity_id: str
+    manager_id: str
+
+
+@pytest.fixture
+def enrolled(directory: Directory, workspace: Workspace) -> Enrolled:
+    workspace.become_sandbox()
+    enrolled = Enrolled(workspace.user_identity(), workspace.credential_manager())
+    directory.launch(enrolled.user_identity_id, enrolled.manager_id)
+    return enrolled
+
+
+@pytest.fixture
+def provisioning(store: Store) -> Provisioning:
+    # All that happens before the command was yesterday, because the command goes by the real time.
+    return Provisioning(store.table, store.items, clock=Clock(datetime.now(UTC) - timedelta(days=1)))
+
+
+@pytest.fixture
+def run(store: Store, workspace: Workspace) -> Run:
+    def run_(command: str, *arguments: str) -> Result:
+        options = ["--table-name", store.table.name, "--workspace-id", workspace.workspace_id]
+        return CliRunner().invoke(provisioning_command, [command, *options, *arguments], catch_exceptions=False)
+
+    return run_
+
+
+def test_an_enrollment_whose_start_was_lost_is_found(directory: Directory, run: Run, enrolled: Enrolled) -> None:
+    directory.create_phone(enrolled.user_identity_id)
+
+    result = run("check", "--patience", "0")
+
+    assert result.exit_code == 1
+    assert result.stdout == f"{enrolled.user_identity_id}  {enrolled.manager_id}  Register\n"
+    assert result.stderr.endswith("Error: 1 enrollments stand still; --mend has them go on\n")
+
+
+def test_an_enrollment_that_was_mended_goes_on(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled, store: Store
+) -> None:
+    directory.create_phone(enrolled.user_identity_id)
+    provisioning.seen = store.items()  # these changes were lost
+
+    result = run("check", "--patience", "0", "--mend")
+
+    provisioning.settle()
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (0, "1 enrollments go on.")
+    assert len(AtManager.of(store.items()).credentials) == 1
+
+
+def test_an_execution_that_was_stopped_is_found_and_another_one_ends_its_work(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled
+) -> None:
+    phone = directory.create_phone(enrolled.user_identity_id)
+    provisioning.follow()
+    (stopped,) = provisioning.running()
+    provisioning.go_on(stopped)
+    stopped.ended = "stopped"
+
+    result = run("check", "--patience", "0", "--mend")
+
+    provisioning.settle()
+    assert result.stdout == f"{enrolled.user_identity_id}  {enrolled.manager_id}  AskForStatus\n"
+    assert directory.phone(phone.device_id).properties.assa_abloy_credential_service_metadata.has_active_endpoint
+
+
+@pytest.mark.usefixtures("enrolled")
+def test_a_person_without_a_phone_stands_not_still(run: Run) -> None:
+    result = run("check", "--patience", "0")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No enrollment stands still.\n")
+
+
+def test_what_is_done_stands_not_still(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled
+) -> None:
+    directory.create_phone(enrolled.user_identity_id)
+    provisioning.settle()
+
+    result = run("check", "--patience", "0")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No enrollment stands still.\n")
+
+
+def test_what_is_done_while_the_command_waits_stands_not_still(
+    directory: Directory,
+    provisioning: Provisioning,
+    run: Run,
+    enrolled: Enrolled,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    directory.create_phone(enrolled.user_identity_id)
+    monkeypatch.setattr("enrollments.provisioning.time.sleep", lambda _: provisioning.settle())
+
+    result = run("check")
+
+    assert result.exit_code == 0
+    assert result.stderr == ("Work is due for 1 enrollments. Looking again in 60 s.\nNo enrollment stands still.\n")
+
+
+def test_a_phone_that_has_failed_is_asked_for_again(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled
+) -> None:
+    phone = directory.create_phone(enrolled.user_identity_id, phone_metadata={"device_model": "Invitation expires"})
+    provisioning.settle()
+    provisioning.asked.clear()
+
+    result = run("retry", enrolled.user_identity_id)
+
+    provisioning.clock.at = datetime.now(UTC)
+    provisioning.settle()
+    assert (result.exit_code, result.stdout) == (0, f"{enrolled.manager_id}  1 to be asked for again\n")
+    assert provisioning.asked[0].data["attempt"] == 2
+    assert directory.phone(phone.device_id).errors == []
+
+
+def test_a_manager_that_did_not_answer_is_asked_again_at_once(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled
+) -> None:
+    directory.create_phone(enrolled.user_identity_id)
+    provisioning.manager_of = lambda _: Silent()
+    provisioning.settle(minutes=30)
+    provisioning.manager_of = None
+    provisioning.asked.clear()
+
+    run("retry", enrolled.user_identity_id)
+
+    provisioning.clock.at = datetime.now(UTC)
+    provisioning.settle(minutes=1)
+    assert [request.type for request in provisioning.asked] == ["phone.register", "phone.status"]
+
+
+class Silent:
+    """A credential manager that does not answer."""
+
+    def ask(self, _: Request) -> dict[str, object]:
+        raise NoUsableAnswerError("it is silent")
+
+
+def test_nothing_is_asked_again_of_a_person_for_whom_all_is_well(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled
+) -> None:
+    directory.create_phone(enrolled.user_identity_id)
+    provisioning.settle()
+    provisioning.asked.clear()
+
+    result = run("retry", enrolled.user_identity_id)
+
+    provisioning.settle()
+    assert result.stdout == f"{enrolled.manager_id}  0 to be asked for again\n"
+    assert provisioning.asked == []
+
+
+def test_a_person_without_an_enrollment_is_named(run: Run, workspace: Workspace) -> None:
+    workspace.exist()
+
+    result = run("retry", UNKNOWN)
+
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {UNKNOWN} has no enrollment in workspace {workspace.workspace_id}\n"
