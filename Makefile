@@ -56,7 +56,7 @@ invoke: .venv/run.stamp ## run one event and print the response; EVENT=events/la
 
 help: ## print this list
 	@echo 'New here?  Type "make run".  It takes a minute the first time, and installs into this folder only.'
-	@echo 'Then open the page that it names.  "A phone gets its credential" in README.md has the same as a script.'
+	@echo 'Then open the page that it names.  README.md has the same as a script.'
 	@echo
 	@echo 'Times in brackets are for two idle cores.  The first call of a target also installs what it needs,'
 	@echo 'which takes up to two minutes.  ARGS="…" gives the program of a target more arguments.'

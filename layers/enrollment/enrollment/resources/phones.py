@@ -58,9 +58,14 @@ class SandboxPhoneMetadataRequest(Request):
         Literal["android", "ios"], Field(description="Its operating system; `android` by default.")
     ] = "android"
     device_manufacturer: Annotated[_ShortText, Field(description="Its manufacturer; `Samsung` by default.")] = "Samsung"
-    device_model: Annotated[_ShortText, Field(description="Its model; `Samsung Galaxy S10` by default.")] = (
-        "Samsung Galaxy S10"
-    )
+    device_model: Annotated[
+        _ShortText,
+        Field(
+            description="Its model; `Samsung Galaxy S10` by default. A simulated credential manager treats a phone by "
+            "what its model's name contains: `slow`, `fails once`, `fails for good`, `empty pool`, `invitation expires`, "
+            "`never answers`."
+        ),
+    ] = "Samsung Galaxy S10"
     os_version: Annotated[_ShortText, Field(description="Version of its operating system; `10` by default.")] = "10"
 
 

@@ -260,7 +260,7 @@ def is_worth_a_look(registration: Item, now: datetime) -> bool:
         case State.FAILED:
             return registration.get("reason") == Reason.INVITATION_EXPIRED
         case State.ACTIVE:
-            return str(registration["asked_at"]) < timestamp(now - _ACTIVE_PHONES_ARE_ASKED_ABOUT_AFTER)
+            return str(registration.get("asked_at", "")) < timestamp(now - _ACTIVE_PHONES_ARE_ASKED_ABOUT_AFTER)
     return False
 
 
