@@ -15,9 +15,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import botocore.handlers
@@ -28,12 +29,30 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from enrollment.errors import EnrollmentError
+from enrollment.managers.simulated import SimulatedManager
 from enrollment.outbound.failures import RefusedError
-from enrollment.store.attributes import Item, marshal
+from enrollment.resources.automations import EnrollmentAutomation, LaunchRequest
+from enrollment.store.attributes import Item, Value, marshal
 from enrollment.store.client import create_client
-from enrollment.store.items import stored_acs_user, stored_client_session, stored_event, stored_phone
-from enrollment.store.keys import Key, acs_user_key, held_delivery_key, webhook_key
+from enrollment.store.items import (
+    stored_acs_credential,
+    stored_automation,
+    stored_client_session,
+    stored_event,
+    stored_phone,
+)
+from enrollment.store.keys import (
+    Key,
+    acs_user_key,
+    held_delivery_key,
+    manager_pause_key,
+    phone_key,
+    registration_key,
+    webhook_key,
+)
 from enrollment.store.table import Table
+from enrollment.use_cases.automations import automation_item
+from enrollment.use_cases.enrollments import EnrollmentId, registration_id_of
 from enrollments.examples import example_events
 from enrollments.local.demo import demo, seed
 from enrollments.local.stack import function_names
@@ -101,11 +120,13 @@ OF_PAGE_CURSORS = on_keys(PAGE_CURSOR, "StringEquals", "SECRET#PAGE_CURSOR")
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:enrollments-webhooks"
 QUEUES = f"arn:aws:sqs:{REGION}:123456789012:enrollments-"
 REDELIVERIES = f"arn:aws:lambda:{REGION}:123456789012:function:enrollments-redeliveries"
+PROVISIONING = f"arn:aws:lambda:{REGION}:123456789012:function:enrollments-provisioning"
 BUS_ARN = f"arn:aws:events:{REGION}:123456789012:event-bus/enrollments-events"
 OF_CLIENT_SESSIONS = "WORKSPACE#*#CLIENT_SESSION*"
 OF_WEBHOOKS, OF_EVENTS = "WORKSPACE#*#WEBHOOK*", "WORKSPACE#*#EVENT*"
 SECRET = on_others(["secretsmanager:GetSecretValue"], SECRET_ARN)
 STARTS_REDELIVERIES = on_others(["lambda:InvokeFunction"], f"{REDELIVERIES}:live")
+KEEPS_ITS_PLACE = ["lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState"]
 CHANGES = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
 # The first statements of each role.
 OWN = {
@@ -144,7 +165,13 @@ OWN = {
     "Events": [
         on_keys(["dynamodb:PutItem"], "StringLike", OF_EVENTS),
         on_keys(["dynamodb:BatchGetItem"], "StringLike", "WORKSPACE#*#ACS_SYSTEM#*"),
-        on_keys(["dynamodb:Query"], "StringLike", "WORKSPACE#*#WEBHOOKS"),
+        on_keys(["dynamodb:Query"], "StringLike", "WORKSPACE#*#WEBHOOKS", "WORKSPACE#*#USER_IDENTITY#*"),
+        on_keys(
+            ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
+            "StringLike",
+            "WORKSPACE#*#USER_IDENTITY#*",
+        ),
+        on_others(["lambda:InvokeFunction"], f"{PROVISIONING}:live"),
         {
             **on_others(["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"]),
             "Resource": [f"{TABLE_ARN}/stream/local"],
@@ -168,7 +195,22 @@ OWN = {
         SECRET,
         on_others(["sqs:SendMessage"], f"{QUEUES}DeliveriesQueue"),
         STARTS_REDELIVERIES,
-        on_others(["lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState"], f"{REDELIVERIES}:*"),
+        on_others(KEEPS_ITS_PLACE, f"{REDELIVERIES}:*"),
+    ],
+    "Provisioning": [
+        on_keys(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], "StringLike", "WORKSPACE#*"),
+        on_keys(
+            WRITES,
+            "StringLike",
+            "WORKSPACE#*#USER_IDENTITY#*",
+            "WORKSPACE#*#ACS_CREDENTIAL#*",
+            "WORKSPACE#*#ACS_CREDENTIALS",
+            "WORKSPACE#*#ACS_SYSTEM#*#ACS_CREDENTIALS",
+            "WORKSPACE#*#ACS_SYSTEM#*#PAUSE",
+            "WORKSPACE#*#ACS_SYSTEM#*#SIMULATED#*",
+            "WORKSPACE#*#ACS_USER#*",
+        ),
+        on_others(KEEPS_ITS_PLACE, f"{PROVISIONING}:*"),
     ],
 }
 # What Lambda does with a function's role.
@@ -252,10 +294,70 @@ PHONE: Item = {
     "created_at": EVENT["created_at"],
 }
 MESSAGES = [{"workspace_id": WORKSPACE, "webhook_id": one, "event": EVENT} for one in (DOWN, BREAKER_OPEN)]
-EXECUTIONS = [
+REDELIVERED: list[Mapping[str, Any]] = [
     *({"message": message} for message in MESSAGES),
     {"breaker": {"workspace_id": WORKSPACE, "webhook_id": DOWN}},
 ]
+
+
+# What an enrollment of the demo is about: a person who has a phone, a credential, and two automations.
+ENROLLED: dict[str, Value] = {
+    "workspace_id": WORKSPACE,
+    "user_identity_id": V["ENROLLED_USER_IDENTITY_ID"],
+    "credential_manager_acs_system_id": V["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+}
+ENROLLMENT = EnrollmentId.from_json(ENROLLED)
+# What is left of a person who was deleted.
+LEFT_ENROLLMENT = ENROLLMENT._replace(user_identity_id=DOWN)
+
+
+def enrollment_items() -> dict[Key, Item]:
+    """Return a phone that is to be taken from its manager, a pause that is over, and an enrollment without an item."""
+    gone_phone, child_id = "de300000-0000-4000-8000-000000000093", "de300000-0000-4000-8000-0000000000a3"
+    registration: Item = {
+        **ENROLLED,
+        "device_id": gone_phone,
+        "phone_registration_id": registration_id_of(gone_phone, ENROLLMENT.manager_id),
+        "created_at": EVENT["created_at"],
+        "attempt": 1,
+        "phone": '{"model": null}',
+        "state": "active",
+        "asked_at": EVENT["created_at"],
+        "acs_credential_ids": frozenset({child_id}),
+    }
+    child: Item = {
+        **ENROLLED,
+        "acs_credential_id": child_id,
+        "device_id": gone_phone,
+        "acs_credential_pool_id": V["ACS_CREDENTIAL_POOL_ID"],
+        "acs_user_id": V["ENROLLED_ACS_USER_ID"],
+        "acs_system_id": ENROLLMENT.manager_id,
+        "created_at": EVENT["created_at"],
+        "version": 1,
+        "starts_at": EVENT["created_at"],
+        "state": "active",
+        "being_deleted_at": EVENT["created_at"],
+    }
+    pause: Item = {"paused_until": EVENT["created_at"], "reason": "disconnected", "times": 1}
+    launched = LaunchRequest(
+        user_identity_id=ENROLLMENT.user_identity_id,
+        credential_manager_acs_system_id=V["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
+    )
+    automation = EnrollmentAutomation(
+        **launched.model_dump(include={"user_identity_id", "credential_manager_acs_system_id"}),
+        enrollment_automation_id=DOWN,
+        acs_credential_provisioning_automation_id=DOWN,
+        is_running=True,
+        workspace_id=WORKSPACE,
+        created_at=EVENT["created_at"],
+    )
+    return {
+        registration_key(*ENROLLMENT[:2], gone_phone, ENROLLMENT.manager_id): registration,
+        manager_pause_key(WORKSPACE, ENROLLMENT.manager_id): pause,
+        LEFT_ENROLLMENT.key: {**LEFT_ENROLLMENT.to_json(), "revision": 1},
+        **stored_acs_credential(child),
+        **stored_automation(automation_item(automation, launched)),
+    }
 
 
 def more_items() -> dict[Key, Item]:
@@ -272,6 +374,7 @@ def more_items() -> dict[Key, Item]:
         held_delivery_key(WORKSPACE, DOWN, EVENT["created_at"], EVENT["event_id"]): held,
         **stored_client_session(ANOTHER_SESSION),
         **stored_phone(PHONE),
+        **enrollment_items(),
         **stored_event({**event, "occurred_at": EVENT["created_at"], "deleted_after": 4102444800}),
     }
 
@@ -283,18 +386,29 @@ def batch(file: str) -> dict[str, Any]:
 
 
 def stream_batch() -> dict[str, Any]:
-    """Return a batch with a launch and a new ACS user, whose system the function looks up."""
+    """Return a batch with a launch, and new things.
+
+    The system of a new ACS user is looked up.  A new phone raises the revisions of its person's enrollments, of which
+    one has no item yet.  Two enrollments have another revision; of one, the person was deleted.
+    """
     batched = batch("stream")
-    key = acs_user_key(WORKSPACE, V["ACS_USER_ID"])
     user: Item = {
         "acs_user_id": V["ACS_USER_ID"],
         "acs_system_id": V["ACS_SYSTEM_ID"],
         "workspace_id": WORKSPACE,
         "created_at": EVENT["created_at"],
     }
-    image = {**key._asdict(), **stored_acs_user(user)[key]}
-    told = {**batched["Records"][0]["dynamodb"], "Keys": marshal(key._asdict()), "NewImage": marshal(image)}
-    batched["Records"].append({**batched["Records"][0], "eventID": "another", "dynamodb": told})
+    new: dict[Key, Item] = {
+        acs_user_key(WORKSPACE, V["ACS_USER_ID"]): user,
+        phone_key(*ENROLLMENT[:2], DOWN): PHONE,
+        ENROLLMENT.key: {**ENROLLED, "revision": 1},
+        LEFT_ENROLLMENT.key: {**LEFT_ENROLLMENT.to_json(), "revision": 1},
+    }
+    (record,) = batched["Records"]
+    for number, (key, item) in enumerate(new.items()):
+        image = marshal({**key._asdict(), **item})
+        told = {**record["dynamodb"], "Keys": marshal(key._asdict()), "NewImage": image}
+        batched["Records"].append({**record, "eventID": f"another {number}", "dynamodb": told})
     return batched
 
 
@@ -336,6 +450,7 @@ FOREIGN_KEYS = {
     "Events": (*TOKEN_KEYS, WORKSPACE_KEY, "SECRET#PAGE_CURSOR"),
     "Deliveries": (*TOKEN_KEYS, WORKSPACE_KEY, f"WORKSPACE#{WORKSPACE}#EVENTS", "SECRET#PAGE_CURSOR"),
     "Redeliveries": (*TOKEN_KEYS, WORKSPACE_KEY, f"WORKSPACE#{WORKSPACE}#EVENTS", "SECRET#PAGE_CURSOR"),
+    "Provisioning": (*TOKEN_KEYS, "SECRET#PAGE_CURSOR", "SECRET#OTHER", "WORKSPACES", "XWORKSPACE#a"),
 }
 OWN_KEY = {
     "Authorizer": "TOKEN#testDemo",
@@ -460,6 +575,14 @@ def resources() -> dict[str, Resource]:
     return deployed("TableKmsKeyArn", KEY_ARN)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def managers_at_once() -> Iterator[None]:
+    """Have simulated credential managers take no time, so that an execution does all its work in one look."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(cast("dict[str, Any]", SimulatedManager.__init__.__kwdefaults__), "pace", timedelta(0))
+        yield
+
+
 @pytest.fixture(scope="module")
 def dynamodb() -> Iterator[Any]:
     """A client that no guard stands before, and the environment of clients; made once, because that takes a while."""
@@ -526,7 +649,9 @@ def failures(resources: Mapping[str, Resource], name: str) -> list[str]:
 
 
 class Undurable:
-    """Runs the steps of a durable function at once.  Nothing is repeated after an error."""
+    """Runs the steps of a durable function at once.  Nothing is repeated after an error, and nothing is waited for."""
+
+    lambda_context = None
 
     def step(self, function: Callable[[object], Any], **_: object) -> Any:
         return function(None)
@@ -534,19 +659,23 @@ class Undurable:
     def wait(self, *_: object, **__: object) -> None:
         pass
 
+    def wait_for_condition(self, look: Callable[[Any, object], Any], config: Any, **_: object) -> Any:
+        return look(config.initial_state, None)
 
-def _execute(functions: Functions, name: str) -> None:
+
+def _execute(functions: Functions, name: str, *given: Mapping[str, Any]) -> None:
     handler = inspect.unwrap(functions.handler(name))
     context: Any = Undurable()
-    for given in EXECUTIONS:
-        handler(given, context)
+    for each in given:
+        handler(each, context)
 
 
 RUNS: dict[str, Callable[[Functions, str], Any]] = {
     "Authorizer": lambda functions, name: functions.invoke(name, TOKEN_EVENT),
     "Events": lambda functions, name: functions.invoke(name, stream_batch()),
     "Deliveries": lambda functions, name: functions.invoke(name, queue_batch()),
-    "Redeliveries": _execute,
+    "Redeliveries": lambda functions, name: _execute(functions, name, *REDELIVERED),
+    "Provisioning": lambda functions, name: _execute(functions, name, {**ENROLLED, "revision": 1}),
 }
 
 
@@ -673,6 +802,17 @@ def test_a_foreign_record_among_its_own_is_out_of_reach(
     for operation, parameters in requests_of(TABLE, OWN_KEY.get(name, WORKSPACE_KEY), key):
         with pytest.raises(ClientError, match="not authorized"):
             getattr(client, operation)(**parameters)
+
+
+@pytest.mark.parametrize("action", WRITES)
+@pytest.mark.parametrize(
+    "key",
+    ["USER_IDENTITIES", "ACS_SYSTEM#a", "ACS_SYSTEM#a#ACS_USERS", "WEBHOOKS", "EVENTS", "CLIENT_SESSIONS", "PHONES"],
+)
+def test_provisioning_changes_no_directory(resources: dict[str, Resource], action: str, key: str) -> None:
+    found = statements(resources, "Provisioning")
+
+    assert not is_allowed(found, action, TABLE_ARN, {LEADING_KEYS: [f"WORKSPACE#{WORKSPACE}#{key}"]})
 
 
 @pytest.mark.parametrize("name", ["UserIdentities", "Acs", "Phones", "EventsApi", "ClientSessions"])
