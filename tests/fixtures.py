@@ -33,7 +33,6 @@ from enrollment.store.items import (
 from enrollment.store.keys import (
     Key,
     acs_user_key,
-    enrollment_key,
     manager_pause_key,
     phone_key,
     registration_key,
@@ -41,6 +40,7 @@ from enrollment.store.keys import (
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.client_sessions import create as create_session
+from enrollment.use_cases.enrollments import EnrollmentId
 from enrollment.use_cases.workspaces import adopt, rename
 from enrollments.local.demo import CLIENT_SESSIONS_SECRET
 from local_aws.functions import environment
@@ -275,7 +275,9 @@ class Workspace:
         }
         phone = phone_key(self.workspace_id, user_identity_id, device_id)
         named = change(phone, add={"registered_with": frozenset({manager_id})})
-        self._transact({"registration": put_new(key, {**registration, **more}), "phone": named})
+        enrollment_id = EnrollmentId(self.workspace_id, user_identity_id, manager_id)
+        raised = raise_number(enrollment_id.key, "revision", enrollment_id.to_json())
+        self._transact({"registration": put_new(key, {**registration, **more}), "phone": named, "enrollment": raised})
 
     def credential_of_phone(self, registered: tuple[str, str, str], acs_user: Item, **more: Value) -> str:
         """Give a registered phone a credential, as an execution does.
@@ -295,10 +297,9 @@ class Workspace:
         }
         credential_id = self._put(stored_acs_credential, "acs_credential_id", {**known, **acs_user, **more})
         ids = frozenset({credential_id})
-        enrollment = {"workspace_id": self.workspace_id, "user_identity_id": identity_id}
-        enrollment["credential_manager_acs_system_id"] = manager_id
+        enrollment_id = EnrollmentId(self.workspace_id, identity_id, manager_id)
         named = {
-            "enrollment": raise_number(enrollment_key(*enrollment.values()), "revision", enrollment),
+            "enrollment": raise_number(enrollment_id.key, "revision", enrollment_id.to_json()),
             "registration": change(
                 registration_key(self.workspace_id, *registered),
                 add={"acs_credential_ids": ids},

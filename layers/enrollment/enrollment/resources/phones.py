@@ -62,8 +62,8 @@ class SandboxPhoneMetadataRequest(Request):
         _ShortText,
         Field(
             description="Its model; `Samsung Galaxy S10` by default. A simulated credential manager treats a phone by "
-            "what its model's name contains: `slow`, `fails once`, `fails for good`, `empty pool`, `invitation expires`, "
-            "`never answers`."
+            "what its model's name contains: `slow`, `fails once`, `fails for good`, `empty pool`, "
+            "`invitation expires`, `never answers`."
         ),
     ] = "Samsung Galaxy S10"
     os_version: Annotated[_ShortText, Field(description="Version of its operating system; `10` by default.")] = "10"
