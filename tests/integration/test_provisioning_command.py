@@ -136,11 +136,23 @@ def test_a_phone_that_has_failed_is_asked_for_again(
 
     result = run("retry", enrolled.user_identity_id)
 
-    provisioning.clock.at = datetime.now(UTC)
     provisioning.settle()
     assert (result.exit_code, result.stdout) == (0, f"{enrolled.manager_id}  1 to be asked for again\n")
     assert provisioning.asked[0].data["attempt"] == 2
     assert directory.phone(phone.device_id).errors == []
+
+
+def test_an_operator_whose_clock_is_ahead_has_a_phone_asked_for_once(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled
+) -> None:
+    directory.create_phone(enrolled.user_identity_id, phone_metadata={"device_model": "Fails for good"})
+    provisioning.settle()
+    provisioning.asked.clear()
+
+    run("retry", enrolled.user_identity_id)
+
+    provisioning.settle()
+    assert [request.type for request in provisioning.asked] == ["phone.register"]
 
 
 def test_a_manager_that_did_not_answer_is_asked_again_at_once(
@@ -154,7 +166,6 @@ def test_a_manager_that_did_not_answer_is_asked_again_at_once(
 
     run("retry", enrolled.user_identity_id)
 
-    provisioning.clock.at = datetime.now(UTC)
     provisioning.settle(minutes=1)
     assert [request.type for request in provisioning.asked] == ["phone.register", "phone.status"]
 

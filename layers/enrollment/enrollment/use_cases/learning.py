@@ -15,7 +15,7 @@ from enrollment.store.keys import acs_credential_key, registration_key
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.convergence import profile_digest
 from enrollment.use_cases.enrollments import View
-from enrollment.use_cases.manager_requests import OF_FAILURE, Asking
+from enrollment.use_cases.manager_requests import OF_FAILURE, Asking, asked_at
 
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
 _JITTER = 0.2
@@ -44,7 +44,7 @@ def learn_of_phone(view: View, asking: Asking, answer: PhoneAnswer, began: str, 
     """
     before = asking.registration
     is_changed = answer.state != before.get("state")
-    assign: dict[str, Any] = {"state": answer.state, "asked_at": began}
+    assign: dict[str, Any] = {"state": answer.state, "asked_at": asked_at(before, began)}
     remove = set(_OF_SILENCE)
     if is_changed:
         assign["state_since"] = timestamp(now)
@@ -100,7 +100,7 @@ def learn_of_credential(view: View, asking: Asking, answer: CredentialAnswer, be
     elif answer.state is State.FAILED:
         assign["next_at"] = timestamp(now + _POOL_IS_ASKED_AGAIN_AFTER)
         remove.discard("next_at")
-    assign["asked_at"] = began
+    assign["asked_at"] = asked_at(child, began)
     known = {**child, **assign}
     if answer.state is State.ACTIVE and asking.request.type is RequestType.CREDENTIAL_ISSUE:
         assign |= _synced(child, answer, int(str(child["version"])), now)
@@ -140,7 +140,7 @@ def learn_of_silence(view: View, asking: Asking, began: str, now: datetime) -> L
         "unanswered_since": since,
         "retry_at": timestamp(now + _growing(waits)),
         "waits": waits + 1,
-        "asked_at": began,
+        "asked_at": asked_at(registration, began),
     }
     waited = (now - datetime.fromisoformat(since)).total_seconds()
     actions = {"registration": _change_registration(view, registration, assign, set())}

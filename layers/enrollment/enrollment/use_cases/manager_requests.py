@@ -84,11 +84,25 @@ def prepare(view: View, step: RequestStep, now: str) -> Asking:
             return _revoke(view, view.children[credential_id])
 
 
+def asked_at(thing: Item, moment: str) -> str:
+    """Return when a thing counts as asked for: not before somebody wanted that, by a clock that may be ahead.
+
+    Args:
+        thing: A registration, or a phone's credential.
+        moment: When it is asked for.
+    """
+    return max(moment, str(thing.get("nudged_at", "")))
+
+
 def _register(view: View, device_id: str, attempt: int, now: str) -> Asking:
     workspace_id, identity_id, manager_id = view.id
     known, phone = view.registrations.get(device_id), view.phones[device_id]
     key = registration_key(workspace_id, identity_id, device_id, manager_id)
-    asked: dict[str, Any] = {"attempt": attempt, "phone": json.dumps(_phone(phone)), "asked_at": now}
+    asked: dict[str, Any] = {
+        "attempt": attempt,
+        "phone": json.dumps(_phone(phone)),
+        "asked_at": asked_at(known or {}, now),
+    }
     actions = {"user_identity": use_user_identity(workspace_id, identity_id)}
     if known is None:
         registration: Item = {
@@ -187,7 +201,7 @@ def _issue_new(view: View, registration: Item, source_id: str, now: str) -> Aski
 
 def _issue_again(view: View, registration: Item, child: Item, now: str) -> Asking:
     parent = view.parents.get(str(child.get("parent_acs_credential_id")))
-    asked: dict[str, Any] = {"asked_at": now, **_validity(parent or child)}
+    asked: dict[str, Any] = {"asked_at": asked_at(child, now), **_validity(parent or child)}
     dropped = ["ends_at"] if "ends_at" in child and "ends_at" not in asked else []
     if child.get("state") == State.FAILED:
         dropped += [name for name in ("state", "next_at", *OF_FAILURE) if name in child]
