@@ -35,7 +35,7 @@ NO_FINDINGS := 'Failed checks: 0, Skipped checks: [0-9]*$$'
 # accepts; the secret of its webhook, which is derived from another public constant; an API's id, an unsigned JWT and checksums,
 # which are made up for events; the alphabet of base58; the template's words for making a secret; some words.
 NO_SECRETS := --exclude-secrets PubLicDemoKeyForLocaLUse --exclude-secrets '^a1b2c3d4e5$$' --exclude-secrets '^eyJhbGciOiJub25lIn0\.' \
-	--exclude-secrets '^123456789ABC.*xyz$$' --exclude-secrets WiNkZTMwMDAwMC0wMDAwLTQw --exclude-secrets '^(de30|local|made-up|seam_secret|api_key|API Key( not found)?)$$' \
+	--exclude-secrets '^123456789ABC.*xyz$$' --exclude-secrets WiNkZTMwMDAwMC0wMDAwLTQw --exclude-secrets '^(de30|local|made-up|seam_secret|SEAM_API_KEY|api_key|API Key( not found)?)$$' \
 	--exclude-secrets '^(whsec_|demo-secret-of-webhooks|arn:aws:|made-up-)' \
 	--exclude-lines '"(eventID|md5OfBody)": "[0-9a-f]{32}"|Name: !Sub [$$]{AWS::StackName}-webhooks|GenerateSecretString|secretsmanager:GetSecretValue'
 JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript/*/package.json))

@@ -6,11 +6,12 @@ done, so it is found there.
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import batched
 
 from enrollment.managers.protocol import State
 from enrollment.store.attributes import Item
 from enrollment.store.keys import user_identity_of, workspace_prefix
-from enrollment.store.table import Table
+from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.convergence import Nothing, Step, Wait, next_step
 from enrollment.use_cases.enrollments import EnrollmentId, View, ask_to_look, raise_revision, read_view
@@ -82,7 +83,8 @@ def retry(table: Table, enrollment_id: EnrollmentId) -> int:
         ServiceUnavailable: The database stays out of reach.
     """
     things = list(_failed(read_view(table, enrollment_id)))
-    ask_to_look(table, enrollment_id, things)
+    for some in batched(things, MOST_ACTIONS - 1, strict=False):
+        ask_to_look(table, enrollment_id, some)
     return len(things)
 
 
