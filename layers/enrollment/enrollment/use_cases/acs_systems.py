@@ -1,7 +1,6 @@
 """ACS systems and their credential pools: the use cases."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 
 from enrollment.callers import Caller
 from enrollment.errors import AcsSystemNotFound, UserIdentityNotFound
@@ -29,7 +28,6 @@ from enrollment.store.keys import (
 )
 from enrollment.store.listings import MOST_RECORDS, Page, is_found, newest_first, positions_of, read_page
 from enrollment.store.table import Table
-from enrollment.timestamps import timestamp
 from enrollment.use_cases.acs_users import acs_users_of, user_identity_items
 from enrollment.use_cases.compatibility import named_credential_managers
 from enrollment.use_cases.links import require_usable
@@ -229,8 +227,11 @@ def _with_state(system: Item, state: Mapping[Key, Item]) -> AcsSystem:
 
 
 def _errors_of(pause: Item) -> list[AcsSystemError]:
-    """Return what a credential manager's pause, which may be over, says is wrong with it."""
-    if pause["reason"] != "disconnected" or str(pause["paused_until"]) <= timestamp(datetime.now(UTC)):
+    """Return what a credential manager's pause says is wrong with it.
+
+    After a pause it is asked again.  If it lets the service in, the pause's item is deleted.
+    """
+    if pause["reason"] != "disconnected":
         return []
     paused_at = str(pause["paused_at"])
     return [AcsSystemError(error_code="account_disconnected", message=_DISCONNECTED, created_at=paused_at)]

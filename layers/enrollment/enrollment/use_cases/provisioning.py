@@ -224,15 +224,15 @@ class Provisioner:
     def _pause(self, view: View, reason: str, retry_after: float | None) -> None:
         """Pause the manager for everybody."""
         now = self._now()
-        times = 1
+        times, paused_at = 1, timestamp(now)
         if view.pause is not None and _moment(view.pause["paused_until"]) > now - _PAUSES_BELONG_TOGETHER:
-            times = int(str(view.pause["times"])) + 1
+            times, paused_at = int(str(view.pause["times"])) + 1, str(view.pause["paused_at"])
         usual = _PAUSE_WITHOUT_ACCESS if reason == "disconnected" else _SHORTEST_PAUSE
         pause = usual * 2 ** min(times - 1, 10) if retry_after is None else timedelta(seconds=retry_after)
         pause = max(timedelta(seconds=1), min(pause, _LONGEST_PAUSE))
         until = now + pause
         paused: dict[str, str | int] = {
-            "paused_at": timestamp(now),
+            "paused_at": paused_at,
             "paused_until": timestamp(until),
             "reason": reason,
             "times": times,
