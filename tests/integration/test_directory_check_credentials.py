@@ -11,6 +11,7 @@ from enrollment.store.items import stored_acs_user, stored_user_identity
 from enrollment.store.keys import (
     Key,
     acs_credential_by_id_key,
+    acs_credential_key,
     acs_credential_listing_key,
     acs_credential_of_system_listing_key,
     acs_user_key,
@@ -18,13 +19,16 @@ from enrollment.store.keys import (
     enrollment_key,
     installation_key,
     phone_by_id_key,
+    phone_key,
     phone_listing_key,
+    registration_key,
     user_identity_key,
 )
 from enrollments.directory.checking import check
 from tests.fixtures import Store, Workspace
 from tests.integration.conftest import Directory
 from tests.invariants import violations
+from tests.provisioning import AtManager, Provisioning, in_table
 
 OTHER = "00000000-0000-4000-8000-000000000001"
 AT = "2024-01-09T05:45:33.068Z"
@@ -240,3 +244,82 @@ def test_a_client_session_of_a_user_identity_that_is_gone_ends_or_loses_it(world
     sessions = [item for key, item in world.store.items().items() if key.sk == "CLIENT_SESSION"]
     assert [item["user_identity_ids"] for item in sessions] == [other]
     assert not violations(world.store.items())
+
+
+# --------------------------------------------------------------------------------------- What is at credential managers
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """The person of a world, whose phone is registered and has a credential.
+
+    Attributes:
+        world: The world.
+        provisioning: Runs executions.
+        credential: The phone's credential.
+    """
+
+    world: World
+    provisioning: Provisioning
+    credential: str
+
+    def key(self) -> Key:
+        return acs_credential_key(self.world.workspace_id, self.world.identity, self.credential)
+
+
+@pytest.fixture
+def enrolled(world: World, workspace: Workspace) -> Enrolled:
+    workspace.become_sandbox()
+    provisioning = Provisioning(world.store.table, world.store.items)
+    world.directory.launch(world.identity, world.manager)
+    provisioning.settle()
+    (credential,) = set(world.directory.credentials()) - {world.credential}
+    return Enrolled(world, provisioning, credential)
+
+
+def test_nothing_is_wrong_with_a_phone_that_has_its_credential(enrolled: Enrolled) -> None:
+    assert enrolled.world.mend() == []
+
+
+def test_nothing_is_wrong_with_what_a_deleted_person_has_left_at_a_manager(enrolled: Enrolled) -> None:
+    enrolled.world.directory.delete(enrolled.world.identity)
+    mended = enrolled.world.mend()
+    enrolled.provisioning.settle()
+
+    assert mended == []
+    assert [key for key in enrolled.world.store.items() if enrolled.world.identity in key.pk] == []
+
+
+def test_a_phones_credential_whose_acs_user_is_gone_is_revoked(enrolled: Enrolled) -> None:
+    world = enrolled.world
+    items = world.store.items()
+    link = acs_user_link_key(world.workspace_id, world.identity, world.manager)
+    identity = user_identity_key(world.workspace_id, world.identity)
+
+    world.delete(*stored_acs_user(items[acs_user_key(world.workspace_id, world.acs_user)]), link)
+    world.change(user_identity=change(identity, remove=["acs_user_ids"]))
+    while world.mend():
+        pass
+    waiting = "being_deleted_at" in world.store.items()[enrolled.key()]
+    enrolled.provisioning.settle()
+
+    assert waiting
+    assert world.directory.credentials() == []
+    assert AtManager.of(world.store.items()) == in_table(world.store.items())
+
+
+def test_a_phones_credential_without_a_registration_is_deleted(enrolled: Enrolled) -> None:
+    world = enrolled.world
+
+    world.delete(registration_key(world.workspace_id, world.identity, world.device, world.manager))
+    mended = world.mend()
+
+    assert (f"credential {enrolled.credential}", "its phone's registration does not exist") in mended
+    assert enrolled.key() not in world.store.items()
+    world.change(
+        phone=change(phone_key(world.workspace_id, world.identity, world.device), remove=["registered_with"]),
+        acs_user=change(
+            acs_user_key(world.workspace_id, world.acs_user),
+            discard={"acs_credential_ids": frozenset({enrolled.credential})},
+        ),
+    )

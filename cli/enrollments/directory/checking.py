@@ -46,6 +46,7 @@ from enrollment.store.table import MOST_KEYS, Table
 from enrollment.use_cases.client_session_items import take_from_session, user_identities_of
 from enrollments.directory.credentials import (
     Fault,
+    execution_key_of,
     faults_of_acs_user,
     faults_of_credential,
     faults_of_enrollment,
@@ -350,6 +351,8 @@ class _Checker:
                 others += related_to_acs_user(item)
             if record.name == "credential":
                 others += related_to_credential(item)
+            if record.name == "enrollment of user identity":
+                others.append(execution_key_of(item))
             if record.name == "client session":
                 others += [user_identity_key(self._workspace_id, one) for one in user_identities_of(item)]
             if (system := self._system_of(record, item)) is not None:

@@ -2,9 +2,13 @@
 
 An older release deletes user identities and ACS users without what belongs to them, and unlinks ACS users that have
 credentials.  A credential without its ACS user or its person is a key that nobody can take away, so it is deleted.
+That of a phone is marked, so that an execution revokes it.
+
+What is at a credential manager may outlive its person until the manager has let go of it, so that is right.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from enrollment.store.actions import Action, change, delete, require, require_absent
 from enrollment.store.attributes import Item, Value, elements
@@ -13,9 +17,12 @@ from enrollment.store.keys import (
     Key,
     acs_credential_by_id_key,
     acs_user_key,
+    registration_key,
     user_identity_key,
 )
-from enrollment.use_cases.credential_items import enrollment_key_of, raise_revision
+from enrollment.timestamps import timestamp
+from enrollment.use_cases.credential_items import enrollment_key_of, is_of_one_phone, raise_revision
+from enrollment.use_cases.enrollments import EnrollmentId
 
 # What is wrong, and the actions that mend it.
 type Fault = tuple[str, dict[str, Action]]
@@ -25,7 +32,8 @@ _NO_USER_IDENTITY = "its user identity does not exist"
 
 def related_to_credential(credential: Item) -> list[Key]:
     """Return the keys of the items that decide whether a credential is right, beside its entries."""
-    return [_identity_key(credential), _acs_user_key(credential), enrollment_key_of(credential)]
+    registration = [_registration_key(credential)] if is_of_one_phone(credential) else []
+    return [_identity_key(credential), _acs_user_key(credential), enrollment_key_of(credential), *registration]
 
 
 def faults_of_credential(credential: Item, found: Mapping[Key, Item]) -> Iterator[Fault]:
@@ -35,10 +43,18 @@ def faults_of_credential(credential: Item, found: Mapping[Key, Item]) -> Iterato
         credential: Its item, without its key.
         found: The existing items of ``related_to_credential``.
     """
+    if is_of_one_phone(credential) and _registration_key(credential) not in found:
+        missing = {"registration": require_absent(_registration_key(credential))}
+        yield "its phone's registration does not exist", _deletion(stored_acs_credential(credential)) | missing
+    elif "being_deleted_at" not in credential:
+        yield from _faults_with_acs_user(credential, found)
+
+
+def _faults_with_acs_user(credential: Item, found: Mapping[Key, Item]) -> Iterator[Fault]:
     owner_key, credential_id = _acs_user_key(credential), str(credential["acs_credential_id"])
     owner = found.get(owner_key)
     is_named = owner is not None and credential_id in elements(owner.get("acs_credential_ids"))
-    deletion = _deletion(stored_acs_credential(credential)) | {"enrollment": raise_revision(credential)}
+    deletion = _end(credential) | {"enrollment": raise_revision(credential)}
     if owner is None:
         yield "its ACS user does not exist", deletion | {"acs_user": require_absent(owner_key)}
     elif owner.get("user_identity_id") != credential["user_identity_id"]:
@@ -109,17 +125,38 @@ def faults_of_enrollment(enrollment: Item, found: Mapping[Key, Item]) -> Iterato
 
     Args:
         enrollment: Its item, without its key.
-        found: Its user identity, if that exists.
+        found: Its user identity, and the item of its executions, if these exist.
     """
-    identity_key = _identity_key(enrollment)
-    if identity_key not in found:
+    identity_key, execution = _identity_key(enrollment), execution_key_of(enrollment)
+    # An enrollment that had an execution is deleted by one, when nothing is at the manager any more.
+    if identity_key not in found and execution not in found:
         yield (
             _NO_USER_IDENTITY,
             {
                 "user_identity": require_absent(identity_key),
+                "execution": require_absent(execution),
                 "record": delete(enrollment_key_of(enrollment), {"revision": enrollment["revision"]}),
             },
         )
+
+
+def execution_key_of(enrollment: Item) -> Key:
+    """Return the key of the item by which the executions of an enrollment know of each other."""
+    return EnrollmentId.from_json(enrollment).execution_key
+
+
+def _end(credential: Item) -> dict[str, Action]:
+    """Return the actions that delete a credential, or have that of a phone revoked."""
+    if not is_of_one_phone(credential):
+        return _deletion(stored_acs_credential(credential))
+    itself = next(iter(stored_acs_credential(credential)))
+    mark = {"being_deleted_at": timestamp(datetime.now(UTC))}
+    return {"record": change(itself, assign=mark, where={"being_deleted_at": None})}
+
+
+def _registration_key(credential: Item) -> Key:
+    enrollment_id = EnrollmentId.from_json(credential)
+    return registration_key(*enrollment_id[:2], str(credential["device_id"]), enrollment_id.manager_id)
 
 
 def _deletion(stored: Mapping[Key, Item]) -> dict[str, Action]:
