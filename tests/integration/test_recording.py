@@ -10,8 +10,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from enrollment.callers import Caller
+from enrollment.errors import ServiceUnavailable
 from enrollment.outbound.clients import create_outbound_client
 from enrollment.outbound.event_bus import EventBus
+from enrollment.outbound.failures import RefusedError
 from enrollment.outbound.queues import Queue
 from enrollment.resources.events import Event, ListEventsRequest
 from enrollment.store.actions import put_new
@@ -25,7 +27,8 @@ from enrollment.store.items import (
 )
 from enrollment.store.keys import Key, phone_key, registration_key, webhook_key
 from enrollment.use_cases import events
-from enrollment.use_cases.enrollment_starts import Starter
+from enrollment.use_cases.enrollment_starts import Start, Starter
+from enrollment.use_cases.enrollments import EnrollmentId
 from enrollment.use_cases.recording import Recorded, Recorder
 from local_aws.event_patterns import EventPattern
 from local_aws.template import load_template
@@ -116,10 +119,10 @@ def outlets(store: Store) -> Iterator[Outlets]:
         sqs.delete_queue(QueueUrl=url)
 
 
-def new_recorder(store: Store, outlets: Outlets) -> Recorder:
+def new_recorder(store: Store, outlets: Outlets, start: Start = lambda *_: None) -> Recorder:
     return Recorder(
         store.table,
-        starter=Starter(store.table, lambda *_: None),
+        starter=Starter(store.table, start),
         bus=outlets.bus,
         deliveries=outlets.deliveries,
         failures=outlets.failures,
@@ -518,6 +521,55 @@ def test_a_bus_that_refuses_holds_up_neither_the_list_nor_the_webhooks(
     assert ids(listed(store, stream.workspace_id)) == ["001"]
     assert len(outlets.messages("deliveries")) == 1
     assert [pointer["requestContext"]["condition"] for pointer in outlets.messages("failures")] == ["EventBusRefused"]
+
+
+def _raised(workspace: Workspace, stream: Stream) -> Record:
+    """Return the record of an enrollment that a new phone has raised."""
+    identity_id = workspace.user_identity()
+    workspace.phone(identity_id)
+    enrollment_id = EnrollmentId(stream.workspace_id, identity_id, workspace.credential_manager())
+    return stream.record(enrollment_id.key, None, {**enrollment_id.to_json(), "revision": 1})
+
+
+def _starting(error: Exception) -> Start:
+    def start(*_: object) -> None:
+        raise error
+
+    return start
+
+
+def test_a_batch_starts_an_execution_for_what_is_wanted(
+    store: Store, outlets: Outlets, stream: Stream, workspace: Workspace
+) -> None:
+    started: list[Any] = []
+
+    recorded = new_recorder(store, outlets, lambda *call: started.append(call)).record([_raised(workspace, stream)])
+
+    assert recorded.executions == 1
+    assert [given["revision"] for _, given in started] == [1]
+
+
+def test_an_execution_that_is_refused_for_good_holds_up_nothing(
+    store: Store, outlets: Outlets, stream: Stream, workspace: Workspace
+) -> None:
+    records = [stream.acs_user(1), _raised(workspace, stream)]
+
+    recorded = new_recorder(store, outlets, _starting(RefusedError())).record(records)
+
+    assert (recorded.failed, len(recorded.set_aside)) == (None, 1)
+    assert ids(listed(store, stream.workspace_id)) == ["001"]
+    assert [pointer["requestContext"]["condition"] for pointer in outlets.messages("failures")] == ["ExecutionRefused"]
+
+
+def test_a_record_whose_execution_cannot_be_started_now_comes_again(
+    store: Store, outlets: Outlets, stream: Stream, workspace: Workspace
+) -> None:
+    records = [stream.acs_user(1), _raised(workspace, stream)]
+
+    recorded = new_recorder(store, outlets, _starting(ServiceUnavailable())).record(records)
+
+    assert recorded.failed == records[1]["dynamodb"]["SequenceNumber"]
+    assert ids(listed(store, stream.workspace_id)) == ["001"]
 
 
 def _requests_of_a_batch(store: Store, outlets: Outlets, records: list[Record]) -> int:

@@ -88,7 +88,8 @@ class Recorded(NamedTuple):
 
     Attributes:
         events: How many events were listed and sent on.
-        set_aside: The sequence numbers of the records that cannot be read, or whose events the bus refuses.
+        set_aside: The sequence numbers of the records that cannot be read, whose events the bus refuses, or whose
+            executions Lambda refuses.
         failed: The sequence number of the first record that is to be delivered again, with all that follow it.
         cause: Why it failed.
         executions: How many executions were started.
@@ -141,7 +142,7 @@ class Recorder:
             records: The records, in the order of the stream.
 
         Raises:
-            RefusedError: A queue or a function of this service refuses a message, which is a defect.
+            RefusedError: A queue of this service refuses a message, which is a defect.
         """
         events, wanted, unreadable = _read(records)
         set_aside: list[str] = []
@@ -156,7 +157,8 @@ class Recorder:
                 done += len(some)
             if wanted:
                 failing, _ = wanted[0]
-                executions = self._starter.follow([change for _, change in wanted])
+                executions, refused = self._follow(wanted)
+                set_aside += refused
         except ServiceUnavailable as error:
             return Recorded(done, set_aside, sequence_number(failing), error, executions)
         return Recorded(done, set_aside, executions=executions)
@@ -171,6 +173,14 @@ class Recorder:
             # The bus can be another's.  What is wrong with it must not hold up the list and the webhooks.
             return self._set_aside([record for record, _ in some], "EventBusRefused")
         return []
+
+    def _follow(self, wanted: Sequence[tuple[Record, Wanted]]) -> tuple[int, list[str]]:
+        """Start executions.  Return how many, and the records that were set aside."""
+        try:
+            return self._starter.follow([change for _, change in wanted]), []
+        except RefusedError:
+            # The operator's command finds what was not started.  The list and the webhooks go on.
+            return 0, self._set_aside([record for record, _ in wanted], "ExecutionRefused")
 
     def _set_aside(self, records: Sequence[Record], condition: str) -> list[str]:
         """Put pointers to records into the queue of failures, in the form in which Lambda does it."""
