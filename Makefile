@@ -80,7 +80,7 @@ sbom: .venv-gates/stamp ## write .aws-sam/sbom.cdx.json, the list of packages th
 test: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## run all tests that need nothing but Python; ARGS="-k launch" picks some (2 min)
 	@$(BIN)/pytest $(ARGS)
 
-test-large: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## test what takes its time, alone on a machine: many events, long lists, a story in 10 s (1 min)
+test-large: .venv/dev.stamp .venv-seam-1/stamp .venv-seam-3/stamp ## test large numbers, and times, alone on a machine: a story in 10 s (1 min)
 	@ENROLLMENTS_SOON_SECONDS=$${ENROLLMENTS_SOON_SECONDS:-5} $(BIN)/pytest -n 0 $(ARGS) tests/acceptance/test_events.py \
 		tests/acceptance/test_paging_at_scale.py tests/acceptance/test_story.py experiments/scale/test_events.py
 
