@@ -1,17 +1,44 @@
 """``enrollments provisioning``: enrollments that stand still, and how an operator has them go on."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import click
 
 from enrollment.store.keys import phones_partition
 from enrollment.store.table import Table
-from enrollment.use_cases.convergence import Step
+from enrollment.use_cases.convergence import (
+    AskForStatus,
+    DeleteCredential,
+    DeleteEnrollment,
+    DeleteRegistration,
+    Deregister,
+    Issue,
+    Mark,
+    Register,
+    Revoke,
+    Step,
+    UpdateParent,
+)
 from enrollment.use_cases.enrollments import EnrollmentId
 from enrollment.use_cases.standing_still import enrollments_of_workspace, have_go_on, retry, step_that_is_due
 from enrollments.failure import CommandFailed
 from enrollments.target import Uuid, in_workspace
+
+# What stands still, by the step that is due.
+_WORK: Mapping[type, str] = {
+    Register: "a phone is to be registered",
+    AskForStatus: "the credential manager is to be asked how a phone stands",
+    Deregister: "a phone is to be removed",
+    Issue: "a credential is to be issued",
+    Revoke: "a credential is to be revoked",
+    Mark: "credentials are to be revoked",
+    DeleteCredential: "a revoked credential is to be deleted",
+    DeleteRegistration: "a removed phone's registration is to be deleted",
+    UpdateParent: "a credential is to show that it is issued",
+    DeleteEnrollment: "what is left of a deleted person is to be deleted",
+}
 
 
 @click.group()
@@ -37,19 +64,19 @@ def check(table: Table, workspace_id: str, *, mend: bool, patience: int) -> None
     """
     due = _due(table, enrollments_of_workspace(table, workspace_id))
     if due:
-        click.echo(f"Work is due for {len(due)} enrollments. Looking again in {patience} s.", err=True)
+        click.echo(f"Enrollments with work that is due: {len(due)}. Looking again in {patience} s.", err=True)
         time.sleep(patience)
     still_due = {one: step for one, step in _due(table, list(due)).items() if step == due[one]}
     for enrollment_id, step in still_due.items():
-        click.echo(f"{enrollment_id.user_identity_id}  {enrollment_id.manager_id}  {type(step).__name__}")
+        click.echo(f"{enrollment_id.user_identity_id}  {enrollment_id.manager_id}  {_WORK[type(step)]}")
         if mend:
             have_go_on(table, enrollment_id)
     if not still_due:
         click.echo("No enrollment stands still.", err=True)
     elif mend:
-        click.echo(f"{len(still_due)} enrollments go on.", err=True)
+        click.echo(f"Enrollments that go on: {len(still_due)}.", err=True)
     else:
-        raise CommandFailed(f"{len(still_due)} enrollments stand still; --mend has them go on")
+        raise CommandFailed(f"enrollments that stand still: {len(still_due)}; --mend has them go on")
 
 
 @provisioning.command("retry")

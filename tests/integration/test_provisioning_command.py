@@ -60,8 +60,8 @@ def test_an_enrollment_whose_start_was_lost_is_found(directory: Directory, run: 
     result = run("check", "--patience", "0")
 
     assert result.exit_code == 1
-    assert result.stdout == f"{enrolled.user_identity_id}  {enrolled.manager_id}  Register\n"
-    assert result.stderr.endswith("Error: 1 enrollments stand still; --mend has them go on\n")
+    assert result.stdout == f"{enrolled.user_identity_id}  {enrolled.manager_id}  a phone is to be registered\n"
+    assert result.stderr.endswith("Error: enrollments that stand still: 1; --mend has them go on\n")
 
 
 def test_an_enrollment_that_was_mended_goes_on(
@@ -73,7 +73,7 @@ def test_an_enrollment_that_was_mended_goes_on(
     result = run("check", "--patience", "0", "--mend")
 
     provisioning.settle()
-    assert (result.exit_code, result.stderr.splitlines()[-1]) == (0, "1 enrollments go on.")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (0, "Enrollments that go on: 1.")
     assert len(AtManager.of(store.items()).credentials) == 1
 
 
@@ -124,7 +124,9 @@ def test_what_is_done_while_the_command_waits_stands_not_still(
     result = run("check")
 
     assert result.exit_code == 0
-    assert result.stderr == ("Work is due for 1 enrollments. Looking again in 60 s.\nNo enrollment stands still.\n")
+    assert result.stderr == (
+        "Enrollments with work that is due: 1. Looking again in 60 s.\nNo enrollment stands still.\n"
+    )
 
 
 def test_a_phone_that_has_failed_is_asked_for_again(
