@@ -89,7 +89,10 @@ def test_an_execution_that_was_stopped_is_found_and_another_one_ends_its_work(
     result = run("check", "--patience", "0", "--mend")
 
     provisioning.settle()
-    assert result.stdout == f"{enrolled.user_identity_id}  {enrolled.manager_id}  AskForStatus\n"
+    assert (
+        result.stdout
+        == f"{enrolled.user_identity_id}  {enrolled.manager_id}  the credential manager is to be asked how a phone stands\n"
+    )
     assert directory.phone(phone.device_id).properties.assa_abloy_credential_service_metadata.has_active_endpoint
 
 
