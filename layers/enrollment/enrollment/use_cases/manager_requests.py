@@ -37,6 +37,8 @@ _CREDENTIAL_IDS = uuid.UUID("c2a9f4d6-0d3b-4b8f-8f5e-91b7e6a3d748")
 
 # A status asks about so many credentials at once.  What is learned of each takes an action of one transaction.
 _MOST_IN_A_STATUS = 60
+# How a credential stands that the manager has.
+_AT_MANAGER = (State.PENDING, State.ACTIVE, State.REMOVING)
 # What is told of a failure, and is over when it is asked again.
 OF_FAILURE = ("reason", "message", "profile_digest")
 
@@ -135,7 +137,8 @@ def _register(view: View, device_id: str, attempt: int, now: str) -> Asking:
 
 
 def _ask_for_status(view: View, registration: Item) -> Asking:
-    children = [child for child in view.children_of(registration) if "state" in child]
+    # What failed or is gone may never have been at the manager.  The answer that it is gone would say nothing new.
+    children = [child for child in view.children_of(registration) if child.get("state") in _AT_MANAGER]
     children.sort(key=lambda child: not is_at_work_for(child))
     named = [_named(child) for child in children[:_MOST_IN_A_STATUS]]
     actions = {"registration": require(_key_of(view, registration))}
