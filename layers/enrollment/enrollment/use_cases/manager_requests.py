@@ -198,7 +198,7 @@ def _issue_new(view: View, registration: Item, source_id: str, now: str) -> Aski
         where={"user_identity_id": identity_id, "acs_system_id": str(child["acs_system_id"])},
     )
     put_child = {str(key): put_new(key, item) for key, item in stored_acs_credential(child).items()}
-    actions = {"registration": registered, "acs_user": listed, **_guards_of_issue(view, child), **put_child}
+    actions = {"registration": registered, "acs_user": listed, **_guards_of_issue(view, child, is_new=True), **put_child}
     return _about_credential(view, registration, child, RequestType.CREDENTIAL_ISSUE, actions)
 
 
@@ -225,7 +225,7 @@ def _revoke(view: View, child: Item) -> Asking:
     return _about_credential(view, registration, child, RequestType.CREDENTIAL_REVOKE, actions)
 
 
-def _guards_of_issue(view: View, child: Item) -> dict[str, Action]:
+def _guards_of_issue(view: View, child: Item, *, is_new: bool = False) -> dict[str, Action]:
     """Return the actions that check that a credential of a phone is still wanted."""
     workspace_id, identity_id, manager_id = view.id
     guards = {
@@ -238,7 +238,7 @@ def _guards_of_issue(view: View, child: Item) -> dict[str, Action]:
         return guards | {"parent": require(key, as_read(parent, ["version", "ends_at"]))}
     link_key = acs_user_link_key(workspace_id, identity_id, manager_id)
     guards["link"] = require(link_key, {"acs_user_id": str(child["acs_user_id"])})
-    if child.get("answered_version") is None:  # one that the phone has stays when its automation is deleted
+    if is_new:  # what a phone has, or may have, stays when its automation is deleted
         automation = view.automation or {}
         named = as_read(automation, ["enrollment_automation_id", "requested_acs_credential_pool_id"])
         guards["automation"] = require(automation_key(workspace_id, identity_id, manager_id), named)
