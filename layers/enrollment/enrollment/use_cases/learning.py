@@ -77,6 +77,8 @@ def learn_of_phone(view: View, asking: Asking, answer: PhoneAnswer, began: str, 
     next_at = _next_check(answer, checks, waits, now)
     if next_at is None and _needs_another_look(answer, children):
         next_at = now + _growing(waits)  # the answer did not name a credential that the manager is at work for
+    if "deregistered_at" in {**before, **assign} and answer.state not in {*_IS_AT_WORK, State.GONE}:
+        next_at = now + _growing(waits)  # the manager does not begin to remove it
     _note_next(next_at, assign, remove)
     _note_memo([answer, *told], assign)
     actions["registration"] = _change_registration(view, before, assign, remove)
