@@ -47,6 +47,12 @@ DOCUMENTS: Mapping[str, Mapping[str, Sequence[str]]] = {
             "cli/enrollments/directory",
             *(f"{_RELIABILITY}/{name}.py" for name in ("processes", "test_races")),
         ),
+        "provisioning": (
+            *_SERVICE,
+            "tests/in_memory.py",
+            "tests/provisioning.py",
+            *(f"{_RELIABILITY}/{name}.py" for name in ("interleaving", "rounds", "test_provisioning")),
+        ),
         "hostile-input": (
             *_SERVICE,
             *(f"{_RELIABILITY}/{name}.py" for name in ("handlers", "hostile", "test_hostile_input")),

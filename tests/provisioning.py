@@ -9,7 +9,7 @@ from enrollment.managers.protocol import CredentialManager, Request
 from enrollment.managers.simulated import SimulatedManager
 from enrollment.store.attributes import Item
 from enrollment.store.changes import Change
-from enrollment.store.keys import Key
+from enrollment.store.keys import Key, acs_credential_key, phone_key, user_identity_key
 from enrollment.store.table import Table
 from enrollment.use_cases.enrollment_starts import Starter, wanted_of_change
 from enrollment.use_cases.enrollments import View
@@ -193,3 +193,20 @@ def in_table(items: Mapping[Key, Item]) -> AtManager:
             if key.sk.startswith("REGISTRATION#")
         }
     )
+
+
+def made_in_vain(before: Mapping[Key, Item], after: Mapping[Key, Item]) -> Iterator[str]:
+    """Yield which registrations and credentials were made in a transaction, though what they are for is gone."""
+    for key in after.keys() - before.keys():
+        item = after[key]
+        is_of_phone = key.sk.startswith(("REGISTRATION#", "CREDENTIAL#")) and "device_id" in item
+        if not is_of_phone or "created_at" not in item:
+            continue
+        where = (str(item["workspace_id"]), str(item["user_identity_id"]))
+        if "being_deleted_at" in after.get(user_identity_key(*where), {"being_deleted_at": "gone"}):
+            yield f"{key.sk} was made for a person who is deleted"
+        if phone_key(*where, str(item["device_id"])) not in after:
+            yield f"{key.sk} was made for a phone that is deactivated"
+        parent_id = item.get("parent_acs_credential_id")
+        if parent_id is not None and acs_credential_key(*where, str(parent_id)) not in after:
+            yield f"{key.sk} was made under a credential that is deleted"

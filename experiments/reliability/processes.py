@@ -2,10 +2,11 @@
 
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from multiprocessing import get_context
 from threading import Barrier
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from enrollment.callers import Caller
 from enrollment.errors import EnrollmentError
 from enrollment.http.page_cursors import Cursors
+from enrollment.managers.simulated import SimulatedManager
 from enrollment.resources.acs_users import AcsUser, ListAcsUsersRequest
 from enrollment.resources.client_sessions import (
     ClientSession,
@@ -33,11 +35,15 @@ from enrollment.timestamps import timestamp
 from enrollment.use_cases import acs_users, client_sessions
 from enrollment.use_cases.automations import known_items
 from enrollment.use_cases.client_session_items import end_sessions_of_user_identity
+from enrollment.use_cases.enrollments import EnrollmentId, View, raise_revision
+from enrollment.use_cases.provisioning import Provisioner
 from tests.fixtures import MASTER
 from tests.integration.conftest import Directory
 
 PROCESSES = 4
 _LONGEST_WAIT_SECONDS = 60
+_LONGEST_SLEEP_SECONDS = 1
+_MOST_LOOKS = 20
 
 
 class Memory(StrEnum):
@@ -149,6 +155,25 @@ class Racer(Directory):
         key = user_identity_key(self.caller.workspace_id, user_identity_id)
         self.table.transact({"mark": change(key, assign={"being_deleted_at": timestamp(datetime.now(UTC))})})
         end_sessions_of_user_identity(self.table, self.caller.workspace_id, user_identity_id)
+
+    def converge(self, user_identity_id: str, manager_id: str) -> None:
+        """Run an execution for an enrollment, with a manager that is done at once, until it waits for long or ends."""
+        enrollment_id = EnrollmentId(self.caller.workspace_id, user_identity_id, manager_id)
+        raise_revision(self.table, enrollment_id, may_be_new=True)
+        enrollment = self.table.get(enrollment_id.key)
+        if enrollment is None:
+            return
+        provisioner = Provisioner(self.table, self._quick_manager)
+        executor = provisioner.begin(enrollment_id, int(str(enrollment["revision"])))
+        found: dict[str, Any] = {}
+        while executor is not None:
+            found = provisioner.look(enrollment_id, executor, found)
+            if found["wait_seconds"] is None or found["looks"] > _MOST_LOOKS:
+                return
+            time.sleep(min(found["wait_seconds"], _LONGEST_SLEEP_SECONDS))
+
+    def _quick_manager(self, view: View) -> SimulatedManager:
+        return SimulatedManager(self.table, view.id.workspace_id, view.id.manager_id, pace=timedelta(0))
 
     def change_secret(self) -> None:
         """Make the secret of page cursors another one."""

@@ -17,11 +17,12 @@ from enrollment.store.client import create_client
 from enrollments.directory.checking import check
 from enrollments.local.stack import lambda_environment
 from experiments import figures
-from experiments.reliability.processes import PROCESSES, Call, Memory, Outcome, all_at_once, call
+from experiments.reliability.processes import PROCESSES, Call, Memory, Outcome, Racer, all_at_once, call
 from local_aws.functions import environment
 from tests.fixtures import Store, Workspace, create_table
 from tests.integration.conftest import Directory
 from tests.invariants import violations
+from tests.provisioning import AtManager, in_table
 
 pytestmark = [pytest.mark.races, pytest.mark.timeout(0)]
 
@@ -708,3 +709,82 @@ def test_whatever_gives_a_client_session_a_user_identity_against_the_identitys_e
         key.pk for key, item in race.store.items().items() if key.sk == "USER_IDENTITY" and "being_deleted_at" in item
     ]
     assert partitions.isdisjoint(f"{pk}#CLIENT_SESSIONS" for pk in marked)
+
+
+# -------------------------------------------------------------------------------------------------------- Provisioning
+
+
+def enrolling(race: Race, manager: str, pool: str) -> tuple[str, str, str, str]:
+    """Return a person who is to get what an automation gives: the identity, its ACS user, its credential, its phone."""
+    identity, acs_user_id = linked(race, manager)
+    race.directory.launch(identity, manager, acs_credential_pool_id=pool, create_credential_manager_user=True)
+    credential = race.directory.create_credential(acs_user_id, credential_manager_acs_system_id=manager)
+    return identity, acs_user_id, credential.acs_credential_id, race.directory.create_phone(identity).device_id
+
+
+def settle(race: Race, manager: str, identities: list[str]) -> None:
+    """Run an execution for each person, and require that the manager has what the table says."""
+    racer = Racer(race.store.table, Caller(race.workspace.workspace_id))
+    for identity in identities:
+        racer.converge(identity, manager)
+    items = race.store.items()
+    assert violations(items) == []
+    assert AtManager.of(items) == in_table(items)
+
+
+@pytest.mark.parametrize("processes", [2, PROCESSES])
+def test_executions_of_one_person_at_once_issue_each_credential_once(race: Race, processes: int) -> None:
+    race.workspace.become_sandbox()
+    manager = race.workspace.credential_manager()
+    pool = race.workspace.acs_credential_pool(manager)
+    identities = []
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id, *_ = enrolling(race, manager, pool)
+        identities.append(identity)
+        others = [
+            call("create_credential", acs_user_id, credential_manager_acs_system_id=manager),
+            call("create_phone", identity),
+        ]
+        return [*[call("converge", identity, manager)] * processes, *others][:PROCESSES]
+
+    race.run(prepare)
+
+    settle(race, manager, identities)
+    items = race.store.items()
+    parents = [item for key, item in items.items() if key.sk.startswith("CREDENTIAL#") and "device_id" not in item]
+    phones = [item for key, item in items.items() if key.sk.startswith("PHONE#")]
+    sources = [
+        (item["device_id"], item.get("parent_acs_credential_id") or item["acs_credential_pool_id"])
+        for key, item in items.items()
+        if key.sk.startswith("CREDENTIAL#") and item.get("state") == "active"
+    ]
+    wanted = sum(1 for phone in phones for one in parents if one["user_identity_id"] == phone["user_identity_id"])
+    assert len(sources) == len(set(sources)) == wanted + len(phones)
+
+
+@pytest.mark.parametrize("end", ["delete_credential", "deactivate_phone", "delete_acs_user", "remove", "delete"])
+def test_executions_at_once_against_the_end_of_what_they_provide(race: Race, end: str) -> None:
+    race.workspace.become_sandbox()
+    manager = race.workspace.credential_manager()
+    pool = race.workspace.acs_credential_pool(manager)
+    identities = []
+
+    def prepare() -> list[Call]:
+        identity, acs_user_id, credential_id, phone = enrolling(race, manager, pool)
+        identities.append(identity)
+        arguments = {
+            "delete_credential": [credential_id],
+            "deactivate_phone": [phone],
+            "delete_acs_user": [acs_user_id],
+            "remove": [acs_user_id, identity],
+            "delete": [identity],
+        }
+        converge = call("converge", identity, manager)
+        return [converge, converge, call(end, *arguments[end]), call("create_phone", identity)]
+
+    race.run(prepare, "user_identity_not_found")
+
+    settle(race, manager, identities)
+    if end == "delete":
+        assert [key for key in race.store.items() if "#USER_IDENTITY#" in key.pk] == []

@@ -273,11 +273,8 @@ def _steps_of_phone(view: View, device_id: str, registration: Item, now: str) ->
 
 def _revocation(child: Item, now: str) -> Iterator[RequestStep | Wait]:
     """Yield what is to be done with a credential that is marked and not gone."""
-    revoke = Revoke(str(child["acs_credential_id"]))
-    if child.get("state") == State.FAILED and "next_at" in child:
-        yield _at(str(child["next_at"]), revoke, now)
-    elif child.get("state") != State.REMOVING:
-        yield revoke
+    if child.get("state") != State.REMOVING:
+        yield _at(str(child.get("next_at", "")), Revoke(str(child["acs_credential_id"])), now)
 
 
 def _registration_again(view: View, device_id: str, registration: Item, now: str) -> Iterator[RequestStep | Wait]:

@@ -77,6 +77,8 @@ def learn_of_phone(view: View, asking: Asking, answer: PhoneAnswer, began: str, 
     next_at = _next_check(answer, checks, waits, now)
     if next_at is None and _needs_another_look(answer, children):
         next_at = now + _growing(waits)  # the answer did not name a credential that the manager is at work for
+    if "deregistered_at" in {**before, **assign} and answer.state not in {*_IS_AT_WORK, State.GONE}:
+        next_at = now + _growing(waits)  # the manager does not begin to remove it
     _note_next(next_at, assign, remove)
     _note_memo([answer, *told], assign)
     actions["registration"] = _change_registration(view, before, assign, remove)
@@ -97,8 +99,8 @@ def learn_of_credential(view: View, asking: Asking, answer: CredentialAnswer, be
     assign, remove = _changes_of_credential(view, child, answer, now)
     if asking.request.type is RequestType.CREDENTIAL_ISSUE:
         assign["answered_version"] = child["version"]
-    elif answer.state is State.FAILED:
-        assign["next_at"] = timestamp(now + _POOL_IS_ASKED_AGAIN_AFTER)
+    elif answer.state not in {State.GONE, State.REMOVING}:
+        assign["next_at"] = timestamp(now + _as_long_again(str(child["being_deleted_at"]), now))
         remove.discard("next_at")
     assign["asked_at"] = asked_at(child, began)
     known = {**child, **assign}
@@ -268,6 +270,12 @@ def _growing(waits: int) -> timedelta:
     """Return a wait that doubles each time, up to an hour, and is a little different for everybody."""
     longest = min(_FIRST_WAIT * 2.0 ** min(waits, 10), _LONGEST_WAIT)
     return longest * _random.uniform(1 - _JITTER, 1)
+
+
+def _as_long_again(since: str, now: datetime) -> timedelta:
+    """Return a wait as long as the time since a moment, up to an hour, and a little different for everybody."""
+    waited = now - datetime.fromisoformat(since)
+    return max(_FIRST_WAIT, min(waited, _LONGEST_WAIT)) * _random.uniform(1 - _JITTER, 1)
 
 
 def _facts(answer: PhoneAnswer | CredentialAnswer, before: Item, began: str, now: datetime) -> dict[str, Any]:

@@ -37,6 +37,8 @@ _CREDENTIAL_IDS = uuid.UUID("c2a9f4d6-0d3b-4b8f-8f5e-91b7e6a3d748")
 
 # A status asks about so many credentials at once.  What is learned of each takes an action of one transaction.
 _MOST_IN_A_STATUS = 60
+# How a credential stands that the manager has.
+_AT_MANAGER = (State.PENDING, State.ACTIVE, State.REMOVING)
 # What is told of a failure, and is over when it is asked again.
 OF_FAILURE = ("reason", "message", "profile_digest")
 
@@ -135,7 +137,8 @@ def _register(view: View, device_id: str, attempt: int, now: str) -> Asking:
 
 
 def _ask_for_status(view: View, registration: Item) -> Asking:
-    children = [child for child in view.children_of(registration) if "state" in child]
+    # What failed or is gone may never have been at the manager.  The answer that it is gone would say nothing new.
+    children = [child for child in view.children_of(registration) if child.get("state") in _AT_MANAGER]
     children.sort(key=lambda child: not is_at_work_for(child))
     named = [_named(child) for child in children[:_MOST_IN_A_STATUS]]
     actions = {"registration": require(_key_of(view, registration))}
@@ -195,7 +198,7 @@ def _issue_new(view: View, registration: Item, source_id: str, now: str) -> Aski
         where={"user_identity_id": identity_id, "acs_system_id": str(child["acs_system_id"])},
     )
     put_child = {str(key): put_new(key, item) for key, item in stored_acs_credential(child).items()}
-    actions = {"registration": registered, "acs_user": listed, **_guards_of_issue(view, child), **put_child}
+    actions = {"registration": registered, "acs_user": listed, **_guards_of_issue(view, child, is_new=True), **put_child}
     return _about_credential(view, registration, child, RequestType.CREDENTIAL_ISSUE, actions)
 
 
@@ -222,7 +225,7 @@ def _revoke(view: View, child: Item) -> Asking:
     return _about_credential(view, registration, child, RequestType.CREDENTIAL_REVOKE, actions)
 
 
-def _guards_of_issue(view: View, child: Item) -> dict[str, Action]:
+def _guards_of_issue(view: View, child: Item, *, is_new: bool = False) -> dict[str, Action]:
     """Return the actions that check that a credential of a phone is still wanted."""
     workspace_id, identity_id, manager_id = view.id
     guards = {
@@ -235,7 +238,7 @@ def _guards_of_issue(view: View, child: Item) -> dict[str, Action]:
         return guards | {"parent": require(key, as_read(parent, ["version", "ends_at"]))}
     link_key = acs_user_link_key(workspace_id, identity_id, manager_id)
     guards["link"] = require(link_key, {"acs_user_id": str(child["acs_user_id"])})
-    if child.get("answered_version") is None:  # one that the phone has stays when its automation is deleted
+    if is_new:  # what a phone has, or may have, stays when its automation is deleted
         automation = view.automation or {}
         named = as_read(automation, ["enrollment_automation_id", "requested_acs_credential_pool_id"])
         guards["automation"] = require(automation_key(workspace_id, identity_id, manager_id), named)
