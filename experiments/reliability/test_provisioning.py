@@ -91,9 +91,7 @@ PLANTS: dict[str, tuple[Any, str, Replace]] = {
     "a phone of a person who is being deleted is registered": (
         manager_requests,
         "use_user_identity",
-        lambda _: (
-            lambda workspace_id, identity_id: actions.require(user_identity_key(workspace_id, identity_id))
-        ),
+        lambda _: lambda workspace_id, identity_id: actions.require(user_identity_key(workspace_id, identity_id)),
     ),
     "the next credential of a phone has the id of the last": (table_steps, "change", without_assigning("removals")),
     "a person's deletion forgets what is at managers": (phone_items, "_is_at_manager", returning(value=False)),

@@ -165,7 +165,11 @@ def _mark(credential: Item, *, is_withdrawn: bool = False) -> dict[str, Action]:
     mark: Item = {"being_deleted_at": timestamp(datetime.now(UTC)), **({"is_withdrawn": True} if is_withdrawn else {})}
     key = next(iter(stored_acs_credential(credential)))
     # What failed may have been waiting to be issued.  It is revoked at once.
-    return {str(credential["acs_credential_id"]): change(key, assign=mark, remove=["next_at"], where={"being_deleted_at": None})}
+    return {
+        str(credential["acs_credential_id"]): change(
+            key, assign=mark, remove=["next_at"], where={"being_deleted_at": None}
+        )
+    }
 
 
 def _leave_acs_users(table: Table, credentials: Sequence[Item]) -> dict[str, Action]:

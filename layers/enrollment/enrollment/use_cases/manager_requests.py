@@ -198,7 +198,12 @@ def _issue_new(view: View, registration: Item, source_id: str, now: str) -> Aski
         where={"user_identity_id": identity_id, "acs_system_id": str(child["acs_system_id"])},
     )
     put_child = {str(key): put_new(key, item) for key, item in stored_acs_credential(child).items()}
-    actions = {"registration": registered, "acs_user": listed, **_guards_of_issue(view, child, is_new=True), **put_child}
+    actions = {
+        "registration": registered,
+        "acs_user": listed,
+        **_guards_of_issue(view, child, is_new=True),
+        **put_child,
+    }
     return _about_credential(view, registration, child, RequestType.CREDENTIAL_ISSUE, actions)
 
 
