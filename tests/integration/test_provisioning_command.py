@@ -89,15 +89,12 @@ def test_an_execution_that_was_stopped_is_found_and_another_one_ends_its_work(
     result = run("check", "--patience", "0", "--mend")
 
     provisioning.settle()
-    assert (
-        result.stdout
-        == f"{enrolled.user_identity_id}  {enrolled.manager_id}  the credential manager is to be asked how a phone stands\n"
-    )
+    assert result.stdout.endswith("  the credential manager is to be asked how a phone stands\n")
     assert directory.phone(phone.device_id).properties.assa_abloy_credential_service_metadata.has_active_endpoint
 
 
 @pytest.mark.usefixtures("enrolled")
-def test_a_person_without_a_phone_stands_not_still(run: Run) -> None:
+def test_a_person_without_a_phone_does_not_stand_still(run: Run) -> None:
     result = run("check", "--patience", "0")
 
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No enrollment stands still.\n")
