@@ -78,11 +78,6 @@ def without_assigning(name: str) -> Replace:
     return replace
 
 
-def returning(value: Any) -> Replace:
-    """Have a function return something else."""
-    return lambda _: lambda *_, **__: value
-
-
 PLANTS: dict[str, tuple[Any, str, Replace]] = {
     "a lease is taken that another execution has": (provisioning, "as_read", without("lease_id", "executor")),
     "a credential is issued under a deleted one": (manager_requests, "_guards_of_issue", without("parent")),
@@ -94,7 +89,11 @@ PLANTS: dict[str, tuple[Any, str, Replace]] = {
         lambda _: lambda workspace_id, identity_id: actions.require(user_identity_key(workspace_id, identity_id)),
     ),
     "the next credential of a phone has the id of the last": (table_steps, "change", without_assigning("removals")),
-    "a person's deletion forgets what is at managers": (phone_items, "_is_at_manager", returning(value=False)),
+    "a person's deletion forgets what is at managers": (
+        phone_items,
+        "_is_at_manager",
+        lambda _: lambda item: "being_deleted_at" in item,
+    ),
 }
 
 
