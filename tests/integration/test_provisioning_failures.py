@@ -139,6 +139,30 @@ def test_a_pool_that_is_filled_again_gives_its_credentials_within_the_hour(world
     assert world.errors_of_phone() == []
 
 
+def test_what_a_pool_never_gave_is_given_up_with_the_automation(world: World) -> None:
+    world.scripted.answers[RequestType.CREDENTIAL_ISSUE] = failed("pool_exhausted")
+    world.pass_time(minutes=1)
+    (automation,) = world.directory.automations(world.id.user_identity_id)
+
+    world.directory.delete_automation(automation.enrollment_automation_id)
+    world.scripted.answers.clear()
+    world.pass_time(hours=2)
+
+    assert world.states() == [True, True]
+    assert world.errors_of_phone() == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e30])
+def test_a_busy_manager_can_name_any_time(world: World, seconds: float) -> None:
+    world.scripted.answers[RequestType.PHONE_REGISTER] = BusyError(seconds)
+    world.pass_time(seconds=1)
+
+    world.scripted.answers.clear()
+    world.pass_time(hours=2)
+
+    assert world.states() == [True, True, True]
+
+
 @pytest.mark.parametrize("reason", ["email_required", "phone_number_required", "person_conflict"])
 def test_what_is_wrong_with_a_profile_is_asked_again_when_it_changes(world: World, reason: str) -> None:
     world.scripted.answers[RequestType.PHONE_REGISTER] = failed(reason)

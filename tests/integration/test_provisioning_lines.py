@@ -46,7 +46,7 @@ def facts_of(provisioning: Provisioning, name: str) -> list[Any]:
 def test_an_enrollment_that_waits_for_its_manager_says_so_in_each_hour(provisioning: Provisioning, answer: Any) -> None:
     provisioning.manager_of = lambda _: Answers(answer)
 
-    provisioning.settle(minutes=20)
+    provisioning.settle(minutes=40)
     assert max(facts_of(provisioning, "waited_s")) >= 600
     provisioning.told.clear()
     provisioning.settle(minutes=60)

@@ -78,11 +78,13 @@ class Mark:
         acs_credential_ids: The credentials of phones.
         parent_id: The credential that was deleted, if that is why.
         device_id: The phone that was deactivated, if that is why.
+        is_without_automation: Whether the automation that named the pool was deleted, if that is why.
     """
 
     acs_credential_ids: tuple[str, ...]
     parent_id: str | None = None
     device_id: str | None = None
+    is_without_automation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,11 @@ def _marks(view: View, unmarked: Sequence[Item]) -> Iterator[Mark]:
         yield Mark(_some_ids(unmarked, "parent_acs_credential_id", parent_id), parent_id=parent_id)
     for device_id in sorted({str(child["device_id"]) for child in unmarked} - view.phones.keys()):
         yield Mark(_some_ids(unmarked, "device_id", device_id), device_id=device_id)
+    # What a phone has from a pool it keeps.  What it never got is no longer wanted.
+    failed = [one for one in unmarked if "acs_credential_pool_id" in one and one.get("state") == State.FAILED]
+    never_issued = [str(one["acs_credential_id"]) for one in failed if "issued_at" not in one]
+    if never_issued and view.automation is None:
+        yield Mark(tuple(never_issued[:_MOST_MARKED]), is_without_automation=True)
 
 
 def _deletions(view: View, device_id: str, registration: Item) -> Iterator[TableStep]:

@@ -39,6 +39,8 @@ type ManagerOf = Callable[[View], CredentialManager | None]
 
 # Longer than a request and its transactions can take: the manager has 10 s.
 _LEASE = timedelta(seconds=30)
+# What a request can take at most, and writing what was learned.
+_SECONDS_OF_A_REQUEST = timedelta(seconds=15)
 # Most leases are given back within a second.  Only the lease of an execution that was killed lasts.
 _LEASE_IS_LOOKED_AT_AFTER = 2
 # The time that another request with its transactions needs in this invocation.
@@ -194,6 +196,10 @@ class Provisioner:
         )
         if self._table.transact({"execution": lease, **asking.actions}):
             return False
+        if (
+            self._now() > began + _LEASE - _SECONDS_OF_A_REQUEST
+        ):  # the database took so long that the lease may end first
+            return False
         facts = {**view.id.to_json(), **asking.facts}
         try:
             actions, learned = self._learn(view, asking, manager, began)
@@ -228,7 +234,9 @@ class Provisioner:
         if view.pause is not None and _moment(view.pause["paused_until"]) > now - _PAUSES_BELONG_TOGETHER:
             times, paused_at = int(str(view.pause["times"])) + 1, str(view.pause["paused_at"])
         usual = _PAUSE_WITHOUT_ACCESS if reason == "disconnected" else _SHORTEST_PAUSE
-        pause = usual * 2 ** min(times - 1, 10) if retry_after is None else timedelta(seconds=retry_after)
+        pause = usual * 2 ** min(times - 1, 10)
+        if retry_after is not None:
+            pause = timedelta(seconds=min(retry_after, _LONGEST_PAUSE.total_seconds()))
         pause = max(timedelta(seconds=1), min(pause, _LONGEST_PAUSE))
         until = now + pause
         paused: dict[str, str | int] = {

@@ -3,7 +3,13 @@
 from enrollment.store.actions import Action, as_read, change, delete, require_absent
 from enrollment.store.attributes import Item, elements
 from enrollment.store.items import ENTRIES_OF_ACS_CREDENTIAL_COME_FROM, stored_acs_credential
-from enrollment.store.keys import acs_credential_key, phone_key, registration_key, user_identity_key
+from enrollment.store.keys import (
+    acs_credential_key,
+    automation_key,
+    phone_key,
+    registration_key,
+    user_identity_key,
+)
 from enrollment.store.table import Table
 from enrollment.use_cases.convergence import (
     DeleteCredential,
@@ -93,10 +99,12 @@ def _delete_credential(view: View, child: Item) -> dict[str, Action]:
 
 
 def _guards_of_mark(view: View, mark: Mark) -> dict[str, Action]:
-    workspace_id, identity_id, _ = view.id
+    workspace_id, identity_id, manager_id = view.id
     guards = {}
     if mark.parent_id is not None:
         guards["parent"] = require_absent(acs_credential_key(workspace_id, identity_id, mark.parent_id))
     if mark.device_id is not None:
         guards["phone"] = require_absent(phone_key(workspace_id, identity_id, mark.device_id))
+    if mark.is_without_automation:
+        guards["automation"] = require_absent(automation_key(workspace_id, identity_id, manager_id))
     return guards
