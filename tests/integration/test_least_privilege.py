@@ -338,7 +338,12 @@ def enrollment_items() -> dict[Key, Item]:
         "state": "active",
         "being_deleted_at": EVENT["created_at"],
     }
-    pause: Item = {"paused_until": EVENT["created_at"], "reason": "disconnected", "times": 1}
+    pause: Item = {
+        "paused_at": EVENT["created_at"],
+        "paused_until": EVENT["created_at"],
+        "reason": "disconnected",
+        "times": 1,
+    }
     launched = LaunchRequest(
         user_identity_id=ENROLLMENT.user_identity_id,
         credential_manager_acs_system_id=V["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"],
