@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, Validatio
 # The most that a memo may have, as JSON in UTF-8.
 _MOST_MEMO_BYTES = 2048
 _LONGEST_TEXT = 1000
+_GREATEST_VERSION = 10**12  # DynamoDB's numbers have 38 digits
 
 
 class RequestType(StrEnum):
@@ -108,7 +109,10 @@ class CredentialManager(Protocol):
 
 
 def _short(text: Any) -> Any:
-    return text[:_LONGEST_TEXT] if isinstance(text, str) else text
+    if not isinstance(text, str):
+        return text
+    text.encode()  # half of a surrogate pair is no text; the error is a ValueError
+    return text[:_LONGEST_TEXT]
 
 
 def _small(memo: Any) -> Any:
@@ -140,7 +144,7 @@ class CredentialAnswer(BaseModel):
     """
 
     acs_credential_id: str
-    version: int | None = None
+    version: Annotated[int, Field(ge=0, le=_GREATEST_VERSION)] | None = None
     state: State
     reason: _Text | None = None
     message: _Text | None = None
@@ -186,9 +190,12 @@ def ask_about_phone(manager: CredentialManager, request: Request) -> PhoneAnswer
         ServiceUnavailable: The database stays out of reach.
     """
     try:
-        return PhoneAnswer.model_validate(manager.ask(request))
+        answer = PhoneAnswer.model_validate(manager.ask(request))
     except ValidationError as error:  # its text could quote what is secret
         raise NoUsableAnswerError("the answer is not of the protocol") from error
+    if any(credential.state is State.INVITED for credential in answer.credentials):
+        raise NoUsableAnswerError("the answer is not of the protocol")
+    return answer
 
 
 def ask_about_credential(manager: CredentialManager, request: Request) -> CredentialAnswer:
