@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from enrollment.callers import Caller
+from enrollment.callers import Caller, TokenKind
 from enrollment.managers.protocol import (
     BusyError,
     CredentialManager,
@@ -22,6 +22,7 @@ from enrollment.store.actions import change
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key, user_identity_key
 from enrollment.use_cases.enrollments import View
+from enrollment.use_cases.tokens import NewToken, create_token, revoke_token
 from tests.fixtures import Store, Workspace
 from tests.in_memory import InMemory
 from tests.integration.conftest import Directory
@@ -439,6 +440,7 @@ def meet(name: str, at: int) -> Meeting:
     person = new_quick_person(workspace, workspace.credential_manager())
     directory = person.directory
     automation_id, credential_id, phone = person.launch(), person.create_credential(), person.create_phone()
+    token = create_token(memory.table, NewToken(TokenKind.API_KEY, [workspace.workspace_id], name="Key"))
     ends: dict[str, Callable[[], object]] = {
         "delete_automation": lambda: directory.delete_automation(automation_id),
         "delete_credential": lambda: directory.delete_credential(credential_id),
@@ -448,6 +450,7 @@ def meet(name: str, at: int) -> Meeting:
         "remove_acs_user": lambda: directory.remove(person.acs_user_id, person.user_identity_id),
         "delete_identity": lambda: directory.delete(person.user_identity_id),
         "mark_identity": lambda: memory.table.transact({"mark": change(key, assign={"being_deleted_at": "now"})}),
+        "revoke_key": lambda: revoke_token(memory.table, token.split("_")[1], datetime.now(UTC)),
     }
     key = user_identity_key(workspace.workspace_id, person.user_identity_id)
     provisioning = Meeting(memory.table, memory.items, happen=ends[name], at=at)
@@ -472,6 +475,7 @@ ENDINGS = [
     "remove_acs_user",
     "delete_identity",
     "mark_identity",
+    "revoke_key",
 ]
 
 
