@@ -27,9 +27,7 @@ logger = create_logger()
 
 def manager_of(view: View) -> CredentialManager | None:
     """Return the credential manager of an enrollment: in a sandbox workspace a simulated one, else nobody yet."""
-    if not view.is_sandbox or view.manager is None:
-        return None
-    return SimulatedManager(table, view.id.workspace_id, view.id.manager_id)
+    return SimulatedManager(table, view.id.workspace_id, view.id.manager_id) if view.is_simulated else None
 
 
 def tell(what: str, facts: Mapping[str, Any]) -> None:

@@ -341,8 +341,12 @@ def is_at_work_for(child: Item) -> bool:
     """Return whether the manager is at work for a phone's credential."""
     if "being_deleted_at" in child:
         return child.get("state") == State.REMOVING
-    is_behind = child.get("state") == State.ACTIVE and child.get("synced_version") != child.get("answered_version")
-    return is_behind or child.get("state") in {State.PENDING, State.REMOVING}
+    return is_behind(child) or child.get("state") in {State.PENDING, State.REMOVING}
+
+
+def is_behind(child: Item) -> bool:
+    """Return whether a credential is active at the manager with an older validity than was asked for."""
+    return child.get("state") == State.ACTIVE and child.get("synced_version") != child.get("answered_version")
 
 
 def _is_asked_again(view: View, failed: Item) -> bool:

@@ -124,14 +124,14 @@ class View:
         return [self.children[one] for one in elements(registration.get("acs_credential_ids"))]
 
     @property
+    def is_simulated(self) -> bool:
+        """Whether the manager is a simulated one, as every one of a sandbox workspace is."""
+        return self.is_sandbox and self.manager is not None
+
+    @property
     def is_wanted(self) -> bool:
         """Whether the person is there for new registrations and credentials."""
         return self.user_identity is not None and is_usable(self.user_identity)
-
-    @property
-    def needs_execution(self) -> bool:
-        """Whether there can be anything to do: there is a phone, or something is left of a person who was deleted."""
-        return bool(self.phones or self.registrations) or self.user_identity is None
 
 
 def read_view(table: Table, enrollment_id: EnrollmentId) -> View:

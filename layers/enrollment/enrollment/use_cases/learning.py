@@ -13,7 +13,7 @@ from enrollment.store.actions import Action, change
 from enrollment.store.attributes import Item
 from enrollment.store.keys import acs_credential_key, registration_key
 from enrollment.timestamps import timestamp
-from enrollment.use_cases.convergence import profile_digest
+from enrollment.use_cases.convergence import is_behind, profile_digest
 from enrollment.use_cases.enrollments import View
 from enrollment.use_cases.manager_requests import OF_FAILURE, Asking, asked_at
 
@@ -69,7 +69,7 @@ def learn_of_phone(view: View, asking: Asking, answer: PhoneAnswer, began: str, 
         is_changed = is_changed or each.state != child.get("state")
         actions[each.acs_credential_id] = _change_credential(view, child, changes)
         children[each.acs_credential_id] = {**child, **changes[0]}
-        if each.state in _IS_AT_WORK or _is_behind(children[each.acs_credential_id]):
+        if each.state in _IS_AT_WORK or is_behind(children[each.acs_credential_id]):
             checks.append(each.check_after_s)
     _note_failed(children.values(), assign, remove)
     waits = 0 if is_changed else int(str(before.get("waits", 0))) + 1
@@ -112,7 +112,7 @@ def learn_of_credential(view: View, asking: Asking, answer: CredentialAnswer, be
     dropped = set(_OF_SILENCE)
     siblings = {str(one["acs_credential_id"]): one for one in view.children_of(before)}
     _note_failed((siblings | {str(child["acs_credential_id"]): known}).values(), of_phone, dropped)
-    if answer.state in _IS_AT_WORK or _is_behind(known):
+    if answer.state in _IS_AT_WORK or is_behind(known):
         check = now + _check(answer.check_after_s, 0)
         others = str(before.get("next_at", ""))
         of_phone["next_at"] = min(timestamp(check), others) if others > timestamp(now) else timestamp(check)
@@ -183,11 +183,6 @@ def _synced(child: Item, answer: CredentialAnswer, asked_version: int, now: date
     return {"synced_version": version, **({"synced_at": timestamp(now)} if is_new else {})}
 
 
-def _is_behind(child: Item) -> bool:
-    """Return whether a credential is active at the manager with an older validity than was asked for."""
-    return child.get("state") == State.ACTIVE and child.get("synced_version") != child.get("answered_version")
-
-
 def _note_app(answer: PhoneAnswer, assign: dict[str, Any], remove: set[str]) -> None:
     """Note what the phone's SDK needs, as long as the phone is not active."""
     if answer.state not in {State.PENDING, State.INVITED}:
@@ -204,13 +199,18 @@ def _note_failure(view: View, answer: PhoneAnswer | CredentialAnswer, assign: di
     if answer.state is not State.FAILED:
         return
     told: dict[str, Any] = {
-        "reason": answer.reason if answer.reason in set(Reason) else Reason.REJECTED,
+        "reason": _reason_of(answer),
         "profile_digest": profile_digest(view.user_identity),
     }
     if answer.message:
         told["message"] = answer.message
     assign |= told
     remove -= told.keys()
+
+
+def _reason_of(failed: PhoneAnswer | CredentialAnswer) -> str:
+    """Return why something failed, by the contract's table; a reason that is not in it counts as a refusal."""
+    return str(failed.reason if failed.reason in set(Reason) else Reason.REJECTED)
 
 
 def _note_failed(children: Any, assign: dict[str, Any], remove: set[str]) -> None:
@@ -256,7 +256,7 @@ def _next_check(answer: PhoneAnswer, checks: list[float | None], waits: int, now
 
 def _needs_another_look(answer: PhoneAnswer, children: dict[str, Item]) -> bool:
     return answer.state is State.ACTIVE and any(
-        child.get("state") in _IS_AT_WORK or _is_behind(child) for child in children.values()
+        child.get("state") in _IS_AT_WORK or is_behind(child) for child in children.values()
     )
 
 
@@ -288,7 +288,7 @@ def _facts(answer: PhoneAnswer | CredentialAnswer, before: Item, began: str, now
         "duration_ms": round(took.total_seconds() * 1000),
     }
     if answer.state is State.FAILED:
-        facts["reason"] = str(answer.reason if answer.reason in set(Reason) else Reason.REJECTED)
+        facts["reason"] = _reason_of(answer)
     if answer.state in _IS_AT_WORK and not is_new and "state_since" in before:
         waited = now - datetime.fromisoformat(str(before["state_since"]))
         facts["waited_s"] = round(waited.total_seconds())

@@ -45,7 +45,7 @@ from enrollment.store.keys import (
 from enrollment.store.listings import Page, load_by_id, newest_first, positions_of, read_page
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.use_cases.credential_items import credentials_of_user_identity
+from enrollment.use_cases.credential_items import credentials_of_user_identity, is_of_one_phone
 from enrollment.use_cases.links import require_usable, use_user_identity
 from enrollment.use_cases.phone_items import delete_phone
 from enrollment.use_cases.problems import errors_of_credential, errors_of_registration
@@ -320,7 +320,7 @@ def _phones_having(table: Table, workspace_id: str, acs_credential_id: str) -> l
         str(credential["device_id"])
         for credential in credentials
         if acs_credential_id in (credential["acs_credential_id"], credential.get("parent_acs_credential_id"))
-        and "device_id" in credential
+        and is_of_one_phone(credential)
         and "being_deleted_at" not in credential
     }
     return list(table.get_all(phone_key(workspace_id, identity_id, one) for one in device_ids).values())
