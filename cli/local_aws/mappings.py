@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any
+from typing import Any, override
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -265,6 +265,13 @@ class StreamDriver(Driver):
         self._ended: set[str] = set()
         self._listed_at = float("-inf")
         self._has_begun = False
+
+    @override
+    def start(self) -> None:
+        """Start.  What is changed from now on is read, also where the mapping begins at the end of the stream."""
+        with suppress(BotoCoreError, ClientError):  # a server that is not there is asked again
+            self._list_shards()
+        super().start()
 
     def poll(self) -> bool:
         """Read each shard once, and invoke the function.  Return whether there were records."""
