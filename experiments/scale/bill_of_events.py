@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from enrollment.outbound.clients import create_outbound_client
 from enrollment.outbound.event_bus import EventBus
+from enrollment.outbound.https import Attempt
 from enrollment.outbound.queues import Queue
-from enrollment.outbound.receivers import Attempt
 from enrollment.store.actions import put_new
 from enrollment.store.client import create_client
 from enrollment.store.keys import webhook_key

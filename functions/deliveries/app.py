@@ -18,12 +18,12 @@ from enrollment.log import create_logger
 from enrollment.outbound.clients import create_outbound_client
 from enrollment.outbound.executions import Executions
 from enrollment.outbound.failures import RefusedError
+from enrollment.outbound.https import post
 from enrollment.outbound.master_secrets import MasterSecret
-from enrollment.outbound.receivers import post
 from enrollment.settings import DeliverySettings
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
-from enrollment.use_cases.deliveries import Deliverer, Message
+from enrollment.use_cases.deliveries import LONGEST_SECONDS, Deliverer, Message
 from enrollment.use_cases.redelivery import deliver_first
 
 # As many as the queue's mapping passes on at once, so that one slow receiver delays no other message.
@@ -33,7 +33,7 @@ settings = DeliverySettings.from_environment()
 deliverer = Deliverer(
     Table(create_client(), settings.table_name),
     master=MasterSecret(create_outbound_client("secretsmanager"), settings.webhooks_secret_arn).value,
-    post=partial(post, on_loopback=settings.receivers_on_loopback),
+    post=partial(post, on_loopback=settings.receivers_on_loopback, longest_seconds=LONGEST_SECONDS),
 )
 redeliveries = Executions(create_outbound_client("lambda"), settings.redeliveries_function)
 logger = create_logger()

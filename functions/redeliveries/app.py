@@ -13,13 +13,13 @@ from enrollment.aws.durable import DurableSteps
 from enrollment.log import create_logger
 from enrollment.outbound.clients import create_outbound_client
 from enrollment.outbound.executions import Executions
+from enrollment.outbound.https import post
 from enrollment.outbound.master_secrets import MasterSecret
 from enrollment.outbound.queues import Queue
-from enrollment.outbound.receivers import post
 from enrollment.settings import DeliverySettings
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
-from enrollment.use_cases.deliveries import Deliverer
+from enrollment.use_cases.deliveries import LONGEST_SECONDS, Deliverer
 from enrollment.use_cases.redelivery import redeliver
 
 settings = DeliverySettings.from_environment()
@@ -27,7 +27,7 @@ queue = Queue(create_outbound_client("sqs"), settings.deliveries_queue_url)
 deliverer = Deliverer(
     Table(create_client(), settings.table_name),
     master=MasterSecret(create_outbound_client("secretsmanager"), settings.webhooks_secret_arn).value,
-    post=partial(post, on_loopback=settings.receivers_on_loopback),
+    post=partial(post, on_loopback=settings.receivers_on_loopback, longest_seconds=LONGEST_SECONDS),
 )
 redeliveries = Executions(create_outbound_client("lambda"), settings.redeliveries_function)
 logger = create_logger()

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook as Verifier
 
 from enrollment.callers import Caller
 from enrollment.errors import ServiceUnavailable
-from enrollment.outbound.receivers import Attempt
+from enrollment.outbound.https import Attempt
 from enrollment.resources.webhooks import CreateWebhookRequest, UpdateWebhookRequest, WebhookRequest
 from enrollment.store.attributes import Item
 from enrollment.store.keys import webhook_key

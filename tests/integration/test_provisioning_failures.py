@@ -248,7 +248,7 @@ def test_a_busy_manager_is_left_alone_as_long_as_it_says(world: World) -> None:
 
 
 def test_a_manager_that_lets_nobody_in_is_shown_as_disconnected_until_it_does(world: World) -> None:
-    world.scripted.answers[RequestType.PHONE_REGISTER] = NoAccessError("401")
+    world.scripted.answers[RequestType.PHONE_REGISTER] = NoAccessError()
     world.pass_time(minutes=1)
     shown = [error.error_code for error in world.directory.system(world.id.manager_id).errors]
 

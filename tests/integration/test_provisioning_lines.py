@@ -67,7 +67,7 @@ def test_an_invitation_that_nobody_accepts_does_not_wait_for_the_manager(provisi
     [
         (NoUsableAnswerError("silent"), "no_answer"),
         (BusyError(30), "busy"),
-        (NoAccessError("401"), "no_access"),
+        (NoAccessError(), "no_access"),
     ],
 )
 def test_a_request_that_fails_says_why_and_at_which_manager(
@@ -92,7 +92,7 @@ def test_a_phone_that_the_manager_refuses_has_failed_for_a_reason(provisioning: 
 
 @pytest.mark.parametrize(
     ("answer", "reason", "seconds"),
-    [(BusyError(90), "busy", 90), (BusyError(None), "busy", 5), (NoAccessError("401"), "disconnected", 300)],
+    [(BusyError(90), "busy", 90), (BusyError(None), "busy", 5), (NoAccessError(), "disconnected", 300)],
 )
 def test_a_pause_says_how_long_it_is(provisioning: Provisioning, answer: Exception, reason: str, seconds: int) -> None:
     provisioning.manager_of = lambda _: Answers(answer)

@@ -1,4 +1,4 @@
-"""Which addresses a webhook may have, and that it is the checked address that is called."""
+"""Which addresses a webhook or a connector may have, and that it is the checked address that is called."""
 
 import socket
 from collections.abc import Callable
@@ -56,6 +56,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch) -> Resolving:
         "fc00::1",
         "fd00:ec2::254",
         "fe80::1",
+        "fec0::1",
         "ff02::1",
     ],
 )

@@ -73,7 +73,7 @@ DELIVERIES = {
     *OUTBOUND,
     "cachetools",
     "standardwebhooks",
-    *(f"enrollment.outbound.{module}" for module in ("addresses", "executions", "master_secrets", "receivers")),
+    *(f"enrollment.outbound.{module}" for module in ("addresses", "executions", "https", "master_secrets")),
     "enrollment.secrets",
     *(f"enrollment.use_cases.{module}" for module in ("deliveries", "redelivery", "webhook_items")),
 }

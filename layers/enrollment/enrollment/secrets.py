@@ -28,4 +28,20 @@ def webhook_secret(master: bytes, webhook_id: str, version: str) -> str:
         webhook_id: The webhook.
         version: The secret's version.
     """
-    return f"whsec_{base64.b64encode(derive(master, 'webhook', webhook_id, version)).decode()}"
+    return _standard(derive(master, "webhook", webhook_id, version))
+
+
+def connector_secret(master: bytes, workspace_id: str, acs_system_id: str, version: str) -> str:
+    """Return a secret that signs requests to a connector, in the form of Standard Webhooks: ``whsec_…``.
+
+    Args:
+        master: The master secret of connectors.
+        workspace_id: The workspace.
+        acs_system_id: The credential manager.
+        version: The secret's version.
+    """
+    return _standard(derive(master, "connector", f"{workspace_id}:{acs_system_id}", version))
+
+
+def _standard(secret: bytes) -> str:
+    return f"whsec_{base64.b64encode(secret).decode()}"

@@ -15,11 +15,14 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Protocol
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StrictBool, ValidationError
 
 # The most that a memo may have, as JSON in UTF-8.
 _MOST_MEMO_BYTES = 2048
 _LONGEST_TEXT = 1000
+_LONGEST_NAME_OF_POOL = 200
+_MOST_POOLS = 1000
+NOT_THE_PROTOCOL = "not_the_protocol"
 _GREATEST_VERSION = 10**12  # DynamoDB's numbers have 38 digits
 
 
@@ -31,6 +34,7 @@ class RequestType(StrEnum):
     PHONE_DEREGISTER = "phone.deregister"
     CREDENTIAL_ISSUE = "credential.issue"
     CREDENTIAL_REVOKE = "credential.revoke"
+    MANAGER_CHECK = "manager.check"
 
 
 class State(StrEnum):
@@ -60,7 +64,15 @@ class Reason(StrEnum):
 
 
 class NoUsableAnswerError(Exception):
-    """The manager did not answer, or what it answered cannot be used."""
+    """The manager did not answer, or what it answered cannot be used.
+
+    Args:
+        because: Why, in a word for the operator: ``timeout``, ``tls``, ``status_500``, ``not_the_protocol``, …
+    """
+
+    def __init__(self, because: str = "no_answer") -> None:
+        super().__init__(f"no usable answer of the credential manager: {because}")
+        self.because = because
 
 
 class BusyError(NoUsableAnswerError):
@@ -71,12 +83,15 @@ class BusyError(NoUsableAnswerError):
     """
 
     def __init__(self, retry_after: float | None = None) -> None:
-        super().__init__("the credential manager takes no requests for a while")
+        super().__init__("busy")
         self.retry_after = retry_after
 
 
 class NoAccessError(NoUsableAnswerError):
     """The manager does not let this service in."""
+
+    def __init__(self) -> None:
+        super().__init__("no_access")
 
 
 class Request(NamedTuple):
@@ -108,11 +123,14 @@ class CredentialManager(Protocol):
         """
 
 
+def _text(text: Any) -> Any:
+    if isinstance(text, str):
+        text.encode()  # half of a surrogate pair is no text; the error is a ValueError
+    return text
+
+
 def _short(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
-    text.encode()  # half of a surrogate pair is no text; the error is a ValueError
-    return text[:_LONGEST_TEXT]
+    return _text(text)[:_LONGEST_TEXT] if isinstance(text, str) else text
 
 
 def _small(memo: Any) -> Any:
@@ -182,6 +200,45 @@ class PhoneAnswer(BaseModel):
     credentials: Sequence[CredentialAnswer] = ()
 
 
+class Pool(BaseModel):
+    """A pool of a manager.
+
+    Attributes:
+        pool: The manager's name of it.
+        available: How many credentials are left; ``None`` if the manager does not say.
+    """
+
+    pool: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME_OF_POOL), BeforeValidator(_text)]
+    available: Annotated[int, Field(ge=0, le=_GREATEST_VERSION)] | None = None
+
+
+class ManagerAnswer(BaseModel):
+    """What a manager answers about itself.
+
+    Attributes:
+        keeps_validity: Whether it issues credentials now that become valid later, and ends them itself.
+        one_step: Whether registering a phone issues its credential, too.
+        pools: Its pools.
+    """
+
+    keeps_validity: StrictBool = False
+    one_step: StrictBool = False
+    pools: Annotated[Sequence[Pool], Field(max_length=_MOST_POOLS)] = ()
+
+
+def ask_about_manager(manager: CredentialManager, request: Request) -> ManagerAnswer:
+    """Return a manager's answer about itself.
+
+    Raises:
+        NoUsableAnswerError: There is none.
+        ServiceUnavailable: The database stays out of reach.
+    """
+    try:
+        return ManagerAnswer.model_validate(manager.ask(request))
+    except ValidationError as error:
+        raise NoUsableAnswerError(NOT_THE_PROTOCOL) from error
+
+
 def ask_about_phone(manager: CredentialManager, request: Request) -> PhoneAnswer:
     """Return a manager's answer about a phone.
 
@@ -192,9 +249,9 @@ def ask_about_phone(manager: CredentialManager, request: Request) -> PhoneAnswer
     try:
         answer = PhoneAnswer.model_validate(manager.ask(request))
     except ValidationError as error:  # its text could quote what is secret
-        raise NoUsableAnswerError("the answer is not of the protocol") from error
+        raise NoUsableAnswerError(NOT_THE_PROTOCOL) from error
     if any(credential.state is State.INVITED for credential in answer.credentials):
-        raise NoUsableAnswerError("the answer is not of the protocol")
+        raise NoUsableAnswerError(NOT_THE_PROTOCOL)
     return answer
 
 
@@ -208,7 +265,7 @@ def ask_about_credential(manager: CredentialManager, request: Request) -> Creden
     try:
         answer = CredentialAnswer.model_validate(manager.ask(request))
     except ValidationError as error:
-        raise NoUsableAnswerError("the answer is not of the protocol") from error
+        raise NoUsableAnswerError(NOT_THE_PROTOCOL) from error
     if answer.acs_credential_id != request.data["acs_credential_id"] or answer.state is State.INVITED:
-        raise NoUsableAnswerError("the answer is not of the protocol")
+        raise NoUsableAnswerError(NOT_THE_PROTOCOL)
     return answer

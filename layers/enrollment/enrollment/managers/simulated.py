@@ -75,9 +75,11 @@ class SimulatedManager:
             NoUsableAnswerError: It pretends not to answer.
             ServiceUnavailable: The database stays out of reach.
         """
+        if request.type is RequestType.MANAGER_CHECK:
+            return {"keeps_validity": True, "one_step": False, "pools": []}
         phone = request.data["phone"]
         if _behaviour(phone) is Behaviour.NEVER_ANSWERS:
-            raise NoUsableAnswerError("the simulated credential manager never answers for this phone")
+            raise NoUsableAnswerError("timeout")
         registration_id = str(phone["phone_registration_id"])
         match request.type:
             case RequestType.PHONE_REGISTER:
@@ -104,7 +106,7 @@ class SimulatedManager:
                 if self._table.transact({"phone": put_new(key, new)}):
                     continue
                 if is_failing:
-                    raise NoUsableAnswerError("the simulated credential manager fails once for this phone")
+                    raise NoUsableAnswerError("status_500")
                 return self._phone_answer(new, registration_id)
             if "removed_at" in known or attempt <= int(str(known["attempt"])):
                 return self._phone_answer(known, registration_id)

@@ -1,8 +1,8 @@
-"""The addresses that webhooks may have.
+"""The addresses that webhooks and connectors may have.
 
-A client chooses a webhook's URL.  Without a check, deliveries could reach what only this service can reach.  So an
-address must be public (contract, "Webhooks").  It is checked when it is given, and again whenever it is called, because
-what a name leads to can change.
+Others choose them: a client chooses a webhook's URL, a manager's owner a connector's.  Without a check, requests could
+reach what only this service can reach.  So an address must be public (contract, "Webhooks").  It is checked when it is
+given, and again whenever it is called, because what a name leads to can change.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ _TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48"
 
 
 class ForbiddenAddress(Exception):
-    """A webhook may not have this address.  The message says why, in words for a client."""
+    """This address is not allowed.  The message says why, in words for a client."""
 
 
 class Target(NamedTuple):
@@ -44,11 +44,11 @@ class Target(NamedTuple):
 
 
 def require_allowed(url: str, *, on_loopback: bool) -> None:
-    """Check a webhook's URL when it is given.  A name that leads nowhere yet is allowed: each call checks it again.
+    """Check a URL when it is given.  A name that leads nowhere yet is allowed: each call checks it again.
 
     Args:
         url: The URL.
-        on_loopback: Whether receivers on this machine's loopback are allowed, as in tests.
+        on_loopback: Whether addresses on this machine's loopback are allowed, as in tests.
 
     Raises:
         ForbiddenAddress: It is not allowed.
@@ -60,11 +60,11 @@ def require_allowed(url: str, *, on_loopback: bool) -> None:
 
 
 def resolve(url: str, *, on_loopback: bool) -> Target:
-    """Return where requests for a webhook's URL are sent.
+    """Return where requests for a URL are sent.
 
     Args:
         url: The URL.
-        on_loopback: Whether receivers on this machine's loopback are allowed, as in tests.
+        on_loopback: Whether addresses on this machine's loopback are allowed, as in tests.
 
     Raises:
         ForbiddenAddress: It is not allowed.
@@ -103,7 +103,7 @@ def is_public(address: IpAddress) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
-        if any(address in network for network in _TRANSLATED):
+        if address.is_site_local or any(address in network for network in _TRANSLATED):
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 

@@ -181,6 +181,16 @@ def simulated_credential_key(
     return Key(partition, f"SIMULATED_CREDENTIAL#{acs_credential_id}")
 
 
+def connector_key(workspace_id: str, acs_system_id: str) -> Key:
+    """Return the key of a credential manager's connector."""
+    return Key(f"{acs_system_key(workspace_id, acs_system_id).pk}#CONNECTOR", "CONNECTOR")
+
+
+def connector_pools_key(workspace_id: str, acs_system_id: str) -> Key:
+    """Return the key of the item with the pools that a connector last told of.  Only operators read it."""
+    return Key(connector_key(workspace_id, acs_system_id).pk, "POOLS")
+
+
 def phones_partition(workspace_id: str, user_identity_id: str) -> str:
     """Return the partition key of a user identity's phones, credentials and enrollments."""
     return f"{user_identity_key(workspace_id, user_identity_id).pk}#PHONES"

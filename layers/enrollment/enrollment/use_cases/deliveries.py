@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from standardwebhooks import Webhook as Signer
 
 from enrollment.errors import ServiceUnavailable
-from enrollment.outbound.receivers import Attempt
+from enrollment.outbound.https import Attempt
 from enrollment.secrets import webhook_secret
 from enrollment.store.actions import change, delete, put, require
 from enrollment.store.attributes import Item
@@ -32,6 +32,8 @@ from enrollment.use_cases.webhook_items import OF_FAILURE, wants
 
 type Post = Callable[[str, bytes, Mapping[str, str]], Attempt]
 
+# The contract counts no answer in 15 s as a failure ("Webhooks").
+LONGEST_SECONDS = 15.0
 _BREAKER_OPENS_AFTER = timedelta(minutes=1)
 _SWITCHED_OFF_AFTER = timedelta(days=5)
 # As long as the waits between the attempts of one event are together: 27 h 35 min.

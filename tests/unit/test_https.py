@@ -1,4 +1,4 @@
-"""Requests to receivers, against receivers on loopback that behave badly."""
+"""Requests to addresses that others choose, against receivers on loopback that behave badly."""
 
 import socket
 import ssl
@@ -11,7 +11,7 @@ import pytest
 from trustme import CA
 
 from enrollment.outbound.addresses import Target, resolve
-from enrollment.outbound.receivers import Attempt, post
+from enrollment.outbound.https import Attempt, post
 
 type Behaviour = Callable[[socket.socket], None]
 type Receive = Callable[[Behaviour], str]
@@ -49,8 +49,8 @@ def receive() -> Iterator[Receive]:
 requests: list[bytes] = []
 
 
-def send(url: str, seconds: float = 5) -> Attempt:
-    return post(url, b"{}", {"svix-id": "1"}, on_loopback=True, longest_seconds=seconds)
+def send(url: str, seconds: float = 5, most_bytes: int = 0) -> Attempt:
+    return post(url, b"{}", {"svix-id": "1"}, on_loopback=True, longest_seconds=seconds, most_bytes=most_bytes)
 
 
 def answering(text: str) -> Behaviour:
@@ -146,7 +146,56 @@ def test_a_receiver_that_speaks_no_tls_is_refused(receive: Receive) -> None:
 
 
 def test_an_address_that_is_not_allowed_is_not_called() -> None:
-    assert post("https://10.0.0.1/", b"{}", {}, on_loopback=True)[:2] == (None, "forbidden_address")
+    assert post("https://10.0.0.1/", b"{}", {}, on_loopback=True, longest_seconds=5)[:2] == (None, "forbidden_address")
+
+
+# -------------------------------------------------------------------------------------------------- Bodies of answers
+
+
+def test_a_body_is_read_with_what_the_receiver_says_of_the_next_request(receive: Receive) -> None:
+    attempt = send(receive(answering("HTTP/1.1 429 Slow Down\nRetry-After: 7\nContent-Length: 2\n\nno")), most_bytes=2)
+
+    assert (attempt.status, attempt.body, attempt.retry_after) == (429, b"no", "7")
+
+
+@pytest.mark.parametrize(
+    "framing", ["Content-Length: 5\n\nhello", "\nhello", "Transfer-Encoding: chunked\n\n5\nhello\n0\n\n"]
+)
+def test_a_body_that_is_too_long_is_no_answer(receive: Receive, framing: str) -> None:
+    assert send(receive(answering(f"HTTP/1.1 200 OK\n{framing}")), most_bytes=4)[:2] == (None, "too_long")
+
+
+def test_an_endless_body_is_read_up_to_its_bound(receive: Receive) -> None:
+    def behave(connection: socket.socket) -> None:
+        answering("HTTP/1.1 200 OK\n\n")(connection)
+        with suppress(OSError):
+            while True:
+                connection.sendall(b"x" * 4096)
+
+    attempt = send(receive(behave), most_bytes=100_000)
+
+    assert attempt[:2] == (None, "too_long")
+    assert attempt.seconds < 2
+
+
+def test_a_body_that_drips_ends_with_the_time(receive: Receive) -> None:
+    def behave(connection: socket.socket) -> None:
+        answering("HTTP/1.1 200 OK\n\n")(connection)
+        with suppress(OSError):
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.05)
+
+    attempt = send(receive(behave), seconds=0.4, most_bytes=1000)
+
+    assert attempt[:2] == (None, "timeout")
+    assert attempt.seconds < 1.2
+
+
+def test_a_body_that_ends_too_early_is_a_failed_connection(receive: Receive) -> None:
+    url = receive(answering("HTTP/1.1 200 OK\nContent-Length: 50\n\n{}"))
+
+    assert send(url, most_bytes=1000)[:2] == (None, "connection")
 
 
 # ------------------------------------------------------------------------------------------------------------------ TLS
@@ -248,7 +297,7 @@ def leading(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def resolve_to(url: str, *, on_loopback: bool) -> Target:
             return resolve(url, on_loopback=on_loopback)._replace(addresses=addresses)
 
-        monkeypatch.setattr("enrollment.outbound.receivers.resolve", resolve_to)
+        monkeypatch.setattr("enrollment.outbound.https.resolve", resolve_to)
 
     return lead
 

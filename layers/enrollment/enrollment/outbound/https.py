@@ -1,4 +1,4 @@
-"""Requests to the receivers of webhooks: one POST to a checked address, within a time that nothing can stretch."""
+"""Requests to addresses that others choose: one POST to a checked address, within a time that nothing can stretch."""
 
 import contextlib
 import socket
@@ -7,15 +7,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
 
 from enrollment.outbound.addresses import ForbiddenAddress, Target, resolve
 
-# The contract counts no answer in 15 s as a failure ("Webhooks").
-LONGEST_SECONDS = 15.0
 _OK = range(200, 300)
 
 
@@ -26,11 +25,15 @@ class Attempt(NamedTuple):
         status: The answer's status; ``None`` if there was none.
         failure: Why there was no answer, in a word.
         seconds: How long it took.
+        body: The answer's body, if it was asked for.
+        retry_after: The answer's header ``Retry-After``, if it has one.
     """
 
     status: int | None
     failure: str | None
     seconds: float
+    body: bytes = b""
+    retry_after: str | None = None
 
     @property
     def is_delivered(self) -> bool:
@@ -44,26 +47,29 @@ def post(  # noqa: PLR0913 - what to send, where, and how long it may take
     headers: Mapping[str, str],
     *,
     on_loopback: bool,
-    longest_seconds: float = LONGEST_SECONDS,
+    longest_seconds: float,
+    most_bytes: int = 0,
     tls: ssl.SSLContext | None = None,
 ) -> Attempt:
     """Send a POST request, and return what became of it.
 
     The host's name is looked up once, and the connection goes to an address that was checked.  A redirect is not
-    followed: it is an answer other than 2xx.  The body of the answer is not read, because its status decides.
+    followed: it is an answer other than 2xx.
 
     Args:
         url: The URL.
         body: The body.
         headers: The headers.
-        on_loopback: Whether receivers on this machine's loopback are allowed, as in tests.
+        on_loopback: Whether addresses on this machine's loopback are allowed, as in tests.
         longest_seconds: How long it may take in all.
+        most_bytes: How long the answer's body may be; a longer one is no answer.  By default the body is not read,
+            because the status says enough.
         tls: How certificates are checked; by default against those that this system trusts.
     """
     started = time.monotonic()
 
-    def attempt(status: int | None, failure: str | None) -> Attempt:
-        return Attempt(status, failure, time.monotonic() - started)
+    def attempt(status: int | None, failure: str | None, *answer: Any) -> Attempt:
+        return Attempt(status, failure, time.monotonic() - started, *answer)
 
     try:
         target = resolve(url, on_loopback=on_loopback)
@@ -76,14 +82,27 @@ def post(  # noqa: PLR0913 - what to send, where, and how long it may take
         with contextlib.closing(_connect(target, end, tls)) as connection, _ending(connection, end):
             named = {**headers, "Host": target.authority}
             connection.request("POST", target.path, body=body, headers=named, preload_content=False)
-            status = connection.getresponse().status
-            # A connection that was cut ends the headers, too.
-            return attempt(None, "timeout") if time.monotonic() >= end else attempt(status, None)
+            with contextlib.closing(connection.getresponse()) as response:
+                content = _read(response, most_bytes)
+            # A connection that was cut ends headers and bodies, too.
+            failure = "timeout" if time.monotonic() >= end else "too_long" if len(content) > most_bytes else None
+            if failure is None:
+                return attempt(response.status, None, content, response.headers.get("Retry-After"))
+            return attempt(None, failure)
     except (HTTPError, HTTPException, OSError, ValueError) as error:
         # A connection that was cut can fail in any of these ways.
         if isinstance(error, TimeoutError) or time.monotonic() >= end:
             return attempt(None, "timeout")
         return attempt(None, "tls" if isinstance(error, ssl.SSLError) else "connection")
+
+
+def _read(response: HTTPResponse, most_bytes: int) -> bytes:
+    """Return an answer's body, or the beginning of one that is too long."""
+    content = b""
+    # urllib3 says that a body ended too early when there is nothing left to read.
+    while most_bytes and len(content) <= most_bytes and (more := response.read(most_bytes + 1, decode_content=False)):
+        content += more
+    return content
 
 
 def _connect(target: Target, end: float, tls: ssl.SSLContext | None) -> HTTPConnection:
