@@ -11,11 +11,14 @@ from enrollment.store.attributes import Item
 from enrollment.store.changes import Change
 from enrollment.store.keys import Key, acs_credential_key, phone_key, user_identity_key
 from enrollment.store.table import Table
+from enrollment.use_cases.connector_items import ConnectorId
 from enrollment.use_cases.enrollment_starts import Starter, wanted_of_change
 from enrollment.use_cases.enrollments import View
+from enrollment.use_cases.manager_checks import Watcher, watch
 from enrollment.use_cases.provisioning import Provisioner, provision
 
-type ManagerOf = Callable[[View], CredentialManager | None]
+type ManagerOf = Callable[[View], CredentialManager]
+type ConnectorOf = Callable[[ConnectorId, Item], CredentialManager]
 
 
 @dataclass
@@ -80,7 +83,8 @@ class Provisioning:
         table: The table.
         items: Returns the whole table.
         clock: The clock of executions and of the simulated managers.
-        manager_of: Returns the manager of an enrollment; by default a simulated one.
+        manager_of: Returns the manager of an enrollment; by default a simulated one, or the connector.
+        connector_of: Returns a connector, by its id and its item.
         executions: All executions that were started, by name.
         told: What was told of each step.
         asked: The requests to managers.
@@ -90,10 +94,17 @@ class Provisioning:
     items: Callable[[], Mapping[Key, Item]]
     clock: Clock = field(default_factory=Clock)
     manager_of: ManagerOf | None = None
+    connector_of: ConnectorOf | None = None
     executions: dict[str, Execution] = field(default_factory=dict)
     told: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
     seen: Mapping[Key, Item] = field(default_factory=dict)
+
+    def usual(self, view: View) -> CredentialManager:
+        """Return the connector of an enrollment, or a simulated manager."""
+        if self.connector_of is not None and not view.is_simulated and view.connector is not None:
+            return self.connector_of(ConnectorId(view.id.workspace_id, view.id.manager_id), view.connector)
+        return self.simulated(view)
 
     def simulated(self, view: View) -> CredentialManager:
         """Return a simulated manager on this clock."""
@@ -119,11 +130,11 @@ class Provisioning:
 
     def go_on(self, execution: Execution) -> None:
         """Run an execution until it waits or ends."""
-        provisioner = Provisioner(
-            self.table, self._recording_manager, tell=lambda *line: self.told.append(line), now=self.clock.now
-        )
         try:
-            execution.ended = provision(execution.given, execution.steps, provisioner)
+            if "user_identity_id" in execution.given:
+                execution.ended = provision(execution.given, execution.steps, self._provisioner())
+            else:
+                execution.ended = watch(execution.given, execution.steps, self._watcher())
         except Suspended:
             execution.wakes_at = self.clock.at + timedelta(seconds=execution.steps.found["wait_seconds"])
 
@@ -143,9 +154,20 @@ class Provisioning:
             self.clock.at = max(self.clock.at, running[0].wakes_at)
             self.go_on(running[0])
 
-    def _recording_manager(self, view: View) -> CredentialManager | None:
-        manager = (self.manager_of or self.simulated)(view)
-        return None if manager is None else _Recorded(manager, self.asked)
+    def _provisioner(self) -> Provisioner:
+        return Provisioner(
+            self.table,
+            lambda view: _Recorded((self.manager_of or self.usual)(view), self.asked),
+            tell=lambda *line: self.told.append(line),
+            now=self.clock.now,
+        )
+
+    def _watcher(self) -> Watcher:
+        def connector_of(connector_id: ConnectorId, item: Item) -> CredentialManager:
+            assert self.connector_of is not None
+            return _Recorded(self.connector_of(connector_id, item), self.asked)
+
+        return Watcher(self.table, connector_of, tell=lambda *line: self.told.append(line), now=self.clock.now)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ from enrollment.use_cases import (
     phones,
     provisioning,
 )
-from enrollment.use_cases.enrollment_starts import Starter, Wanted, wanted_of_change
+from enrollment.use_cases.enrollment_starts import Starter, Wanted, Watched, wanted_of_change
 from enrollment.use_cases.enrollments import EnrollmentId, View, ask_to_look
 from enrollment.use_cases.provisioning import Provisioner, provision
 from enrollment.use_cases.standing_still import enrollments_of_workspace, have_go_on, retry, step_that_is_due
@@ -100,7 +100,7 @@ class Round:
     wrong: list[str] = field(default_factory=list)
     is_calm: bool = False
     executions: list[Execution] = field(default_factory=list)
-    changes: list[Wanted] = field(default_factory=list)
+    changes: list[Wanted | Watched] = field(default_factory=list)
     late_requests: list[Callable[[], object]] = field(default_factory=list)
     moods: dict[str, Mood] = field(default_factory=dict)
     asking: dict[EnrollmentId, list[datetime]] = field(default_factory=dict)

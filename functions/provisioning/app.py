@@ -1,10 +1,15 @@
-"""Brings what a credential manager has to what is wanted of a person: a durable function, which waits for days."""
+"""Brings what a credential manager has to what is wanted of a person there, and watches connectors.
+
+It is a durable function, which waits for days.
+"""
 
 from enrollment import start  # first: turns the garbage collector off
 
 # isort: split
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
@@ -12,22 +17,46 @@ from aws_durable_execution_sdk_python import DurableContext, durable_execution
 from enrollment.aws.deadline import ending_before
 from enrollment.aws.durable import DurableSteps
 from enrollment.log import create_logger
+from enrollment.managers.connector import LONGEST_SECONDS, MOST_ANSWER_BYTES, Connector
 from enrollment.managers.protocol import CredentialManager
 from enrollment.managers.simulated import SimulatedManager
-from enrollment.settings import Settings
+from enrollment.outbound.clients import create_outbound_client
+from enrollment.outbound.https import post
+from enrollment.outbound.master_secrets import MasterSecret
+from enrollment.secrets import connector_secret
+from enrollment.settings import ProvisioningSettings
+from enrollment.store.attributes import Item
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
+from enrollment.use_cases.connector_items import ConnectorId, live_secret_versions
 from enrollment.use_cases.enrollments import View
+from enrollment.use_cases.manager_checks import Watcher, watch
 from enrollment.use_cases.provisioning import Provisioner, provision
 
-settings = Settings.from_environment()
+settings = ProvisioningSettings.from_environment()
 table = Table(create_client(), settings.table_name)
+master = MasterSecret(create_outbound_client("secretsmanager"), settings.connectors_secret_arn)
+send = partial(
+    post,
+    on_loopback=settings.connectors_on_loopback,
+    longest_seconds=LONGEST_SECONDS,
+    most_bytes=MOST_ANSWER_BYTES,
+)
 logger = create_logger()
 
 
-def manager_of(view: View) -> CredentialManager | None:
-    """Return the credential manager of an enrollment: in a sandbox workspace a simulated one, else nobody yet."""
-    return SimulatedManager(table, view.id.workspace_id, view.id.manager_id) if view.is_simulated else None
+def manager_of(view: View) -> CredentialManager:
+    """Return the credential manager of an enrollment that is served."""
+    if view.is_simulated or view.connector is None:
+        return SimulatedManager(table, view.id.workspace_id, view.id.manager_id)
+    return connector_of(ConnectorId(view.id.workspace_id, view.id.manager_id), view.connector)
+
+
+def connector_of(connector_id: ConnectorId, item: Item) -> Connector:
+    """Return a connector, which signs with each secret that counts now."""
+    versions = live_secret_versions(item, datetime.now(UTC))
+    secrets = [connector_secret(master.value(), *connector_id, version) for version in versions]
+    return Connector(send, str(item["url"]), secrets)
 
 
 def tell(what: str, facts: Mapping[str, Any]) -> None:
@@ -37,14 +66,17 @@ def tell(what: str, facts: Mapping[str, Any]) -> None:
 
 
 provisioner = Provisioner(table, manager_of, tell=tell)
+watcher = Watcher(table, connector_of, tell=tell)
 
 
 @durable_execution
 def lambda_handler(event: dict[str, Any], context: DurableContext) -> str:
-    """Do all that an enrollment needs, with the waits between."""
+    """Do all that an enrollment or a connector needs, with the waits between."""
     remaining = context.lambda_context.get_remaining_time_in_millis() if context.lambda_context else math.inf
+    steps = DurableSteps(context)
     with ending_before(remaining):
-        ended = provision(event, DurableSteps(context), provisioner)
+        is_enrollment = "user_identity_id" in event
+        ended = provision(event, steps, provisioner) if is_enrollment else watch(event, steps, watcher)
     logger.info("ended", extra={**event, "how": ended})
     return ended
 

@@ -87,9 +87,14 @@ PROVISIONING = {
     *EVERYWHERE,
     *ENROLLMENTS,
     *("annotated_types", "pydantic", "pydantic_core", "typing_inspection"),
-    "enrollment.managers.simulated",
-    *(f"enrollment.use_cases.{module}" for module in ("convergence", "learning", "manager_requests")),
-    *("enrollment.use_cases.provisioning", "enrollment.use_cases.table_steps"),
+    *("deprecated", "standardwebhooks", "wrapt"),
+    *("enrollment.managers.connector", "enrollment.managers.simulated"),
+    "enrollment.outbound",
+    *(f"enrollment.outbound.{module}" for module in ("addresses", "clients", "failures", "https", "master_secrets")),
+    "enrollment.secrets",
+    *(f"enrollment.use_cases.{module}" for module in ("connector_items", "convergence", "learning", "looking")),
+    *(f"enrollment.use_cases.{module}" for module in ("manager_checks", "manager_requests", "pauses", "provisioning")),
+    "enrollment.use_cases.table_steps",
 }
 MAY_IMPORT = {
     "deliveries": DELIVERIES,
@@ -113,7 +118,7 @@ MAY_IMPORT = {
         *("enrollment.outbound.event_bus", "enrollment.outbound.executions"),
         *("enrollment.store.changes", "enrollment.use_cases.recording", "enrollment.use_cases.webhook_items"),
         # What follows a change.
-        *("enrollment.use_cases.enrollment_starts", *ENROLLMENTS),
+        *("enrollment.use_cases.connector_items", "enrollment.use_cases.enrollment_starts", *ENROLLMENTS),
     },
     "events_api": {
         *BEHIND_THE_API,
@@ -141,6 +146,7 @@ BY_PART = {"aws_lambda_powertools"}
 # What a start needs of the environment that the template gives it.
 VARIABLES = {
     "TABLE_NAME": "table",
+    "CONNECTORS_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:connectors-AAAAAA",
     "CLIENT_SESSIONS_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:client-sessions-AAAAAA",
     "DELIVERIES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/deliveries",
     "EVENT_BUS_NAME": "events",

@@ -48,6 +48,8 @@ _CREATED_AT = "2026-01-09T05:45:33.068Z"
 _NEVER_DELETED = 4102444800  # the year 2100, in seconds: the demo's event is always listed
 # Public, too: each client session's token is derived from it.
 CLIENT_SESSIONS_SECRET = "demo-secret-of-client-sessions"  # noqa: S105 - see above  # pragma: allowlist secret
+# Public, too: each connector's signing secret is derived from it.
+CONNECTORS_SECRET = "demo-secret-of-connectors"  # noqa: S105 - see above  # pragma: allowlist secret
 _SECRET = "PubLicDemoKeyForLocaLUse"  # noqa: S105 - public, see above
 _CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in events and examples stay valid
 

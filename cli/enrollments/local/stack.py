@@ -17,7 +17,7 @@ from enrollment.http.events import UnknownEvent, require_authorizer_event, requi
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
 from enrollments.database import AWS_ERRORS, WrongTable, create_table, host_of, is_aws, reason_of
-from enrollments.local.demo import CLIENT_SESSIONS_SECRET, Demo, seed
+from enrollments.local.demo import CLIENT_SESSIONS_SECRET, CONNECTORS_SECRET, Demo, seed
 from enrollments.local.telling import sentence_of
 from local_aws.errors import StackError
 from local_aws.following import Surroundings, Tell, enable_stream, following
@@ -43,9 +43,13 @@ from local_aws.template import (
 _UNAVAILABLE = {"NoAccessToDatabase", ServiceUnavailable.__name__}
 _AUTHORIZER_KEYS = {"authorizationToken", "methodArn"}
 # What only a system on this machine has.  The template has none of it.
-_OF_THIS_MACHINE = {"WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
+_OF_THIS_MACHINE = {"CONNECTORS_ON_LOOPBACK": "allowed", "WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
 # Public, like the demo's tokens, so that the examples in the documents stay valid.
-_SECRETS = {"ClientSessionsSecret": CLIENT_SESSIONS_SECRET, "WebhooksSecret": "demo-secret-of-webhooks"}
+_SECRETS = {
+    "ClientSessionsSecret": CLIENT_SESSIONS_SECRET,
+    "ConnectorsSecret": CONNECTORS_SECRET,
+    "WebhooksSecret": "demo-secret-of-webhooks",
+}
 _OWN_LAYER_MARK = "enrollment/__init__.py"
 _TABLE_PROPERTIES = {
     "AttributeDefinitions",

@@ -5,7 +5,7 @@ from typing import Any
 
 _OF_PHONES = {
     "pending": "The credential manager prepares phone {phone}.",
-    "invited": "The credential manager invites phone {phone}. The phone accepts by itself.",
+    "invited": "The credential manager invites phone {phone}. A simulated phone accepts by itself.",
     "active": "Phone {phone} is active at the credential manager.",
     "removing": "The credential manager removes phone {phone}.",
     "gone": "The credential manager no longer has phone {phone}.",
@@ -31,7 +31,11 @@ def sentence_of(entry: Mapping[str, Any]) -> str | None:
     Args:
         entry: The line.
     """
-    if entry.get("service") != "provisioning" or "device_id" not in entry:
+    if entry.get("service") != "provisioning":
+        return None
+    if entry.get("message") == "manager.check":
+        return _sentence_of_check(entry)
+    if "device_id" not in entry:
         return None
     if "failure" in entry:
         sentence = _OF_FAILURES[entry["failure"]]
@@ -43,6 +47,16 @@ def sentence_of(entry: Mapping[str, Any]) -> str | None:
     return sentence.format(
         phone=_short(entry["device_id"]), credential=_short(entry.get("acs_credential_id", "")), reason=reason
     )
+
+
+def _sentence_of_check(entry: Mapping[str, Any]) -> str | None:
+    manager = _short(entry["credential_manager_acs_system_id"])
+    if "failure" in entry:
+        because = str(entry["because"]).replace("_", " ")
+        return (
+            f"The connector of credential manager {manager} gives no usable answer: {because}. It is asked again later."
+        )
+    return f"The connector of credential manager {manager} answers." if entry["is_new"] else None
 
 
 def _short(identifier: str) -> str:

@@ -112,6 +112,34 @@ class DeliverySettings(NamedTuple):
         )
 
 
+class ProvisioningSettings(NamedTuple):
+    """The settings that ``template.yaml`` gives the function ``provisioning``.
+
+    Attributes:
+        table_name: The one DynamoDB table.
+        connectors_secret_arn: The master secret of connectors.
+        connectors_on_loopback: Whether connectors may be on this machine's loopback.  Tests and `make run` set it; the
+            template does not.
+    """
+
+    table_name: str
+    connectors_secret_arn: str
+    connectors_on_loopback: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ProvisioningSettings":
+        """Read the settings.
+
+        Raises:
+            KeyError: A variable is missing.  The function cannot work without it, so its start fails.
+        """
+        return cls(
+            table_name=environment["TABLE_NAME"],
+            connectors_secret_arn=environment["CONNECTORS_SECRET_ARN"],
+            connectors_on_loopback=environment.get("CONNECTORS_ON_LOOPBACK") == "allowed",
+        )
+
+
 def receivers_on_loopback(environment: Mapping[str, str] = os.environ) -> bool:
     """Return whether webhooks may lead to this machine's loopback, as in tests and with `make run`."""
     return environment.get("WEBHOOK_RECEIVERS_ON_LOOPBACK") == "allowed"

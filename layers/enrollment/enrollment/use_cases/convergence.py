@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from enrollment.managers.protocol import Reason, State
 from enrollment.store.attributes import Item, elements
+from enrollment.timestamps import timestamp
 from enrollment.use_cases.enrollments import View
 
 # Failures that are over when the person's profile changes.
@@ -28,10 +30,12 @@ class Register:
     Attributes:
         device_id: The phone.
         attempt: The number of the attempt.
+        source_id: The credential that registering issues something for; ``None`` if registering issues nothing.
     """
 
     device_id: str
     attempt: int
+    source_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,14 @@ class Mark:
         parent_id: The credential that was deleted, if that is why.
         device_id: The phone that was deactivated, if that is why.
         is_without_automation: Whether the automation that named the pool was deleted, if that is why.
+        invalid_parent_id: The credential that is not valid now, if that is why.
     """
 
     acs_credential_ids: tuple[str, ...]
     parent_id: str | None = None
     device_id: str | None = None
     is_without_automation: bool = False
+    invalid_parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +152,27 @@ RequestStep = Register | AskForStatus | Deregister | Issue | Revoke
 TableStep = Mark | DeleteCredential | DeleteRegistration | UpdateParent | DeleteEnrollment
 type Step = RequestStep | TableStep | Wait | Nothing
 
+_SHORTEST_WAIT_FOR_CHECK, _LONGEST_WAIT_FOR_CHECK = timedelta(seconds=2), timedelta(hours=1)
 # How many credentials are marked at once: a mark takes two actions of a transaction.
 _MOST_MARKED = 20
 
 
-def next_step(view: View, now: str, *, has_manager: bool) -> Step:
+def next_step(view: View, now: str) -> Step:
     """Return what to do next for an enrollment.
 
     Args:
         view: The enrollment.
         now: The time, as ``timestamp`` writes it.
-        has_manager: Whether there is somebody to ask.  In a workspace that is no sandbox, a manager needs a connector.
     """
-    for table_step in _table_steps(view):
+    for table_step in _table_steps(view, now):
         return table_step
-    if not has_manager:
+    if not view.is_served:
         return Nothing()
+    steps = _request_steps(view, now)
+    if view.abilities is None:
+        return Nothing() if next(steps, None) is None else Wait(_when_it_may_have_told(view.connector or {}, now))
     moments = []
-    for step in _request_steps(view, now):
+    for step in steps:
         if isinstance(step, Wait):
             moments.append(step.until)
         elif view.pause is not None and str(view.pause["paused_until"]) > now:
@@ -171,6 +180,13 @@ def next_step(view: View, now: str, *, has_manager: bool) -> Step:
         else:
             return step
     return Wait(min(moments)) if moments else Nothing()
+
+
+def _when_it_may_have_told(connector: Item, now: str) -> str:
+    """Return when to look again whether a connector has told what it can do: after as long again as it has been set."""
+    moment = datetime.fromisoformat(now)
+    waited = moment - datetime.fromisoformat(str(connector["set_at"]))
+    return timestamp(moment + max(_SHORTEST_WAIT_FOR_CHECK, min(waited, _LONGEST_WAIT_FOR_CHECK)))
 
 
 def profile_digest(user_identity: Item | None) -> str:
@@ -187,9 +203,10 @@ def pool_of(view: View) -> str | None:
     return None if pool_id is None else str(pool_id)
 
 
-def _table_steps(view: View) -> Iterator[TableStep]:
+def _table_steps(view: View, now: str) -> Iterator[TableStep]:
     unmarked = [child for child in view.children.values() if "being_deleted_at" not in child]
     yield from _marks(view, unmarked)
+    yield from _marks_of_what_is_not_valid(view, unmarked, now)
     for device_id, registration in view.registrations.items():
         yield from _deletions(view, device_id, registration)
     for parent_id, parent in view.parents.items():
@@ -210,6 +227,45 @@ def _marks(view: View, unmarked: Sequence[Item]) -> Iterator[Mark]:
     never_issued = [str(one["acs_credential_id"]) for one in failed if "issued_at" not in one]
     if never_issued and view.automation is None:
         yield Mark(tuple(never_issued[:_MOST_MARKED]), is_without_automation=True)
+
+
+def _marks_of_what_is_not_valid(view: View, unmarked: Sequence[Item], now: str) -> Iterator[Mark]:
+    """Yield what is to be marked because the manager does not keep its validity, and it is not valid now."""
+    if view.abilities is None or view.abilities.keeps_validity:
+        return
+    for parent_id, parent in view.parents.items():
+        ids = _some_ids(unmarked, "parent_acs_credential_id", parent_id)
+        if ids and not _is_valid(parent, now):
+            yield Mark(ids, invalid_parent_id=parent_id)
+
+
+def _is_valid(credential: Item, now: str) -> bool:
+    ends_at = credential.get("ends_at")
+    return str(credential["starts_at"]) <= now and (ends_at is None or now < str(ends_at))
+
+
+def _changes_of_validity(view: View, now: str) -> Iterator[Wait]:
+    """Yield when a credential becomes valid or ends, which the manager does not keep."""
+    if view.abilities is None or view.abilities.keeps_validity:
+        return
+    for parent in view.parents.values():
+        moments = [str(parent[name]) for name in ("starts_at", "ends_at") if name in parent]
+        yield from (Wait(moment) for moment in moments if moment > now)
+
+
+def _sources(view: View, now: str) -> list[str]:
+    """Return what phones get credentials for now: the person's credentials, and the pool of the automation."""
+    keeps_validity = view.abilities is None or view.abilities.keeps_validity
+    sources = [one for one, parent in view.parents.items() if keeps_validity or _is_valid(parent, now)]
+    return sources if (pool_id := pool_of(view)) is None else [*sources, pool_id]
+
+
+def _register(view: View, device_id: str, attempt: int, now: str) -> Iterator[Register]:
+    """Yield the registration of a phone.  If it issues a credential, there has to be one of the person (contract)."""
+    if view.abilities is None or not view.abilities.one_step:
+        yield Register(device_id, attempt)
+    elif issued_for := [one for one in _sources(view, now) if one in view.parents]:
+        yield Register(device_id, attempt, issued_for[0])
 
 
 def _deletions(view: View, device_id: str, registration: Item) -> Iterator[TableStep]:
@@ -253,7 +309,9 @@ def _request_steps(view: View, now: str) -> Iterator[RequestStep | Wait]:
             yield from _steps_of_phone(view, device_id, registration, now)
     for device_id in view.phones:
         if device_id not in view.registrations and view.automation is not None and view.is_wanted:
-            yield Register(device_id, 1)
+            yield from _register(view, device_id, 1, now)
+    if view.is_wanted and view.registrations.keys() | view.phones.keys():
+        yield from _changes_of_validity(view, now)
 
 
 def _removal_of_phone(device_id: str, registration: Item, now: str) -> RequestStep | Wait:
@@ -289,10 +347,11 @@ def _registration_again(view: View, device_id: str, registration: Item, now: str
     if state is None:
         yield Register(device_id, attempt)
     elif state in {State.FAILED, State.GONE}:
-        if _is_asked_again(view, registration):
-            yield Register(device_id, attempt + 1)
-        elif "next_at" in registration:
-            yield _at(str(registration["next_at"]), Register(device_id, attempt + 1), now)
+        for register in _register(view, device_id, attempt + 1, now):
+            if _is_asked_again(view, registration):
+                yield register
+            elif "next_at" in registration:
+                yield _at(str(registration["next_at"]), register, now)
 
 
 def _issues(view: View, device_id: str, registration: Item, now: str) -> Iterator[RequestStep | Wait]:
@@ -301,10 +360,7 @@ def _issues(view: View, device_id: str, registration: Item, now: str) -> Iterato
         if "being_deleted_at" not in child:
             yield from _issue_again(view, child, now)
     had = {source_of(child) for child in children} | set(elements(registration.get("withdrawn_sources")))
-    sources = [*view.parents]
-    if (pool_id := pool_of(view)) is not None:
-        sources.append(pool_id)
-    for source_id in sources:
+    for source_id in _sources(view, now):
         if source_id not in had:
             yield Issue(device_id, None, source_id)
 

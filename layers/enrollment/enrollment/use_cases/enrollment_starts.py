@@ -4,6 +4,8 @@ Each change of what is wanted raises the revision of an enrollment.  Requests th
 For the others it is done here, from the table's stream: a launch stays one request, and an import is covered.  A raised
 revision comes by the stream, too, and starts an execution whose name has the revision.  So a record that is delivered
 again starts nothing, or an execution that finds nothing to do.
+
+A connector has a revision, too.  It starts the connector's watch (``manager_checks``).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +15,7 @@ from enrollment.store.attributes import Item
 from enrollment.store.changes import Change
 from enrollment.store.keys import automation_key, listed_id, phones_partition, user_identity_key, user_identity_of
 from enrollment.store.table import Table
+from enrollment.use_cases.connector_items import ConnectorId
 from enrollment.use_cases.enrollments import EnrollmentId, raise_revision
 from enrollment.use_cases.links import PERSON
 
@@ -35,28 +38,43 @@ class Wanted(NamedTuple):
     revision: int | None = None
 
 
-def wanted_of_change(change: Change) -> Wanted | None:
+class Watched(NamedTuple):
+    """A connector that is to be watched from now on.
+
+    Attributes:
+        connector_id: The connector.
+        revision: Its revision.
+    """
+
+    connector_id: ConnectorId
+    revision: int
+
+
+def wanted_of_change(change: Change) -> Wanted | Watched | None:
     """Return what a change of an item changes of what is wanted; ``None`` if that is nothing.
 
     Args:
         change: A change of any item.
     """
+    if change.key.sk == "CONNECTOR":
+        return _watched_of_change(change)
     try:
-        workspace_id, identity_id = user_identity_of(change.key.pk)
+        where = user_identity_of(change.key.pk)
     except ValueError:
         return None
     kind, sign, rest = change.key.sk.partition("#")
     is_new_or_gone = (change.before is None) != (change.after is None)
+    wanted = None
     match kind + sign:
         case "ENROLLMENT#" if (revision := _raised_revision(change)) is not None:
-            return Wanted(workspace_id, identity_id, rest, revision)
+            wanted = Wanted(*where, rest, revision)
         case "ENROLLMENT_AUTOMATION#" | "ACS_USER#" if is_new_or_gone:
-            return Wanted(workspace_id, identity_id, rest)
+            wanted = Wanted(*where, rest)
         case "PHONE#" if is_new_or_gone:
-            return Wanted(workspace_id, identity_id)
+            wanted = Wanted(*where)
         case "USER_IDENTITY" if change.before is not None and _is_another_person(change.before, change.after):
-            return Wanted(workspace_id, identity_id)
-    return None
+            wanted = Wanted(*where)
+    return wanted
 
 
 class Starter:
@@ -71,7 +89,7 @@ class Starter:
         self._table = table
         self._start = start
 
-    def follow(self, changes: Sequence[Wanted]) -> int:
+    def follow(self, changes: Sequence[Wanted | Watched]) -> int:
         """Raise revisions and start executions for some changes.  Return how many executions were started.
 
         Args:
@@ -84,7 +102,11 @@ class Starter:
         revisions: dict[EnrollmentId, int] = {}
         raised: set[EnrollmentId] = set()
         people: dict[tuple[str, str], _Person] = {}
+        connectors: dict[ConnectorId, int] = {}
         for wanted in changes:
+            if isinstance(wanted, Watched):
+                connectors[wanted.connector_id] = max(wanted.revision, connectors.get(wanted.connector_id, 0))
+                continue
             where = (wanted.workspace_id, wanted.user_identity_id)
             if where not in people:
                 people[where] = _Person(self._table, *where)
@@ -99,9 +121,10 @@ class Starter:
         for enrollment_id in sorted(raised):
             is_new = not people[enrollment_id[:2]].has(enrollment_id)
             raise_revision(self._table, enrollment_id, may_be_new=is_new)
-        for enrollment_id, revision in revisions.items():
-            self._start(enrollment_id.execution_name(revision), {**enrollment_id.to_json(), "revision": revision})
-        return len(revisions)
+        for begun in (revisions, connectors):
+            for its_id, revision in begun.items():
+                self._start(its_id.execution_name(revision), {**its_id.to_json(), "revision": revision})
+        return len(revisions) + len(connectors)
 
 
 class _Person:
@@ -137,8 +160,15 @@ def _sort_keys(items: Sequence[Item], kind: str) -> Iterator[str]:
     return (str(item["sk"]) for item in items if str(item["sk"]).startswith(kind))
 
 
+def _watched_of_change(change: Change) -> Watched | None:
+    revision, item = _raised_revision(change), change.after
+    if revision is None or item is None:
+        return None
+    return Watched(ConnectorId(str(item["workspace_id"]), str(item["acs_system_id"])), revision)
+
+
 def _raised_revision(change: Change) -> int | None:
-    """Return the new revision of an enrollment; ``None`` if it has no other one than before."""
+    """Return the new revision of an enrollment or a connector; ``None`` if it has no other one than before."""
     if change.after is None:
         return None
     revision = int(str(change.after["revision"]))

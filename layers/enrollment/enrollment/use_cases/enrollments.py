@@ -11,7 +11,7 @@ execution that is being replaced may just have sent one.
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -22,9 +22,11 @@ from enrollment.store.actions import as_read, change, put_new, raise_number, req
 from enrollment.store.attributes import Item, elements
 from enrollment.store.keys import (
     Key,
+    acs_credential_pool_key,
     acs_system_key,
     acs_user_link_key,
     automation_key,
+    connector_key,
     enrollment_key,
     execution_key,
     manager_pause_key,
@@ -85,6 +87,18 @@ class EnrollmentId(NamedTuple):
         return cls(*(str(content[name]) for name in names))
 
 
+class Abilities(NamedTuple):
+    """What a credential manager can do (contract, ``manager.check``).
+
+    Attributes:
+        keeps_validity: Whether it issues credentials now that become valid later, and ends them itself.
+        one_step: Whether registering a phone issues its credential, too.
+    """
+
+    keeps_validity: bool
+    one_step: bool
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """An enrollment as it was read, a moment ago.
@@ -97,12 +111,14 @@ class View:
         automation: The person's automation with this manager, if there is one.
         acs_user_id: The person's ACS user in the manager, if there is one.
         manager: The manager's item; ``None`` if there is none.
+        connector: The manager's connector; ``None`` if there is none.
         pause: The item that is there while nobody sends requests to the manager.
         is_sandbox: Whether the workspace is a sandbox.
         phones: The person's phones, by id.
         registrations: The phones' registrations with this manager, by the phone's id.
         parents: The credentials that stand for the person's access, by id.
         children: The credentials of phones at this manager, by id.
+        names_of_pools: The manager's names of the pools that matter here, by id, as far as they have one.
     """
 
     id: EnrollmentId
@@ -112,12 +128,14 @@ class View:
     automation: Item | None
     acs_user_id: str | None
     manager: Item | None
+    connector: Item | None
     pause: Item | None
     is_sandbox: bool
     phones: Mapping[str, Item]
     registrations: Mapping[str, Item]
     parents: Mapping[str, Item]
     children: Mapping[str, Item]
+    names_of_pools: Mapping[str, str]
 
     def children_of(self, registration: Item) -> list[Item]:
         """Return the credentials of a phone at this manager, in the order of their ids."""
@@ -129,13 +147,31 @@ class View:
         return self.is_sandbox and self.manager is not None
 
     @property
+    def is_served(self) -> bool:
+        """Whether somebody can be asked: a simulated manager, or a connector that the operator has not paused."""
+        return self.is_simulated or (self._has_connector and "paused_at" not in (self.connector or {}))
+
+    @property
+    def abilities(self) -> Abilities | None:
+        """What the manager can do; ``None`` as long as its connector has not told that."""
+        if self.is_simulated:
+            return Abilities(keeps_validity=True, one_step=False)
+        if self.connector is None or "checked_at" not in self.connector:
+            return None
+        return Abilities(self.connector["keeps_validity"] is True, self.connector["one_step"] is True)
+
+    @property
+    def _has_connector(self) -> bool:
+        return not self.is_sandbox and self.manager is not None and self.connector is not None
+
+    @property
     def is_wanted(self) -> bool:
         """Whether the person is there for new registrations and credentials."""
         return self.user_identity is not None and is_usable(self.user_identity)
 
 
 def read_view(table: Table, enrollment_id: EnrollmentId) -> View:
-    """Read an enrollment, by two strongly consistent requests.
+    """Read an enrollment, by two strongly consistent requests, or three if a connector knows its pools by other names.
 
     Args:
         table: The table.
@@ -165,6 +201,7 @@ def _read_once(table: Table, enrollment_id: EnrollmentId) -> View:
         "automation": automation_key(workspace_id, identity_id, manager_id),
         "link": acs_user_link_key(workspace_id, identity_id, manager_id),
         "manager": acs_system_key(workspace_id, manager_id),
+        "connector": connector_key(workspace_id, manager_id),
         "pause": manager_pause_key(workspace_id, manager_id),
         "workspace": workspace_key(workspace_id),
     }
@@ -174,6 +211,9 @@ def _read_once(table: Table, enrollment_id: EnrollmentId) -> View:
     here = [item for item in items if item.get("credential_manager_acs_system_id") == manager_id]
     credentials = _by_id(here, "CREDENTIAL#", "acs_credential_id")
     by_key = {str(item["sk"]): item for item in items}
+    children = {one: item for one, item in credentials.items() if is_of_one_phone(item)}
+    has_names = related["connector"] is not None
+    pool_ids = _pools(related["automation"], children.values()) if has_names else set()
     return View(
         id=enrollment_id,
         enrollment=by_key.get(enrollment_id.key.sk),
@@ -182,13 +222,26 @@ def _read_once(table: Table, enrollment_id: EnrollmentId) -> View:
         automation=related["automation"],
         acs_user_id=None if link is None else str(link["acs_user_id"]),
         manager=related["manager"],
+        connector=related["connector"],
         pause=related["pause"],
         is_sandbox=workspace is not None and workspace["is_sandbox"] is True,
         phones=_by_id(items, "PHONE#", "device_id"),
         registrations=_by_id(here, "REGISTRATION#", "device_id"),
         parents={one: item for one, item in credentials.items() if not is_of_one_phone(item)},
-        children={one: item for one, item in credentials.items() if is_of_one_phone(item)},
+        children=children,
+        names_of_pools=_names_of_pools(table, workspace_id, pool_ids) if pool_ids else {},
     )
+
+
+def _pools(automation: Item | None, children: Iterable[Item]) -> set[str]:
+    requested = [*children] if automation is None else [*children, automation]
+    names = ("acs_credential_pool_id", "requested_acs_credential_pool_id")
+    return {str(item[name]) for item in requested for name in names if name in item}
+
+
+def _names_of_pools(table: Table, workspace_id: str, pool_ids: Iterable[str]) -> dict[str, str]:
+    pools = table.get_all(acs_credential_pool_key(workspace_id, pool_id) for pool_id in sorted(pool_ids))
+    return {str(pool["acs_credential_pool_id"]): str(pool["pool"]) for pool in pools.values() if "pool" in pool}
 
 
 def note_execution(table: Table, enrollment_id: EnrollmentId, revision: int, executor: str) -> bool:

@@ -23,7 +23,7 @@ _POOL_IS_ASKED_AGAIN_AFTER = timedelta(hours=1)
 _INVITATION_IS_ASKED_FOR_AFTER = timedelta(days=1)
 _SHORTEST_CHECK, _LONGEST_CHECK = timedelta(seconds=1), timedelta(days=7)
 _MOST_APP_BYTES = 32 * 1024
-_OF_SILENCE = ("retry_at", "unanswered_since")
+_OF_SILENCE = ("retry_at", "unanswered_since", "unanswered_because")
 _IS_AT_WORK = (State.PENDING, State.REMOVING)
 
 # Randomness of the operating system: processes that start from one snapshot share the state of Python's generator.
@@ -124,12 +124,13 @@ def learn_of_credential(view: View, asking: Asking, answer: CredentialAnswer, be
     return actions, _facts(answer, child, began, now)
 
 
-def learn_of_silence(view: View, asking: Asking, began: str, now: datetime) -> Learned:
+def learn_of_silence(view: View, asking: Asking, because: str, began: str, now: datetime) -> Learned:
     """Return the actions that write that there was no usable answer, and what is logged of it.
 
     Args:
         view: The enrollment.
         asking: What was asked.
+        because: Why there was none, in a word.
         began: When it was asked.
         now: The time.
     """
@@ -140,13 +141,14 @@ def learn_of_silence(view: View, asking: Asking, began: str, now: datetime) -> L
         waits = 0
     assign = {
         "unanswered_since": since,
+        "unanswered_because": because,
         "retry_at": timestamp(now + _growing(waits)),
         "waits": waits + 1,
         "asked_at": asked_at(registration, began),
     }
     waited = (now - datetime.fromisoformat(since)).total_seconds()
     actions = {"registration": _change_registration(view, registration, assign, set())}
-    return actions, {"failure": "no_answer", "waited_s": round(waited)}
+    return actions, {"failure": "no_answer", "because": because, "waited_s": round(waited)}
 
 
 def _changes_of_credential(

@@ -71,8 +71,8 @@ def prepare(view: View, step: RequestStep, now: str) -> Asking:
         now: The time, as ``timestamp`` writes it.
     """
     match step:
-        case Register(device_id, attempt):
-            return _register(view, device_id, attempt, now)
+        case Register():
+            return _register(view, step, now)
         case AskForStatus(device_id):
             return _ask_for_status(view, view.registrations[device_id])
         case Deregister(device_id):
@@ -96,8 +96,9 @@ def asked_at(thing: Item, moment: str) -> str:
     return max(moment, str(thing.get("nudged_at", "")))
 
 
-def _register(view: View, device_id: str, attempt: int, now: str) -> Asking:
+def _register(view: View, step: Register, now: str) -> Asking:
     workspace_id, identity_id, manager_id = view.id
+    device_id, attempt, source_id = step.device_id, step.attempt, step.source_id
     known, phone = view.registrations.get(device_id), view.phones[device_id]
     key = registration_key(workspace_id, identity_id, device_id, manager_id)
     asked: dict[str, Any] = {
@@ -106,6 +107,10 @@ def _register(view: View, device_id: str, attempt: int, now: str) -> Asking:
         "asked_at": asked_at(known or {}, now),
     }
     actions = {"user_identity": use_user_identity(workspace_id, identity_id)}
+    if source_id is not None:
+        parent = view.parents[source_id]
+        parent_key = acs_credential_key(workspace_id, identity_id, source_id)
+        actions["parent"] = require(parent_key, as_read(parent, ["version", "ends_at"]))
     if known is None:
         registration: Item = {
             **view.id.to_json(),
@@ -276,7 +281,7 @@ def _about_credential(
             "version": child["version"],
             "starts_at": child["starts_at"],
             "ends_at": child.get("ends_at"),
-            "pool": child.get("acs_credential_pool_id"),
+            "pool": _pool(view, child),
             "options": json.loads(str(parent.get("options", "{}"))),
             "known_manager_credential_ids": [
                 one["manager_credential_id"] for one in others if "manager_credential_id" in one
@@ -286,6 +291,12 @@ def _about_credential(
     request = Request(_request_id(kind, registration, credential_id, version), kind, data)
     facts = {"device_id": registration["device_id"], "acs_credential_id": credential_id}
     return Asking(request, registration, child, actions, facts)
+
+
+def _pool(view: View, child: Item) -> str | None:
+    """Return the manager's name of the pool that a credential comes from."""
+    pool_id = child.get("acs_credential_pool_id")
+    return None if pool_id is None else view.names_of_pools.get(str(pool_id), str(pool_id))
 
 
 def _common(view: View, registration: Item) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from enrollment.store.items import stored_event
 from enrollment.store.keys import Key, acs_system_key, webhook_key
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
-from enrollment.use_cases.enrollment_starts import Starter, Wanted, wanted_of_change
+from enrollment.use_cases.enrollment_starts import Starter, Wanted, Watched, wanted_of_change
 from enrollment.use_cases.events import event_of
 from enrollment.use_cases.webhook_items import wants
 
@@ -174,7 +174,7 @@ class Recorder:
             return self._set_aside([record for record, _ in some], "EventBusRefused")
         return []
 
-    def _follow(self, wanted: Sequence[tuple[Record, Wanted]]) -> tuple[int, list[str]]:
+    def _follow(self, wanted: Sequence[tuple[Record, Wanted | Watched]]) -> tuple[int, list[str]]:
         """Start executions.  Return how many, and the records that were set aside."""
         try:
             return self._starter.follow([change for _, change in wanted]), []
@@ -357,7 +357,7 @@ class _Read(NamedTuple):
     """
 
     events: dict[str, tuple[Record, Item]]
-    wanted: list[tuple[Record, Wanted]]
+    wanted: list[tuple[Record, Wanted | Watched]]
     unreadable: list[Record]
 
 

@@ -59,7 +59,7 @@ def step_that_is_due(table: Table, enrollment_id: EnrollmentId, now: datetime) -
         ServiceUnavailable: The database stays out of reach.
     """
     view = read_view(table, enrollment_id)
-    step = next_step(view, timestamp(now), has_manager=view.is_simulated)
+    step = next_step(view, timestamp(now))
     return None if isinstance(step, Wait | Nothing) else step
 
 

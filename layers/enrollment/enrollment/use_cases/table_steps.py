@@ -1,6 +1,6 @@
 """The steps of an execution that only change the table, each with the condition that it is still right."""
 
-from enrollment.store.actions import Action, as_read, change, delete, require_absent
+from enrollment.store.actions import Action, as_read, change, delete, require, require_absent
 from enrollment.store.attributes import Item, elements
 from enrollment.store.items import ENTRIES_OF_ACS_CREDENTIAL_COME_FROM, stored_acs_credential
 from enrollment.store.keys import (
@@ -103,6 +103,10 @@ def _guards_of_mark(view: View, mark: Mark) -> dict[str, Action]:
     guards = {}
     if mark.parent_id is not None:
         guards["parent"] = require_absent(acs_credential_key(workspace_id, identity_id, mark.parent_id))
+    if mark.invalid_parent_id is not None:
+        parent = view.parents[mark.invalid_parent_id]
+        key = acs_credential_key(workspace_id, identity_id, mark.invalid_parent_id)
+        guards["parent"] = require(key, as_read(parent, ["starts_at", "ends_at"]))
     if mark.device_id is not None:
         guards["phone"] = require_absent(phone_key(workspace_id, identity_id, mark.device_id))
     if mark.is_without_automation:
