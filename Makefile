@@ -55,7 +55,7 @@ run: .venv/run.stamp ## serve the API on this machine, without AWS or Docker; PO
 invoke: .venv/run.stamp ## run one event and print the response; EVENT=events/launch.json (5 s)
 	@exec $(BIN)/enrollments local invoke "$(EVENT)"
 
-connector: .venv/run.stamp ## serve the example of a connector; CONNECTOR_SECRET=whsec_… CONNECTOR_PORT=3101 (1 s)
+connector: .venv/run.stamp ## serve the example of a connector, whose secret is in CONNECTOR_SECRET (1 s)
 	@PORT=$(CONNECTOR_PORT) exec $(BIN)/python -m examples.connector.connector
 
 help: ## print this list
