@@ -7,6 +7,7 @@
 include requirements/environment.mk
 
 PORT ?= 3000
+CONNECTOR_PORT ?= 3100
 EVENT ?= events/launch.json
 FUZZ_SECONDS ?= 60
 # A lock takes no release that is younger than this.  Most bad releases are withdrawn within days.
@@ -42,7 +43,7 @@ JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript
 TYPESCRIPT := tests/acceptance/clients/typescript
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke build sbom deploy test test-document test-javascript test-clients test-browser test-build test-deploy \
+.PHONY: help run invoke connector build sbom deploy test test-document test-javascript test-clients test-browser test-build test-deploy \
 	test-setup check gates audit format sam-local invoke-docker test-sam-local test-large test-faults test-races test-provisioning soak test-hostile fuzz \
 	test-mutation reliability bench flat burst scale figures openapi answers published cost lock lock-javascript clean node
 
@@ -53,6 +54,9 @@ run: .venv/run.stamp ## serve the API on this machine, without AWS or Docker; PO
 
 invoke: .venv/run.stamp ## run one event and print the response; EVENT=events/launch.json (5 s)
 	@exec $(BIN)/enrollments local invoke "$(EVENT)"
+
+connector: .venv/run.stamp ## serve the example of a connector, whose secret is in CONNECTOR_SECRET (1 s)
+	@PORT=$(CONNECTOR_PORT) exec $(BIN)/python -m examples.connector.connector
 
 help: ## print this list
 	@echo 'New here?  Type "make run".  It takes a minute the first time, and installs into this folder only.'
