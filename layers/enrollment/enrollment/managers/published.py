@@ -336,11 +336,15 @@ def _in_one_line(text: str) -> str:
 
 def _tell_states_and_reasons(definitions: Mapping[str, Json]) -> None:
     """Write which states a phone and a credential have, and which reasons are known."""
-    states = {"PhoneAnswer": list(State), "CredentialAnswer": [one for one in State if one is not State.INVITED]}
-    for name, known in states.items():
+    states = {"PhoneAnswer": set(), "CredentialAnswer": {State.INVITED}}
+    for name, excluded in states.items():
         properties = definitions[name]["properties"]
         told = properties["state"]["description"]
-        properties["state"] = {"type": "string", "enum": [str(one) for one in known], "description": told}
+        properties["state"] = {
+            "type": "string",
+            "enum": [str(one) for one in State if one not in excluded],
+            "description": told,
+        }
         # Others are allowed, too; they count as a refusal.
         reasons = [{"type": "string", "enum": [str(one) for one in Reason]}, {"type": "string"}, {"type": "null"}]
         properties["reason"] = {"anyOf": reasons, "description": properties["reason"]["description"]}
