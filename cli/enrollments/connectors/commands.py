@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from enrollment.managers.connector import LONGEST_SECONDS, MOST_ANSWER_BYTES
@@ -55,17 +56,24 @@ def try_(  # noqa: PLR0913 - the command's options
     send = partial(post, on_loopback=True, longest_seconds=LONGEST_SECONDS, most_bytes=MOST_ANSWER_BYTES)
     try:
         require_allowed(url, on_loopback=True)
-        asker = Asker(url, secret, post=send, patience=patience)
+        _require_secret(secret)
     except ForbiddenAddress as error:
         raise CommandFailed(f"the URL is not allowed: {error}") from error
     except (ValueError, EmptyWebhookSecretError) as error:
         raise CommandFailed("the secret is none; it begins with whsec_, and the rest is base64") from error
+    asker = Asker(url, secret, post=send, patience=patience)
     # A connector may answer with what it should keep to itself.
     report = Report(lambda line: click.echo(line.replace(secret, "whsec_…")))
     report.write(f"Trying {url}")
     options = Options(patience=patience, pool=pool, email_address=email, phone_number=phone_number)
     if not try_connector(Trial(asker, report, options)):
         raise click.exceptions.Exit(1)
+
+
+def _require_secret(secret: str) -> None:
+    if not secret.startswith("whsec_"):
+        raise ValueError("no whsec_")
+    Webhook(secret)  # it is decoded
 
 
 @connectors.command()
