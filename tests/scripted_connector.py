@@ -60,7 +60,7 @@ class ScriptedConnector:
     """A connector.
 
     Attributes:
-        flaw: What is wrong with it, in a word that this file looks for; none by default.
+        flaw: What is wrong with it or unusual, in words that this file looks for; nothing by default.
         asked: The types of the requests that it took.
         phones: The phones that it has, by our ids.
         credentials: The credentials that it has, by our ids.
@@ -113,6 +113,8 @@ class ScriptedConnector:
                 answer = self._answer(asked["type"], asked["data"])
         except Refused as refused:
             return refused.status, b"{}"
+        if self.flaw == "only what is required is answered":
+            answer = _required(answer)
         return 200, self._written(asked["type"], answer)
 
     def _check_signature(self, headers: Mapping[str, str], body: bytes) -> None:
@@ -146,17 +148,19 @@ class ScriptedConnector:
         return asked
 
     def _answer(self, kind: str, data: Json) -> Json:
-        match kind:
-            case "phone.register":
-                return self._register(data)
-            case "phone.status":
-                return self._status(data)
-            case "phone.deregister":
-                return self._deregister(data)
-            case "credential.issue":
-                return self._issue(data)
-            case "credential.revoke":
-                return self._revoke(data)
+        answers = {
+            "manager.check": self._check,
+            "phone.register": self._register,
+            "phone.status": self._status,
+            "phone.deregister": self._deregister,
+            "credential.issue": self._issue,
+            "credential.revoke": self._revoke,
+        }
+        return answers[kind](data)
+
+    def _check(self, _: Json) -> Json:
+        if self.flaw == "only what is required is answered":
+            return {}
         pools = [{"pool": name, "available": left} for name, left in self.pools.items()]
         return {"keeps_validity": "yes" if self.flaw == "keeps_validity is a text" else True, "pools": pools}
 
@@ -235,7 +239,11 @@ class ScriptedConnector:
         return self._about(credential_id)
 
     def _issue_new(self, data: Json) -> Json:
-        credential_id, pool = data["acs_credential_id"], data["pool"]
+        phone_id, credential_id, pool = (
+            data["phone"]["phone_registration_id"],
+            data["acs_credential_id"],
+            data["pool"],
+        )
         if pool is not None and pool not in self.pools:
             match self.flaw:
                 case "an unknown pool is a 500":
@@ -246,9 +254,11 @@ class ScriptedConnector:
                     return self._failed(credential_id, "rejected")
         if pool is not None and self.pools[pool] == 0:
             return self._failed(credential_id, None if self.flaw == "failures have no reason" else "pool_exhausted")
+        if self.flaw == "a phone has one credential" and phone_id in {one.phone for one in self.credentials.values()}:
+            return self._failed(credential_id, "credential_limit_reached")
         self.pools[pool or "standard"] -= 1
         self.credentials[credential_id] = Credential(
-            data["phone"]["phone_registration_id"],
+            phone_id,
             data["version"],
             next(self.numbers),
             pool or "standard",
@@ -320,3 +330,11 @@ class ScriptedConnector:
                 case "an answer is too long":
                     return json.dumps({**answer, "message": "x" * 300_000}).encode()
         return json.dumps(answer).encode()
+
+
+def _required(answer: Json) -> Json:
+    names = ("acs_credential_id", "state", "reason", "endpoint_id")
+    told = {name: answer[name] for name in names if name in answer}
+    return told | (
+        {"credentials": [_required(one) for one in answer["credentials"]]} if "credentials" in answer else {}
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from enrollment.managers.protocol import CredentialAnswer, ManagerAnswer, PhoneAnswer, State
+from enrollment.managers.protocol import CredentialAnswer, ManagerAnswer, PhoneAnswer, Reason, State
 from enrollments.connectors.asking import Asker, TriedCredential, TriedPhone, Validity
 from enrollments.connectors.findings import LeftOut, NotAsAgreed, Report, saying
 
@@ -233,7 +233,9 @@ def require_active(answer: CredentialAnswer) -> None:
         LeftOut: The manufacturer refuses it, or it is still at work.
     """
     if answer.state is State.FAILED:
-        raise LeftOut(f"the credential manager refuses it: {told_by(answer)}")
+        # A phone that can have one credential only has nothing to check with two.
+        is_incomplete = answer.reason != Reason.CREDENTIAL_LIMIT_REACHED
+        raise LeftOut(f"the credential manager refuses it: {told_by(answer)}", is_incomplete=is_incomplete)
     if answer.state is State.PENDING:
         raise LeftOut("it is still pending when patience ends (--patience)")
     if answer.state is not State.ACTIVE:

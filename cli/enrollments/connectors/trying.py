@@ -34,8 +34,8 @@ def _check_work(trial: Trial) -> None:
     phone, credential = trial.new_phone(trial.new_person(), "Trial Phone 1"), None
     if check_phone(trial, phone):
         check_credential(trial, phone)
-        credential = check_lost_answers(trial, phone)
         check_pools(trial, phone)
+        credential = check_lost_answers(trial, phone)
     check_second_phone(trial, phone, credential)
     check_unknown_phone(trial)
     check_person_without_addresses(trial)
