@@ -209,7 +209,7 @@ scale: flat burst ## * flat and burst, and their figures into docs/scale.md (min
 
 ##@ Maintain
 
-openapi: .venv/run.stamp ## renew openapi.json, the authorizer's list and docs/connector.schema.json, after a change of a route or protocol
+openapi: .venv/run.stamp ## renew openapi.json, the authorizer's list, connector.schema.json; after a change
 	@$(BIN)/enrollments openapi --write
 	@$(BIN)/enrollments connectors schema --write
 

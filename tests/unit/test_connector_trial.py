@@ -17,6 +17,8 @@ from enrollments.connectors.trying import try_connector
 from enrollments.main import main
 from tests.scripted_connector import SECRET, ScriptedConnector
 
+pytestmark = pytest.mark.long
+
 type Run = Callable[..., Result]
 type Tried = tuple[ScriptedConnector, list[Finding], bool]
 
