@@ -156,6 +156,8 @@ class ScriptedConnector:
             "credential.issue": self._issue,
             "credential.revoke": self._revoke,
         }
+        if self.flaw == "it is busy now and then" and kind != "manager.check" and len(self.asked) % 5 == 0:
+            raise Refused(503)
         return answers[kind](data)
 
     def _check(self, _: Json) -> Json:

@@ -130,7 +130,9 @@ def test_each_flaw_is_found_and_named_with_the_place_in_the_document(
     assert not passed
 
 
-@pytest.mark.parametrize("trait", ["only what is required is answered", "a phone has one credential"])
+@pytest.mark.parametrize(
+    "trait", ["only what is required is answered", "a phone has one credential", "it is busy now and then"]
+)
 def test_a_connector_that_can_or_tells_less_than_others_passes(tried: Callable[[str], Tried], trait: str) -> None:
     _, findings, passed = tried(trait)
 
