@@ -117,6 +117,7 @@ check: .venv/dev.stamp .venv-sam/stamp ## check format, lint, types, openapi.jso
 	$(BIN)/mypy
 	$(foreach app,$(filter-out functions/authorizer/%,$(wildcard functions/*/app.py)),$(BIN)/mypy $(app) &&) true
 	$(BIN)/enrollments openapi --check
+	$(BIN)/enrollments connectors schema --check
 	$(BIN)/python -m experiments.figures --check
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory gates audit
@@ -212,8 +213,9 @@ scale: flat burst ## * flat and burst, and their figures into docs/scale.md (min
 
 ##@ Maintain
 
-openapi: .venv/run.stamp ## renew openapi.json and the authorizer's list, after a change of a route
+openapi: .venv/run.stamp ## renew openapi.json, the authorizer's list, connector.schema.json; after a change
 	@$(BIN)/enrollments openapi --write
+	@$(BIN)/enrollments connectors schema --write
 
 answers: .venv/dev.stamp ## renew tests/integration/answers.json, after a change of an answer or event
 	@$(BIN)/python -m tests.integration.answers

@@ -48,6 +48,9 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     places={
+        "connectors": _Place(
+            "enrollments.connectors.commands", "connectors", "Set, try and show the connectors of credential managers."
+        ),
         "directory": _Place(
             "enrollments.directory.commands",
             "directory",
