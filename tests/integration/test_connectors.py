@@ -127,6 +127,21 @@ def test_the_same_address_once_more_has_it_asked_at_once(
     assert "next_check_at" not in item
 
 
+@pytest.mark.parametrize("again", ["set", "resume"])
+def test_phones_soon_look_for_the_answer_of_a_connector_that_has_never_answered(
+    store: Store, set_: Set, connector_id: ConnectorId, again: str
+) -> None:
+    set_(now=NOW - timedelta(days=3))
+    by_command: dict[str, Callable[[], object]] = {
+        "set": set_,
+        "resume": lambda: resume_connector(store.table, connector_id, now=NOW),
+    }
+
+    by_command[again]()
+
+    assert item_of(store, connector_id)["set_at"] == timestamp(NOW)
+
+
 def test_a_revision_grows_though_the_clock_goes_back(store: Store, set_: Set, connector_id: ConnectorId) -> None:
     set_(now=LATER)
 

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from enrollment.managers.protocol import Request
+from enrollment.managers.protocol import NoAccessError, Request
 from enrollment.secrets import connector_secret
 from enrollment.store.actions import put
 from enrollment.store.keys import connector_pools_key
@@ -284,6 +284,28 @@ def test_a_phone_that_waits_for_a_paused_connector_is_registered_once_it_is_resu
     assert paused.stdout.startswith("The connector is paused since ")
     assert (result.stdout, result.stderr) == ("The connector is resumed.\n", "Enrollments that go on: 1.\n")
     assert directory.phone(waiting_phone).properties.assa_abloy_credential_service_metadata.has_active_endpoint
+
+
+def test_a_connector_that_let_nobody_in_is_asked_at_once_when_it_is_set_again(
+    run: Run, provisioning: Provisioning, directory: Directory, waiting_phone: str, manager_id: str
+) -> None:
+    provisioning.clock.at = datetime.now(UTC)
+    provisioning.connector_of = lambda *_: Locked()
+    run("set", manager_id, URL)
+    provisioning.settle(minutes=1)
+    provisioning.connector_of = lambda *_: Ready()
+
+    run("set", manager_id, URL)
+
+    provisioning.settle(minutes=2)  # the pause would be five minutes
+    assert directory.phone(waiting_phone).properties.assa_abloy_credential_service_metadata.has_active_endpoint
+
+
+class Locked:
+    """A connector that lets nobody in."""
+
+    def ask(self, _: Request) -> dict[str, Any]:
+        raise NoAccessError
 
 
 @pytest.mark.usefixtures("waiting_phone")
