@@ -358,7 +358,7 @@ def test_a_connector_is_shown_in_plain_words(run: Run, shown: str) -> None:
         f"ACS system       {shown}",
         "URL              https://example.com/connector, since 2026-11-01 10:00:00 UTC",
         "manager.check    keeps validity; issues in a step of its own; answered 2026-11-20 10:00:00 UTC",
-        "no usable answer since 2026-11-20 10:00:00 UTC: it answered with the HTTP status 502",
+        "unanswered       since 2026-11-20 10:00:00 UTC: it answered with the HTTP status 502",
         "paused           by an operator, since 2026-11-20 10:00:00 UTC, until it is resumed",
         "paused           by itself: it refuses this service's requests (it answered 401 or 403); "
         "since 2026-11-20 10:00:00 UTC, until 2100-01-01 00:00:00 UTC",
