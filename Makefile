@@ -49,7 +49,7 @@ TYPESCRIPT := tests/acceptance/clients/typescript
 
 ##@ Start
 
-run: .venv/run.stamp ## serve the API on this machine, without AWS or Docker; PORT=3001, CONNECTOR=1 (5 s to start)
+run: .venv/run.stamp ## serve the API on this machine, without AWS or Docker; CONNECTOR=1 (5 s to start)
 	@exec $(BIN)/enrollments local run --port $(PORT) $(if $(CONNECTOR),--connector "$(CONNECTOR)" --connector-port $(CONNECTOR_PORT))
 
 invoke: .venv/run.stamp ## run one event and print the response; EVENT=events/launch.json (5 s)

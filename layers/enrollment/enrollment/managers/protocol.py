@@ -133,13 +133,27 @@ def _short(text: Any) -> Any:
     return _text(text)[:_LONGEST_TEXT] if isinstance(text, str) else text
 
 
+def _shallow(value: Any) -> Any:
+    """Refuse what cannot be written as JSON again, because it is nested too deeply."""
+    _bytes_of(value)
+    return value
+
+
 def _small(memo: Any) -> Any:
-    if memo is not None and len(json.dumps(memo).encode()) > _MOST_MEMO_BYTES:
+    if memo is not None and _bytes_of(memo) > _MOST_MEMO_BYTES:
         raise ValueError("a memo has 2 kB at most")
     return memo
 
 
+def _bytes_of(value: Any) -> int:
+    try:
+        return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 _Text = Annotated[str, BeforeValidator(_short)]
+_App = Annotated[dict[str, Any] | None, BeforeValidator(_shallow)]
 _Memo = Annotated[dict[str, Any] | None, BeforeValidator(_small)]
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -193,7 +207,7 @@ class PhoneAnswer(BaseModel):
     reason: _Text | None = None
     message: _Text | None = None
     endpoint_id: _Text | None = None
-    app: dict[str, Any] | None = None
+    app: _App = None
     app_expires_at: AwareDatetime | None = None
     memo: _Memo = None
     check_after_s: _Seconds | None = None
