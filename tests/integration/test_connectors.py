@@ -235,7 +235,7 @@ def test_a_system_that_is_no_credential_manager_has_no_connector(
         "https://[::ffff:10.0.0.1]/",
         "https://[64:ff9b::a9fe:a9fe]/",
         "https://[2002:7f00:1::]/",
-        "https://user:secret@93.184.215.14/",
+        "https://user:made-up-word@93.184.215.14/",
         "https://93.184.215.14/#fragment",
         "https://93.184.215.14:0/",
         "https:///connector",

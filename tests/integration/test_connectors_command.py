@@ -160,6 +160,18 @@ def test_a_table_alone_has_no_secret_so_nothing_is_set(store: Store, workspace: 
     assert "a connector's signing secret is derived from a secret of the stack: --stack-name" in result.stderr
 
 
+def test_the_public_secret_is_not_for_a_table_that_has_a_region(
+    store: Store, workspace: Workspace, manager_id: str
+) -> None:
+    endpoint = ["--endpoint-url", "https://dynamodb.us-east-1.amazonaws.com", "--region", "us-east-1"]
+    options = ["--table-name", store.table.name, *endpoint, "--workspace-id", workspace.workspace_id]
+
+    result = CliRunner().invoke(connectors, ["set", *options, manager_id, URL])
+
+    assert result.exit_code == 2
+    assert "a connector's signing secret is derived from a secret of the stack: --stack-name" in result.stderr
+
+
 def test_on_this_machine_a_connector_may_be_so_too() -> None:
     with serve_moto("127.0.0.1") as moto:
         session = boto3.session.Session("local", "local", region_name="us-east-1")
