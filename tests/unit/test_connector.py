@@ -29,7 +29,7 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 class Owner:
     """Gives one answer to whatever comes, and keeps what came."""
 
-    answer: Attempt = Attempt(200, None, 0.1, b"{}")
+    answer: Attempt = field(default_factory=lambda: Attempt(200, None, 0.1, b"{}"))
     came: list[tuple[str, bytes, Mapping[str, str]]] = field(default_factory=list)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:
