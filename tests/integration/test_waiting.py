@@ -180,6 +180,25 @@ def test_a_phone_waits_while_its_manager_is_paused(
     assert in_(provisioning, minutes=3) < str(phone.next_at) < in_(provisioning, minutes=51)
 
 
+def test_a_phone_is_not_looked_at_while_its_manager_is_paused(
+    connected: Person, connector: Scripted, provisioning: Provisioning, phones: Rows
+) -> None:
+    connector.answers["phone.register"] = NoUsableAnswerError("timeout")
+    provisioning.settle(minutes=1)
+    until = in_(provisioning, hours=1)
+    pause: dict[str, Any] = {
+        "reason": "busy",
+        "paused_at": timestamp(provisioning.clock.at),
+        "paused_until": until,
+        "times": 1,
+    }
+    connected.workspace.pause(connected.id.manager_id, **pause)
+
+    (phone,) = phones()
+
+    assert (phone.why, phone.next_at) == (Why.NO_USABLE_ANSWER, until)
+
+
 @pytest.mark.usefixtures("connected")
 def test_a_phone_waits_for_a_usable_answer(connector: Scripted, provisioning: Provisioning, phones: Rows) -> None:
     connector.answers["phone.register"] = NoUsableAnswerError("status_500")
