@@ -169,7 +169,7 @@ test-races: .venv/dev.stamp ## * conflicting requests at the same moment (2 min)
 
 test-provisioning: export ENROLLMENTS_PROVISIONING_ROUNDS ?= 2000
 test-provisioning: .venv/dev.stamp ## made-up rounds of provisioning, in which much goes wrong (5 min)
-	@$(BIN)/pytest -n 0 $(ARGS) experiments/reliability/test_provisioning.py
+	@$(BIN)/pytest -n 0 $(ARGS) experiments/reliability/test_provisioning.py experiments/reliability/test_told.py
 
 soak: .venv/dev.stamp ## * made-up sequences, compared with a model; ENROLLMENTS_SOAK_SECONDS (6 min)
 	@$(BIN)/pytest -m soak -n 0 -s $(ARGS) experiments/reliability

@@ -44,9 +44,9 @@ from enrollment.use_cases import (
     credentials,
     enrollments,
     learning,
+    pauses,
     phone_sessions,
     phones,
-    provisioning,
 )
 from enrollment.use_cases.enrollment_starts import Starter, Wanted, Watched, wanted_of_change
 from enrollment.use_cases.enrollments import EnrollmentId, View, ask_to_look
@@ -623,7 +623,7 @@ def decided_by(random: Random, clock: Clock) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(patch("uuid.uuid4", new_id))
-        for module in (learning, provisioning):
+        for module in (learning, pauses):
             stack.enter_context(patch.object(module, "_random", random))
         for module in (credential_items, credentials, enrollments, phone_sessions, phones):
             stack.enter_context(patch.object(module, "datetime", Turned))

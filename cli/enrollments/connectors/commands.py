@@ -12,6 +12,7 @@ from enrollment.managers.connector import LONGEST_SECONDS, MOST_ANSWER_BYTES
 from enrollment.managers.published import protocol_schema
 from enrollment.outbound.addresses import ForbiddenAddress, require_allowed
 from enrollment.outbound.https import post
+from enrollments.connectors import operating
 from enrollments.connectors.asking import Asker
 from enrollments.connectors.findings import Report
 from enrollments.connectors.trial import Options, Trial
@@ -88,3 +89,7 @@ def schema(*, write: bool, check: bool) -> None:
         click.echo(content, nl=False)
     elif not _SCHEMA.is_file() or _SCHEMA.read_text() != content:
         raise CommandFailed(f"{_SCHEMA} is not what the code says; renew it: make openapi")
+
+
+for _command in operating.COMMANDS:
+    connectors.add_command(_command)
