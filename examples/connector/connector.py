@@ -56,7 +56,7 @@ from examples.connector.manufacturer import (
 
 type Json = dict[str, Any]
 
-MOST_BYTES = 64 * 1024
+MOST_BYTES = 1024 * 1024
 CHECK_AFTER_S = 1  # this manufacturer is quick; a real one takes 10 s or more
 USUAL_POOL = "standard"  # for credentials that name no pool
 
