@@ -39,15 +39,7 @@ from enrollment.store.keys import (
     automation_key,
 )
 from enrollment.timestamps import timestamp
-from enrollment.use_cases import (
-    credential_items,
-    credentials,
-    enrollments,
-    learning,
-    phone_sessions,
-    phones,
-    provisioning,
-)
+from enrollment.use_cases import learning, manager_checks, pauses, provisioning
 from enrollment.use_cases.enrollment_starts import Starter, Wanted, Watched, wanted_of_change
 from enrollment.use_cases.enrollments import EnrollmentId, View, ask_to_look
 from enrollment.use_cases.provisioning import Provisioner, provision
@@ -57,7 +49,16 @@ from tests.fixtures import Workspace
 from tests.in_memory import InMemory
 from tests.integration.conftest import UNKNOWN, Directory
 from tests.invariants import violations
-from tests.provisioning import AtManager, Clock, Execution, Suspended, in_table, made_in_vain
+from tests.provisioning import (
+    AtManager,
+    Clock,
+    Execution,
+    Suspended,
+    in_table,
+    made_in_vain,
+    requests_on,
+    wrong_at_any_moment,
+)
 
 _MOST_AT_ONCE = 4
 _MOST_REQUESTS = 3000
@@ -422,7 +423,7 @@ class Round:
                 told = Change("record", "0" * 40, self.clock.at, key, before.get(key), after.get(key))
                 if (wanted := wanted_of_change(told)) is not None:
                     self.changes.append(wanted)
-        self.wrong += [*_wrong_at_any_moment(after), *made_in_vain(before, after)]
+        self.wrong += [*wrong_at_any_moment(after, AtManager.of(after)), *made_in_vain(before, after)]
 
     def check(self) -> None:
         """Note what is wrong now that nothing is to be done any more."""
@@ -494,28 +495,6 @@ class _Moody(CredentialManager):
                     case "nonsense":
                         return {"state": "nonsense"}
         return self._manager.ask(request)
-
-
-def _wrong_at_any_moment(items: Mapping[Key, Item]) -> list[str]:
-    """Return what a manager has that the table does not know, and credentials of which a phone has two."""
-    wrong = []
-    known = in_table(items).credentials
-    sources: Counter[tuple[str, str, str]] = Counter()
-    children = {}
-    for item in items.values():
-        if "device_id" in item and "acs_credential_id" in item and "created_at" in item:
-            source = str(item.get("parent_acs_credential_id") or item["acs_credential_pool_id"])
-            children[str(item["acs_credential_id"])] = item
-            sources[str(item["device_id"]), str(item["credential_manager_acs_system_id"]), source] += 1
-    wrong += [f"there are {number} credentials of {one}" for one, number in sources.items() if number > 1]
-    for registration_id, credential_ids in AtManager.of(items).credentials.items():
-        if registration_id not in known:
-            wrong.append(f"a manager has the phone {registration_id}, which the table does not know")
-        elif not credential_ids <= known[registration_id]:
-            wrong.append(f"a manager has {credential_ids - known[registration_id]}, which the table does not know")
-        elif not credential_ids <= children.keys():
-            wrong.append(f"{credential_ids - children.keys()} at a manager has no item")
-    return wrong
 
 
 def _live_credentials(items: Mapping[Key, Item]) -> list[Key]:
@@ -613,20 +592,14 @@ def _place(error: BaseException | None) -> str:
 def decided_by(random: Random, clock: Clock) -> Iterator[None]:
     """Have ids, jitter and the time come from a generator and a clock, so that a seed stands for a round."""
 
-    class Turned(datetime):
-        @classmethod
-        def now(cls, _: object = None) -> datetime:  # type: ignore[override]
-            return clock.at
-
     def new_id() -> uuid.UUID:
         return uuid.UUID(int=random.getrandbits(128), version=4)
 
     with ExitStack() as stack:
         stack.enter_context(patch("uuid.uuid4", new_id))
-        for module in (learning, provisioning):
+        for module in (learning, manager_checks, pauses):
             stack.enter_context(patch.object(module, "_random", random))
-        for module in (credential_items, credentials, enrollments, phone_sessions, phones):
-            stack.enter_context(patch.object(module, "datetime", Turned))
+        stack.enter_context(requests_on(clock))
         yield
 
 
