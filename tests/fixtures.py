@@ -40,6 +40,7 @@ from enrollment.store.keys import (
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.client_sessions import create as create_session
+from enrollment.use_cases.connector_items import ConnectorId
 from enrollment.use_cases.enrollments import EnrollmentId
 from enrollment.use_cases.workspaces import adopt, rename
 from enrollments.local.demo import CLIENT_SESSIONS_SECRET
@@ -320,6 +321,20 @@ class Workspace:
     def pause(self, manager_id: str, **pause: Value) -> None:
         """Pause a credential manager, as an execution does."""
         self._transact({"pause": put(manager_pause_key(self.workspace_id, manager_id), pause)})
+
+    def connect(self, manager_id: str, **connector: Value) -> None:
+        """Set the connector of a credential manager, as the operator's command does it."""
+        connector_id, now = ConnectorId(self.workspace_id, manager_id), timestamp(datetime.now(UTC))
+        item: Item = {
+            "workspace_id": self.workspace_id,
+            "acs_system_id": manager_id,
+            "url": "https://example.com/connector",
+            "set_at": now,
+            "secret_version": now,
+            "revision": 1,
+            **connector,
+        }
+        self._transact({"connector": put(connector_id.key, item)})
 
     def _transact(self, actions: Mapping[str, Action]) -> None:
         assert not self.table.transact(actions), "what an item refers to is there"

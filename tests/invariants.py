@@ -243,6 +243,6 @@ def _stands_alone(key: Key) -> bool:
     return (
         key == page_cursor_key()
         or key.pk.startswith("TOKEN")
-        or key.pk.endswith(("#WEBHOOKS", "#WORKSPACE", "#PAUSE"))
+        or key.pk.endswith(("#WEBHOOKS", "#WORKSPACE", "#PAUSE", "#CONNECTOR"))
         or "#SIMULATED#" in key.pk
     )

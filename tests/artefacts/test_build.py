@@ -197,6 +197,7 @@ def variables() -> Iterator[dict[str, str]]:
         secret = secrets.create_secret(Name="webhooks", SecretString="secret")["ARN"]
         yield credentials | {
             "AWS_ENDPOINT_URL": moto.url,
+            "CONNECTORS_SECRET_ARN": secret,
             "DELIVERIES_QUEUE_URL": queue,
             "EVENT_BUS_NAME": "events",
             "EVENT_RETENTION_DAYS": "30",

@@ -142,6 +142,14 @@ def test_a_credential_manager_that_is_not_simulated_needs_a_connector(
     assert directory.system(manager).warnings == [warning]
 
 
+def test_a_credential_manager_with_a_connector_is_set_up(
+    directory: Directory, workspace: Workspace, manager: str
+) -> None:
+    workspace.connect(manager)
+
+    assert directory.system(manager).warnings == []
+
+
 def test_a_credential_manager_of_a_sandbox_needs_nothing(
     directory: Directory, workspace: Workspace, manager: str
 ) -> None:

@@ -13,11 +13,13 @@ import inspect
 import io
 import json
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -52,6 +54,7 @@ from enrollment.store.keys import (
 )
 from enrollment.store.table import Table
 from enrollment.use_cases.automations import automation_item
+from enrollment.use_cases.connector_items import ConnectorId
 from enrollment.use_cases.enrollments import EnrollmentId, registration_id_of
 from enrollments.examples import example_events
 from enrollments.local.demo import demo, seed
@@ -206,10 +209,12 @@ OWN = {
             "WORKSPACE#*#ACS_CREDENTIAL#*",
             "WORKSPACE#*#ACS_CREDENTIALS",
             "WORKSPACE#*#ACS_SYSTEM#*#ACS_CREDENTIALS",
+            "WORKSPACE#*#ACS_SYSTEM#*#CONNECTOR",
             "WORKSPACE#*#ACS_SYSTEM#*#PAUSE",
             "WORKSPACE#*#ACS_SYSTEM#*#SIMULATED#*",
             "WORKSPACE#*#ACS_USER#*",
         ),
+        on_others(["secretsmanager:GetSecretValue"], SECRET_ARN.replace("webhooks", "connectors")),
         on_others(KEEPS_ITS_PLACE, f"{PROVISIONING}:*"),
     ],
 }
@@ -309,6 +314,39 @@ ENROLLED: dict[str, Value] = {
 ENROLLMENT = EnrollmentId.from_json(ENROLLED)
 # What is left of a person who was deleted.
 LEFT_ENROLLMENT = ENROLLMENT._replace(user_identity_id=DOWN)
+CONNECTOR = ConnectorId(WORKSPACE, V["OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID"])
+
+
+# The demo is a sandbox, whose enrollments need no connector.  A watch does not ask for that.
+WATCHED: dict[str, Value] = {**CONNECTOR.to_json(), "revision": 1}
+
+
+@pytest.fixture(scope="module")
+def connector() -> Iterator[dict[Key, Item]]:
+    """A connector that answers to everything with an empty object, which is right for ``manager.check``."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        item: Item = {
+            "workspace_id": WORKSPACE,
+            "acs_system_id": CONNECTOR.manager_id,
+            "url": f"http://127.0.0.1:{server.server_port}/",
+            "set_at": EVENT["created_at"],
+            "secret_version": EVENT["created_at"],
+            "revision": 1,
+        }
+        yield {CONNECTOR.key: item}
+        server.shutdown()
 
 
 def enrollment_items() -> dict[Key, Item]:
@@ -592,7 +630,7 @@ def managers_at_once() -> Iterator[None]:
 def dynamodb() -> Iterator[Any]:
     """A client that no guard stands before, and the environment of clients; made once, because that takes a while."""
     credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    on_loopback = {"WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
+    on_loopback = {"CONNECTORS_ON_LOOPBACK": "allowed", "WEBHOOK_RECEIVERS_ON_LOOPBACK": "allowed"}
     with mock_aws(), environment({"AWS_DEFAULT_REGION": REGION, **credentials, **on_loopback}):
         yield create_client()
 
@@ -606,14 +644,16 @@ def client(dynamodb: Any, guard: Guard) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def whole_table(dynamodb: Any, resources: dict[str, Resource]) -> tuple[Store, dict[Key, Item]]:
+def whole_table(
+    dynamodb: Any, resources: dict[str, Resource], connector: dict[Key, Item]
+) -> tuple[Store, dict[Key, Item]]:
     """The template's table, and what it is to hold: the demo workspaces, in which nobody has asked for a page yet."""
     table = resources["Table"]
     properties = {name: table.properties[name] for name in ("AttributeDefinitions", "BillingMode", "KeySchema")}
     dynamodb.create_table(TableName=table.reference, **properties)
     store = Store(Table(dynamodb, table.reference), dynamodb, table.reference, is_in_moto=True)
     seed(store.table)
-    put_all(store.table, more_items())
+    put_all(store.table, {**more_items(), **connector})
     return store, {key: item for key, item in store.items().items() if key.pk != "SECRET#PAGE_CURSOR"}
 
 
@@ -680,7 +720,7 @@ RUNS: dict[str, Callable[[Functions, str], Any]] = {
     "Events": lambda functions, name: functions.invoke(name, stream_batch()),
     "Deliveries": lambda functions, name: functions.invoke(name, queue_batch()),
     "Redeliveries": lambda functions, name: _execute(functions, name, *REDELIVERED),
-    "Provisioning": lambda functions, name: _execute(functions, name, {**ENROLLED, "revision": 1}),
+    "Provisioning": lambda functions, name: _execute(functions, name, {**ENROLLED, "revision": 1}, WATCHED),
 }
 
 

@@ -41,6 +41,8 @@ KEYS = [
     (keys.registration_key("w", "u", "d", "s"), Key(f"{U}#PHONES", "REGISTRATION#d#s")),
     (keys.execution_key("w", "u", "s"), Key(f"{U}#PHONES", "EXECUTION#s")),
     (keys.manager_pause_key("w", "s"), Key(f"{S}#PAUSE", "PAUSE")),
+    (keys.connector_key("w", "s"), Key(f"{S}#CONNECTOR", "CONNECTOR")),
+    (keys.connector_pools_key("w", "s"), Key(f"{S}#CONNECTOR", "POOLS")),
     (keys.phone_by_id_key("w", "d"), Key(f"{W}#PHONE#d", "PHONE")),
     (keys.phone_listing_key("w", "t", "d"), Key(f"{W}#PHONES", "t#d")),
     (keys.acs_credential_by_id_key("w", "c"), Key(f"{W}#ACS_CREDENTIAL#c", "ACS_CREDENTIAL")),

@@ -69,7 +69,7 @@ type _SystemType = Literal[
 # Texts that keep the blanks around them.  All other values lose them.
 NAMES = frozenset({"name", "display_name", "full_name", "external_type_display_name", "image_alt_text", "customer_key"})
 # Properties that can hold any characters.
-TEXTS = NAMES | {"email_address", "phone_number", "image_url", "location.time_zone"}
+TEXTS = NAMES | {"email_address", "phone_number", "pool", "image_url", "location.time_zone"}
 
 # `available_timezones` finds these on some machines, but they are not names of places.
 _NO_TIME_ZONES = frozenset({"localtime", "Factory"})
@@ -167,6 +167,7 @@ class _Pool(_Properties):
     acs_credential_pool_id: _Id
     acs_system_id: _Id = ""
     display_name: _NeededText = ""
+    pool: Annotated[NullableText, _TRIMMED] = None  # the credential manager's name of it
     external_type: Annotated[Literal["hid_part_number"] | None, _TRIMMED] = None
     external_type_display_name: NullableText = None
     created_at: _OptionalMoment = None

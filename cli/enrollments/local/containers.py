@@ -36,6 +36,7 @@ _END_SECONDS = 30
 # Variables that refer to resources.  `sam local` knows their logical IDs only.
 _REFERRING = (
     "CLIENT_SESSIONS_SECRET_ARN",
+    "CONNECTORS_SECRET_ARN",
     "DELIVERIES_QUEUE_URL",
     "EVENTS_FAILURES_QUEUE_URL",
     "EVENT_BUS_NAME",

@@ -20,6 +20,7 @@ from enrollment.store.keys import (
     acs_credential_pool_listing_key,
     acs_system_key,
     acs_system_listing_key,
+    connector_key,
     credential_manager_listing_key,
     listed_id,
     manager_pause_key,
@@ -203,7 +204,8 @@ def _answered(table: Table, workspace_id: str, systems: Sequence[Item]) -> list[
 
 def _state_keys(workspace_id: str, manager_ids: Iterable[str]) -> list[Key]:
     """Return the keys of what is known of credential managers beside their own items."""
-    return [workspace_key(workspace_id), *(manager_pause_key(workspace_id, one) for one in manager_ids)]
+    of_managers = (key(workspace_id, one) for one in manager_ids for key in (connector_key, manager_pause_key))
+    return [workspace_key(workspace_id), *of_managers]
 
 
 def _with_state(system: Item, state: Mapping[Key, Item]) -> AcsSystem:
@@ -218,11 +220,12 @@ def _with_state(system: Item, state: Mapping[Key, Item]) -> AcsSystem:
     workspace_id, system_id = str(system["workspace_id"]), str(system["acs_system_id"])
     # A workspace that an older release has made has no item, and is no sandbox.
     is_simulated = state.get(workspace_key(workspace_id), {}).get("is_sandbox") is True
+    is_set_up = is_simulated or connector_key(workspace_id, system_id) in state
     pause = state.get(manager_pause_key(workspace_id, system_id))
     return acs_system_of(
         system,
         errors=[] if pause is None else _errors_of(pause),
-        warnings=[] if is_simulated else [_setup_required(system)],
+        warnings=[] if is_set_up else [_setup_required(system)],
     )
 
 
@@ -238,7 +241,7 @@ def _errors_of(pause: Item) -> list[AcsSystemError]:
 
 
 def _setup_required(manager: Item) -> AcsSystemWarning:
-    """Return the warning about a credential manager that is not simulated: there are no connectors yet."""
+    """Return the warning about a credential manager that is not simulated and has no connector."""
     created_at = str(manager["created_at"])
     return AcsSystemWarning(warning_code="setup_required", message=_SETUP_REQUIRED, created_at=created_at)
 
