@@ -48,6 +48,10 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     places={
+        "connectors": _Place(
+            "enrollments.connectors.commands", "connectors", "Set, try and show the connectors of credential managers."
+        ),
+        "credentials": _Place("enrollments.waiting", "credentials", "Show which credentials of phones wait, and why."),
         "directory": _Place(
             "enrollments.directory.commands",
             "directory",
@@ -56,6 +60,7 @@ class _LazyGroup(click.Group):
         "events": _Place("enrollments.events", "events", "Follow events, and send those again that were not recorded."),
         "local": _Place("enrollments.local.commands", "local", "Run the deployed system on this machine, without AWS."),
         "openapi": _Place("enrollments.openapi", "openapi", "Print the API document, made from the code."),
+        "phones": _Place("enrollments.waiting", "phones", "Show which phones wait, and why."),
         "provisioning": _Place(
             "enrollments.provisioning", "provisioning", "Find enrollments that stand still, and have them go on."
         ),

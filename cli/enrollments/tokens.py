@@ -16,7 +16,7 @@ from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases import client_sessions
 from enrollment.use_cases.tokens import NewToken, StoredToken, create_token, list_tokens, revoke_token
-from enrollments.session_secret import ReadSecret, with_secret_of_client_sessions
+from enrollments.master_secrets import OF_CLIENT_SESSIONS, ReadSecret, with_secret
 from enrollments.target import Uuid, in_table, require_workspaces
 from enrollments.texts import in_columns
 
@@ -82,7 +82,7 @@ def tokens() -> None:
 )
 @click.option("--sandbox", is_flag=True, help="Issue a sandbox API key. Its ID starts with test.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@with_secret_of_client_sessions
+@with_secret(OF_CLIENT_SESSIONS)
 @in_table
 def create(  # noqa: PLR0913, PLR0917 - options
     table: Table,

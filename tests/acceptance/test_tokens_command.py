@@ -77,7 +77,7 @@ def test_json_tells_scripts_all_there_is(service: Service, run: Run) -> None:
 @pytest.fixture
 def create_session(service: Service, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that creates a client session, on a stack whose secret is the one of this machine."""
-    monkeypatch.setattr("enrollments.session_secret.secret_of_stack", lambda *_: CLIENT_SESSIONS_SECRET.encode())
+    monkeypatch.setattr("enrollments.master_secrets.secret_of_stack", lambda *_: CLIENT_SESSIONS_SECRET.encode())
     monkeypatch.setattr("enrollments.target.table_of_stack", lambda *_: "enrollments-Table")
     options = ["--stack-name", "s", "--kind", "client-session", "--workspace-id", service["SEAM_WORKSPACE_ID"]]
     return lambda *more: CliRunner().invoke(tokens, ["create", *options, *more])

@@ -42,6 +42,15 @@ _MESSAGES = {
 }
 
 
+def message_of_reason(reason: str) -> str:
+    """Return why a credential manager has not done something, in words of ours.
+
+    Args:
+        reason: Its reason; one that is not in the contract's table counts as a refusal.
+    """
+    return _REASONS.get(reason, _REASONS[_REJECTED])
+
+
 def errors_of_registration(registration: Item, now: datetime) -> list[ResourceError]:
     """Return what is wrong with a phone's registration with a credential manager.
 

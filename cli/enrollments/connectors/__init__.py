@@ -1,0 +1,1 @@
+"""``enrollments connectors``: the connectors of credential managers."""
