@@ -7,9 +7,10 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, override
@@ -20,13 +21,21 @@ from enrollment.managers.connector import MOST_ANSWER_BYTES, Connector
 from enrollment.managers.protocol import CredentialManager, Request
 from enrollment.outbound.https import Attempt, post
 from enrollment.secrets import connector_secret
-from enrollment.store.actions import change, put
+from enrollment.store.actions import change
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key, acs_credential_pool_key, manager_pause_key
 from enrollment.timestamps import timestamp
-from enrollment.use_cases.connector_items import ConnectorId, live_secret_versions, next_revision
-from enrollment.use_cases.enrollments import EnrollmentId
-from enrollment.use_cases.standing_still import have_go_on
+from enrollment.use_cases.connector_items import ConnectorId, live_secret_versions
+from enrollment.use_cases.connectors import (
+    pause_connector,
+    remove_connector,
+    resume_connector,
+    rotate_secret,
+    set_connector,
+)
+from enrollment.use_cases.enrollments import EnrollmentId, read_view
+from enrollment.use_cases.standing_still import have_all_go_on
+from enrollment.use_cases.waiting import Waiting, waiting_credentials, waiting_phones
 from examples.connector.connector import create_app
 from examples.connector.manufacturer import Manufacturer
 from tests.fixtures import Workspace
@@ -52,6 +61,11 @@ class Recorded(Manufacturer):
             if self._is_living(one):
                 credentials.setdefault(phones[one.phone_id], set()).add(one.reference)
         return AtManager({one: frozenset(ids) for one, ids in credentials.items()})
+
+    def forget_what_is_removed(self) -> None:
+        """Forget the references of what is removed, which no manufacturer may do."""
+        self._phones = {name: one for name, one in self._phones.items() if one.removed_at is None}
+        self._credentials = {name: one for name, one in self._credentials.items() if self._is_living(one)}
 
     def people(self) -> list[str]:
         """Return the references of its people."""
@@ -253,39 +267,32 @@ class World:
 
     # What the operator does
 
-    def set_connector(self, url: str = "https://connector.example/", **more: Any) -> Item:
+    def set_connector(self, url: str = "http://127.0.0.1:1/") -> None:
         """Set the connector, and have its owner write the secret into its settings."""
         now = self.clock.now()
-        item: Item = {
-            "workspace_id": self.connector_id.workspace_id,
-            "acs_system_id": self.manager_id,
-            "url": url,
-            "set_at": timestamp(now),
-            "revision": next_revision(self.connector(), now),
-            "secret_version": timestamp(now),
-            **more,
-        }
-        self.transact("connector", put(self.connector_id.key, item))
-        self.network.secret = self.secret(str(item["secret_version"]))
-        self.go_on()
-        return item
+        done = set_connector(self.memory.table, self.connector_id, url, on_loopback=True, now=now)
+        if done.is_new:
+            self.network.secret = self.secret(done.secret_version)
+        have_all_go_on(self.memory.table, self.connector_id, now)
 
-    def change_connector(self, *, remove: Sequence[str] = (), **assign: Any) -> None:
-        """Change the connector, and raise its revision."""
-        raised = {"revision": next_revision(self.connector(), self.clock.now())}
-        self.transact("connector", change(self.connector_id.key, assign={**assign, **raised}, remove=remove))
-        self.go_on()
+    def pause_connector(self) -> None:
+        pause_connector(self.memory.table, self.connector_id, now=self.clock.now())
 
-    def go_on(self) -> None:
-        """Have the person's enrollment go on, as setting and resuming a connector does."""
-        if self.enrollment_id.key in self.memory.items():
-            have_go_on(self.memory.table, self.enrollment_id)
+    def resume_connector(self) -> None:
+        resume_connector(self.memory.table, self.connector_id, now=self.clock.now())
+        have_all_go_on(self.memory.table, self.connector_id, self.clock.now())
+
+    def remove_connector(self) -> None:
+        remove_connector(self.memory.table, self.connector_id)
+
+    def rotate_secret(self, **overlap: float) -> str:
+        """Rotate the secret, and return the new one."""
+        overlap_ = timedelta(**overlap)
+        version = rotate_secret(self.memory.table, self.connector_id, overlap=overlap_, now=self.clock.now())
+        return self.secret(version)
 
     def secret(self, version: str) -> str:
         return connector_secret(MASTER, *self.connector_id, version)
-
-    def transact(self, name: str, action: Any) -> None:
-        assert not self.memory.table.transact({name: action})
 
     # What is stored
 
@@ -311,6 +318,12 @@ class World:
     def asked(self, *kinds: str) -> list[Request]:
         """Return the requests of some types, or all."""
         return [one for one in self.provisioning.asked if not kinds or one.type in kinds]
+
+    def waiting(self) -> list[Waiting]:
+        """Return what the operator's commands show of the person's phones and credentials that wait."""
+        view, now = read_view(self.memory.table, self.enrollment_id), timestamp(self.clock.now())
+        shown = [*waiting_phones(view, now), *waiting_credentials(view, now)]
+        return [one for one in shown if one.why is not None]
 
     def facts(self, what: str | None = None) -> list[Mapping[str, Any]]:
         """Return what was told."""
@@ -359,9 +372,7 @@ class _Looking:
 
 def over_http(tls: ssl.SSLContext | None = None, longest_seconds: float = LONGEST_SECONDS) -> Any:
     """Return what sends requests by HTTP on loopback, as the function does."""
-    return partial(
-        post, on_loopback=True, longest_seconds=longest_seconds, most_bytes=MOST_ANSWER_BYTES, tls=tls
-    )
+    return partial(post, on_loopback=True, longest_seconds=longest_seconds, most_bytes=MOST_ANSWER_BYTES, tls=tls)
 
 
 @contextmanager

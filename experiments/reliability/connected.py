@@ -1,36 +1,41 @@
-"""The connectors of a round: each has a manufacturer with a record of its own, an owner, and an operator who changes it.
+"""The connectors of a round: each has a manufacturer with a record of its own, and an operator who changes it.
 
 What a connector can do is in its path, so that it can be seen whether the table has what the present one has told.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from json import dumps, loads
 from random import Random
-from typing import Any
 from urllib.parse import urlsplit
 
 from enrollment.errors import ServiceUnavailable
 from enrollment.managers.connector import Connector
-from enrollment.managers.protocol import Request, RequestType
+from enrollment.managers.protocol import RequestType
 from enrollment.outbound.https import Attempt
 from enrollment.secrets import connector_secret
-from enrollment.store.actions import Action, as_read, change, delete, put
 from enrollment.store.attributes import Item
-from enrollment.store.keys import Key, connector_pools_key
-from enrollment.timestamps import timestamp
-from enrollment.use_cases.connector_items import ConnectorId, former_secrets, live_secret_versions, next_revision
-from enrollment.use_cases.standing_still import enrollments_of_workspace, have_go_on
-from examples.connector.manufacturer import CredentialState, PhoneState
+from enrollment.use_cases.connector_items import ConnectorId, live_secret_versions
+from enrollment.use_cases.connectors import (
+    NoConnectorError,
+    pause_connector,
+    read_connector,
+    remove_connector,
+    resume_connector,
+    rotate_secret,
+    set_connector,
+)
+from enrollment.use_cases.standing_still import have_all_go_on
 from tests.connectors import MASTER, Network, Recorded
 from tests.in_memory import InMemory
 from tests.provisioning import AtManager, Clock
 
 POOLS = {"standard": 100, "visitor": 3}
-_FORMER_SECRETS_LAST = timedelta(days=30)
+_OVERLAP = timedelta(days=30)  # longer than a round
 
 
 @dataclass
@@ -80,48 +85,29 @@ class Connected:
         )
 
     def set(self, manager_id: str) -> None:
-        """Set a connector, or set it anew; its secret stays."""
-        known, now = self._known(manager_id), self.clock.now()
+        """Set a connector, or give it another address.  One that is new has another secret, which its owner gets."""
         connector_id = ConnectorId(self.workspace_id, manager_id)
-        abilities = (self.random.choice("01"), self.random.choice("01"))
-        kept = {name: known[name] for name in ("secret_version", "former_secrets") if known and name in known}
-        item: Item = {
-            "workspace_id": self.workspace_id,
-            "acs_system_id": manager_id,
-            "url": f"https://connector.example/{'/'.join(abilities)}",
-            "set_at": timestamp(now),
-            "revision": next_revision(known, now),
-            "secret_version": timestamp(now),
-            **kept,
-        }
-        if not kept:
-            self.networks[manager_id].secret = self._secret(manager_id, str(item["secret_version"]))
-            self.to_be_switched.pop(manager_id, None)
-        self.store.table.transact({"connector": put(connector_id.key, item)})
-        self._go_on(manager_id)
+        url = f"http://127.0.0.1:1/{self.random.choice('01')}/{self.random.choice('01')}"
+        done = set_connector(self.store.table, connector_id, url, on_loopback=True, now=self.clock.now())
+        if done.is_new:
+            self.to_be_switched[manager_id] = done.secret_version
+            self._switch(manager_id)
+        have_all_go_on(self.store.table, connector_id, self.clock.now())
 
     def _pause(self, manager_id: str) -> None:
-        self._change(manager_id, assign={"paused_at": timestamp(self.clock.now())})
+        with suppress(NoConnectorError):
+            pause_connector(self.store.table, ConnectorId(self.workspace_id, manager_id), now=self.clock.now())
 
     def _resume(self, manager_id: str) -> None:
-        if self._known(manager_id) is None:
-            self.set(manager_id)
-            return
-        self._change(manager_id, remove=["paused_at", "next_check_at"])
-        self._go_on(manager_id)
+        connector_id, now = ConnectorId(self.workspace_id, manager_id), self.clock.now()
+        with suppress(NoConnectorError):
+            resume_connector(self.store.table, connector_id, now=now)
+            have_all_go_on(self.store.table, connector_id, now)
 
     def _rotate(self, manager_id: str) -> None:
-        known = self._known(manager_id)
-        if known is None:
-            return
-        until = timestamp(self.clock.now() + _FORMER_SECRETS_LAST)
-        former = {**former_secrets(known), str(known["secret_version"]): until}
-        version = timestamp(max(self.clock.now(), self.clock.now()))
-        if version == known["secret_version"]:
-            return
-        named = frozenset(f"{one} {its_until}" for one, its_until in former.items())
-        self._change(manager_id, assign={"secret_version": version, "former_secrets": named})
-        self.to_be_switched[manager_id] = version
+        connector_id, now = ConnectorId(self.workspace_id, manager_id), self.clock.now()
+        with suppress(NoConnectorError):
+            self.to_be_switched[manager_id] = rotate_secret(self.store.table, connector_id, overlap=_OVERLAP, now=now)
 
     def _switch(self, manager_id: str) -> None:
         """Have the owner write the new secret into the connector's settings."""
@@ -129,9 +115,8 @@ class Connected:
             self.networks[manager_id].secret = self._secret(manager_id, version)
 
     def _remove(self, manager_id: str) -> None:
-        connector_id = ConnectorId(self.workspace_id, manager_id)
-        pools = connector_pools_key(*connector_id)
-        self.store.table.transact({"connector": delete(connector_id.key), "pools": delete(pools)})
+        with suppress(NoConnectorError):
+            remove_connector(self.store.table, ConnectorId(self.workspace_id, manager_id))
 
     def take_something_away(self) -> None:
         """Have a manufacturer's administrator take a credential or a phone away."""
@@ -147,10 +132,10 @@ class Connected:
     def repair(self) -> None:
         """Have all connectors set and watched, and their owners know the secrets."""
         for manager_id in self.managers:
+            self.set(manager_id)
             self._resume(manager_id)
-            self._switch(manager_id)
-            known = self._known(manager_id) or {}
-            self.networks[manager_id].secret = self._secret(manager_id, str(known["secret_version"]))
+            connector = read_connector(self.store.table, ConnectorId(self.workspace_id, manager_id)).connector
+            self.networks[manager_id].secret = self._secret(manager_id, str(connector["secret_version"]))
 
     # Requests
 
@@ -164,6 +149,7 @@ class Connected:
         try:
             self.pause("a request to a connector")
             attempt = network.post(url, body, headers)
+            self.counts["requests that reached a connector"] += 1
             self.look()
             self.pause("its answer")
         except ServiceUnavailable:  # what is lost here is not the database's
@@ -173,11 +159,6 @@ class Connected:
         keeps_validity, one_step = abilities_of(url)
         told = {**loads(attempt.body), "keeps_validity": keeps_validity, "one_step": one_step}
         return attempt._replace(body=dumps(told).encode())
-
-    def deliver_late(self, manager_id: str, item: Item, request: Request) -> object:
-        """Deliver a request long after it was sent: it has the signatures of that time."""
-        connector = self.connector(manager_id, item)
-        return partial(connector.ask, request)
 
     # What is true
 
@@ -199,23 +180,6 @@ class Connected:
     def left(self) -> list[str]:
         """Return what manufacturers still have of people."""
         return [f"a manufacturer has {one.people()}" for one in self.manufacturers.values() if one.people()]
-
-    def _known(self, manager_id: str) -> Item | None:
-        return self.store.table.get(ConnectorId(self.workspace_id, manager_id).key)
-
-    def _change(self, manager_id: str, *, assign: Mapping[str, Any] | None = None, remove: Sequence[str] = ()) -> None:
-        known = self._known(manager_id)
-        if known is None:
-            return
-        changed: dict[str, Any] = {**(assign or {}), "revision": next_revision(known, self.clock.now())}
-        key: Key = ConnectorId(self.workspace_id, manager_id).key
-        action: Action = change(key, assign=changed, remove=list(remove), where=as_read(known, ["revision"]))
-        self.store.table.transact({"connector": action})
-
-    def _go_on(self, manager_id: str) -> None:
-        for enrollment_id in enrollments_of_workspace(self.store.table, self.workspace_id):
-            if enrollment_id.manager_id == manager_id:
-                have_go_on(self.store.table, enrollment_id)
 
     def _secret(self, manager_id: str, version: str) -> str:
         return connector_secret(MASTER, self.workspace_id, manager_id, version)

@@ -9,7 +9,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
@@ -20,6 +20,7 @@ import pytest
 from trustme import CA
 
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.waiting import Why
 from tests.connectors import (
     LONGEST_SECONDS,
     Answer,
@@ -92,9 +93,10 @@ def instead(body: bytes) -> Fault:
     return lambda sent: sent.work()._replace(body=body)
 
 
-def lost(sent: Sent) -> None:
+def lost(sent: Sent) -> Answer | None:
     """Do the work, and close the connection."""
     sent.work()
+    return None
 
 
 def cut_in_the_middle(sent: Sent) -> Answer:
@@ -197,6 +199,8 @@ def test_nothing_is_made_twice_or_left_and_the_silence_is_told(world: World, nam
         assert len(silent) == (1 if case.spares_check else 2)
         assert {one["unanswered_because"] for one in silent} == {case.because}
         assert all(begun_at <= str(one["unanswered_since"]) < str(one["retry_at"]) for one in silent)
+        shown = [(one.why, one.because, one.since >= begun_at) for one in world.waiting()]
+        assert set(shown) == {(Why.NO_USABLE_ANSWER, case.because, True)}
         recover(world)
         assert [one["synced_version"] for one in world.children() if "parent_acs_credential_id" in one] == [2]
 
@@ -277,6 +281,8 @@ def test_a_connector_that_refuses_is_left_alone_as_long_as_it_says(connected: Wo
     assert [one["reason"] for one in connected.facts("paused")] == [reason]
     assert disconnected(connected) == (["account_disconnected"] if reason == "disconnected" else [])
     # A pause is the manager's, and not the phones'.
+    shown = {(one.why, one.next_at) for one in connected.waiting()}
+    assert shown == {(Why.MANAGER_BUSY if reason == "busy" else Why.NO_ACCESS, str(pause["paused_until"]))}
     assert [one for one in connected.registrations().values() if "unanswered_since" in one] == []
     connected.pass_time(seconds=seconds - 3)
     assert len(connected.network.came) == before + 1
@@ -399,6 +405,18 @@ def test_a_wrong_certificate_is_sent_nothing_and_told(world: World, wrong: str) 
 # -------------------------------------------------------------------------------------------------- Doubled, late, lost
 
 
+def test_a_connector_that_forgets_what_was_removed_is_found_out(connected: World) -> None:
+    """This tests the comparison: late requests bring back what a manufacturer has forgotten."""
+    recover(connected)
+    connected.directory.delete(connected.person_id)
+    recover(connected)
+    connected.manufacturer.forget_what_is_removed()
+
+    replay(connected, connected.network.came[:4])
+
+    assert "which the table does not know" in "".join(connected.differing())
+
+
 def twice(sent: Sent) -> Answer:
     """Have the network deliver a request two times."""
     sent.work()
@@ -460,7 +478,7 @@ def test_requests_that_come_twice_make_nothing_twice(connected: World) -> None:
 def test_requests_that_are_lost_late_and_doubled_make_nothing_twice(connected: World, seed: int) -> None:
     random = Random(seed)
     doubts = connected.network.fault = Doubts(connected.network, random)
-    stages = [
+    stages: list[Callable[[], object]] = [
         lambda: None,
         partial(change_something, connected),
         partial(connected.start_app, "three"),
@@ -504,7 +522,9 @@ def test_each_request_that_is_repeated_has_its_id_and_the_same_data(connected: W
 
     registered: dict[str, set[str]] = {}
     for request in connected.asked("phone.register", "credential.issue"):
-        stable = {name: request.data.get(name) for name in ("person", "phone", "attempt", "acs_credential_id", "version")}
+        stable = {
+            name: request.data.get(name) for name in ("person", "phone", "attempt", "acs_credential_id", "version")
+        }
         registered.setdefault(request.id, set()).add(json.dumps([request.type, stable], sort_keys=True))
     assert {len(bodies) for bodies in registered.values()} == {1}
     assert len({next(iter(bodies)) for bodies in registered.values()}) == len(registered) == 6
