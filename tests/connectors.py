@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, override
@@ -212,7 +212,10 @@ class World:
         memory: The table.
         network: Where the connector is reached.
         send: Sends requests; by default without any network.
+        before_request: Called before each request to the connector.
+        after_request: Called after each.
         wrong: What was wrong after a request or a transaction.
+        when: When which request was sent.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -223,6 +226,7 @@ class World:
     before_request: Callable[[Request], None] = lambda _: None
     after_request: Callable[[Request], None] = lambda _: None
     wrong: list[str] = field(default_factory=list)
+    when: list[tuple[datetime, Request]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.manufacturer = Recorded(now=self.clock.now)
@@ -362,6 +366,7 @@ class _Looking:
     connector: Connector
 
     def ask(self, request: Request) -> Mapping[str, Any]:
+        self.world.when.append((self.world.clock.at, request))
         self.world.before_request(request)
         try:
             return self.connector.ask(request)

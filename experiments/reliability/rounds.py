@@ -605,7 +605,7 @@ def _differing(items: Mapping[Key, Item], at_managers: AtManager) -> Iterator[st
     known, found = in_table(items).credentials, at_managers.credentials
     registrations = _of_kind(items, "REGISTRATION#")
     # What waits for a credential, to be registered once more.
-    ended = {str(one["phone_registration_id"]) for one in registrations if one.get("state") in {"gone", "failed"}}
+    ended = {str(one["phone_registration_id"]) for one in registrations if one.get("state") in {None, "gone", "failed"}}
     for registration_id in sorted(known.keys() - ended | found.keys()):
         if registration_id not in known or registration_id not in found:
             yield f"phone {registration_id} is only in the table or only at the manager"
@@ -746,7 +746,7 @@ def play_round(seed: int, *, requests: int = 25, has_connectors: bool = False) -
         round_.play(requests)
         round_.repair()
         round_.settle()
-        for repair in (round_.let_late_requests_arrive, round_.have_all_asked_about, round_.retry):
+        for repair in (round_.let_late_requests_arrive, round_.have_all_asked_about, round_.retry, round_.retry):
             clock.turn(seconds=1)
             repair()
             round_.settle()
