@@ -1,9 +1,12 @@
 """Executions as tests run them: on a clock that they turn, after the changes that the table's stream would tell."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from enrollment.managers.protocol import CredentialManager, Request
 from enrollment.managers.simulated import SimulatedManager
@@ -11,6 +14,7 @@ from enrollment.store.attributes import Item
 from enrollment.store.changes import Change
 from enrollment.store.keys import Key, acs_credential_key, phone_key, user_identity_key
 from enrollment.store.table import Table
+from enrollment.use_cases import credential_items, credentials, enrollments, phone_sessions, phones
 from enrollment.use_cases.connector_items import ConnectorId
 from enrollment.use_cases.enrollment_starts import Starter, wanted_of_change
 from enrollment.use_cases.enrollments import View
@@ -32,6 +36,21 @@ class Clock:
 
     def turn(self, **duration: float) -> None:
         self.at += timedelta(**duration)
+
+
+@contextmanager
+def requests_on(clock: Clock) -> Iterator[None]:
+    """Have requests read a clock that is turned."""
+
+    class Turned(datetime):
+        @classmethod
+        def now(cls, _: object = None) -> datetime:  # type: ignore[override]
+            return clock.at
+
+    with ExitStack() as stack:
+        for module in (credential_items, credentials, enrollments, phone_sessions, phones):
+            stack.enter_context(patch.object(module, "datetime", Turned))
+        yield
 
 
 class Suspended(Exception):
@@ -154,6 +173,12 @@ class Provisioning:
             self.clock.at = max(self.clock.at, running[0].wakes_at)
             self.go_on(running[0])
 
+    def pass_time(self, **duration: float) -> None:
+        """Run what becomes due while the time passes, and turn the clock to its end."""
+        end = self.clock.at + timedelta(**duration)
+        self.settle(**duration)
+        self.clock.at = end
+
     def _provisioner(self) -> Provisioner:
         return Provisioner(
             self.table,
@@ -215,6 +240,33 @@ def in_table(items: Mapping[Key, Item]) -> AtManager:
             if key.sk.startswith("REGISTRATION#")
         }
     )
+
+
+def wrong_at_any_moment(items: Mapping[Key, Item], found: AtManager) -> list[str]:
+    """Return what managers have that the table does not know, and credentials of which a phone has two.
+
+    Args:
+        items: The table.
+        found: What managers have, by their own record.
+    """
+    wrong = []
+    known = in_table(items).credentials
+    sources: Counter[tuple[str, str, str]] = Counter()
+    children = {}
+    for item in items.values():
+        if "device_id" in item and "acs_credential_id" in item and "created_at" in item:
+            source = str(item.get("parent_acs_credential_id") or item["acs_credential_pool_id"])
+            children[str(item["acs_credential_id"])] = item
+            sources[str(item["device_id"]), str(item["credential_manager_acs_system_id"]), source] += 1
+    wrong += [f"there are {number} credentials of {one}" for one, number in sources.items() if number > 1]
+    for registration_id, credential_ids in found.credentials.items():
+        if registration_id not in known:
+            wrong.append(f"a manager has the phone {registration_id}, which the table does not know")
+        elif not credential_ids <= known[registration_id]:
+            wrong.append(f"a manager has {credential_ids - known[registration_id]}, which the table does not know")
+        elif not credential_ids <= children.keys():
+            wrong.append(f"{credential_ids - children.keys()} at a manager has no item")
+    return wrong
 
 
 def made_in_vain(before: Mapping[Key, Item], after: Mapping[Key, Item]) -> Iterator[str]:

@@ -85,6 +85,17 @@ class Interleaving:
         call._go.release()  # noqa: SLF001
         self._back.acquire()
 
+    def come_by(self, what: str) -> None:
+        """Pause the call that runs now, before something that others can see.
+
+        Args:
+            what: What that is, for people.
+
+        Raises:
+            ServiceUnavailable: The call was told to lose what comes.
+        """
+        self._pause(what)
+
     def _before(self, request: str) -> None:
         self._pause(request)
 

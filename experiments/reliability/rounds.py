@@ -28,6 +28,7 @@ from enrollment.managers.protocol import (
     NoAccessError,
     NoUsableAnswerError,
     Request,
+    RequestType,
 )
 from enrollment.managers.simulated import SimulatedManager
 from enrollment.store.actions import change
@@ -35,29 +36,35 @@ from enrollment.store.attributes import Item, elements
 from enrollment.store.changes import Change
 from enrollment.store.keys import (
     Key,
+    acs_credential_pool_key,
     acs_user_link_key,
     automation_key,
+    connector_key,
 )
 from enrollment.timestamps import timestamp
-from enrollment.use_cases import (
-    credential_items,
-    credentials,
-    enrollments,
-    learning,
-    pauses,
-    phone_sessions,
-    phones,
-)
+from enrollment.use_cases import learning, manager_checks, pauses
+from enrollment.use_cases.connector_items import ConnectorId
 from enrollment.use_cases.enrollment_starts import Starter, Wanted, Watched, wanted_of_change
 from enrollment.use_cases.enrollments import EnrollmentId, View, ask_to_look
+from enrollment.use_cases.manager_checks import Watcher, watch
 from enrollment.use_cases.provisioning import Provisioner, provision
 from enrollment.use_cases.standing_still import enrollments_of_workspace, have_go_on, retry, step_that_is_due
+from experiments.reliability.connected import Connected
 from experiments.reliability.interleaving import Call, Fate, Interleaving, Killed
 from tests.fixtures import Workspace
 from tests.in_memory import InMemory
 from tests.integration.conftest import UNKNOWN, Directory
 from tests.invariants import violations
-from tests.provisioning import AtManager, Clock, Execution, Suspended, in_table, made_in_vain
+from tests.provisioning import (
+    AtManager,
+    Clock,
+    Execution,
+    Suspended,
+    in_table,
+    made_in_vain,
+    requests_on,
+    wrong_at_any_moment,
+)
 
 _MOST_AT_ONCE = 4
 _MOST_REQUESTS = 3000
@@ -65,8 +72,11 @@ _LONG_AGO = timedelta(days=1)
 _MOST_GOES_AFTERWARDS = 1500
 _MANAGER = "credential_manager_acs_system_id"
 _LEASE = timedelta(seconds=30)
+_LONGEST_LEAP = timedelta(seconds=30)
 _SETTLES_WITHIN = timedelta(hours=4)
 # What phones are called, which is how a simulated manager treats them.
+_LIMITS = ("pool_exhausted", "credential_limit_reached")
+_MODELS_AT_CONNECTORS = ("Phone", "Phone", "Invitation expires")
 _MODELS = ("Phone", "Phone", "Phone", "Slow", "Fails once", "Fails for good", "Empty pool", "Invitation expires")
 
 
@@ -88,6 +98,7 @@ class Round:
         store: The table.
         random: Decides everything.
         clock: The clock of all that happens.
+        has_connectors: Whether the workspace is no sandbox, and its managers are asked through connectors.
         counts: What has happened.
         wrong: What has gone wrong.
         is_calm: Whether nothing goes wrong any more.
@@ -96,6 +107,7 @@ class Round:
     store: InMemory
     random: Random
     clock: Clock
+    has_connectors: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     is_calm: bool = False
@@ -104,6 +116,7 @@ class Round:
     late_requests: list[Callable[[], object]] = field(default_factory=list)
     moods: dict[str, Mood] = field(default_factory=dict)
     asking: dict[EnrollmentId, list[datetime]] = field(default_factory=dict)
+    had_credential: dict[EnrollmentId, bool] = field(default_factory=dict)
     ending: set[str] = field(default_factory=set)
     running: dict[Call, Execution | None] = field(default_factory=dict)
     seen: Mapping[Key, Item] = field(default_factory=dict)
@@ -112,7 +125,7 @@ class Round:
     def __post_init__(self) -> None:
         self.workspace = Workspace(self.store.table, str(uuid.UUID(int=self.random.getrandbits(128), version=4)))
         self.directory = Directory(self.store.table, Caller(self.workspace.workspace_id))
-        self.workspace.become_sandbox()
+        self.workspace.exist(is_sandbox=not self.has_connectors)
         self.managers = [self.workspace.credential_manager() for _ in range(self.random.choice((1, 1, 2)))]
         self.pools = {one: self.workspace.acs_credential_pool(one) for one in self.managers}
         self.systems = [self.workspace.acs_system(), *self.managers]
@@ -121,8 +134,16 @@ class Round:
         ]
         for person in self.people:
             self.directory.create_acs_user(self.systems[0], user_identity_id=person)
-        self.seen = self.store.items()
         self.interleaving = Interleaving(self.store, self._look_at_what_was_written)
+        self.connected: Connected | None = None
+        if self.has_connectors:
+            for pool_id in self.pools.values():
+                named = change(
+                    acs_credential_pool_key(self.workspace.workspace_id, pool_id), assign={"pool": "visitor"}
+                )
+                assert not self.store.table.transact({"pool": named})
+            where = (self.store, self.workspace.workspace_id, self.managers, self.clock, self.random)
+            self.connected = Connected(*where, self.interleaving.come_by, self._look_at_managers, self.counts)
 
     # ------------------------------------------------------------------------------------------- What goes on at once
 
@@ -169,6 +190,8 @@ class Round:
         self.is_calm = True
         for call in list(self.running):
             self._finish(call)
+        if self.connected is not None:
+            self.connected.repair()
         for identity_id in sorted(self.ending):
             self._delete(identity_id)
         for enrollment_id in enrollments_of_workspace(self.store.table, self.workspace.workspace_id):
@@ -234,6 +257,8 @@ class Round:
                 known = self.random.choice(self.executions)
                 self.counts["doubled starts"] += 1
                 self.executions.append(Execution(known.name, known.given, self.clock.at))
+            case "invalidation" if self.connected is not None:
+                self.connected.take_something_away()
             case "invalidation" if live := _live_credentials(self.store.items()):
                 removed = change(self.random.choice(live), assign={"removed_at": timestamp(self.clock.at - _LONG_AGO)})
                 self.store.table.transact({"credential": removed})
@@ -244,7 +269,7 @@ class Round:
     def _let_time_pass(self) -> None:
         waiting = [one.wakes_at for one in self.executions if one.ended is None]
         if waiting and min(waiting) > self.clock.at:
-            self.clock.at = min(waiting)
+            self.clock.at = min(*waiting, self.clock.at + _LONGEST_LEAP)
         else:
             self.clock.turn(seconds=1)
 
@@ -291,8 +316,11 @@ class Round:
         for key, item in items.items():
             kind = key.sk.partition("#")[0]
             found.setdefault(kind, []).append(item)
-        choices = self._requests(found)
+        choices = [*self._requests(found)]
+        if self.connected is not None:
+            choices += self.connected.deeds(self.random.choice(self.managers))
         name = self.random.choices([one for one, _, _ in choices], [weight for _, weight, _ in choices])[0]
+        self.counts["changes of connectors"] += name.endswith(("connector", "secret"))
         request = next(one for other, _, one in choices if other == name)
         self.log.append(f"{self.clock.at:%H:%M:%S} {name}")
 
@@ -322,23 +350,24 @@ class Round:
                 {"create_credential_manager_user": True, "acs_credential_pool_id": self.pools[manager]},
             )
         )
-        metadata = {"device_model": self.random.choice(_MODELS)}
+        model = self.random.choice(_MODELS_AT_CONNECTORS if self.has_connectors else _MODELS)
+        validity = self._made_up_validity() if self.has_connectors else {}
         moment = f"20{self.random.randrange(80, 99)}-01-01T00:00:00Z"
         profile = {"email_address": f"{self.random.randrange(10**6)}@example.com"}
         return [
             ("launch", 4, partial(directory.launch, identity, manager, **options)),
             ("delete automation", 1, partial(directory.delete_automation, automation)),
-            ("create phone", 4, partial(directory.create_phone, identity, phone_metadata=metadata)),
+            ("create phone", 4, self._creation_of_phone(identity, model)),
             (
                 "start app",
                 2,
-                partial(self._start_app, identity, str(self.random.randrange(2))),
+                partial(self._start_app, identity, str(self.random.randrange(2)), "Phone"),
             ),
             ("deactivate phone", 2, partial(directory.deactivate_phone, phone)),
             (
                 "create credential",
                 4,
-                partial(directory.create_credential, acs_user_id, credential_manager_acs_system_id=manager),
+                partial(directory.create_credential, acs_user_id, credential_manager_acs_system_id=manager, **validity),
             ),
             ("update credential", 1, partial(directory.update_credential, credential, ends_at=moment)),
             ("delete credential", 3, partial(directory.delete_credential, credential)),
@@ -363,8 +392,22 @@ class Round:
             return UNKNOWN
         return str((items[-1] if self._happens(0.5) else self.random.choice(items))[id_name])
 
-    def _start_app(self, identity_id: str, installation: str) -> None:
-        self.directory.session(identity_id).start_app(installation, model="Phone")
+    def _start_app(self, identity_id: str, installation: str, model: str) -> None:
+        self.directory.session(identity_id).start_app(installation, model=model)
+
+    def _creation_of_phone(self, identity_id: str, model: str) -> Callable[[], object]:
+        """Return what makes a phone: only a sandbox simulates one."""
+        if self.has_connectors:
+            return partial(self._start_app, identity_id, str(self.random.randrange(2, 4)), model)
+        return partial(self.directory.create_phone, identity_id, phone_metadata={"device_model": model})
+
+    def _made_up_validity(self) -> dict[str, str]:
+        """Return a validity that may begin and end while the round lasts."""
+        starts_at = self.clock.at + timedelta(seconds=self.random.choice((0, 0, 5, 90, 4000)))
+        if self._happens(0.6):
+            return {"starts_at": timestamp(starts_at)}
+        ends_at = starts_at + timedelta(seconds=self.random.choice((20, 300, 9000)))
+        return {"starts_at": timestamp(starts_at), "ends_at": timestamp(ends_at)}
 
     def _delete(self, identity_id: str) -> None:
         self.ending.add(identity_id)
@@ -394,13 +437,30 @@ class Round:
         self.executions.append(Execution(name, given, wakes_at))
 
     def _run(self, execution: Execution) -> None:
-        provisioner = Provisioner(
-            self.store.table, lambda view: _Moody(self, view), tell=self._tell, now=self.clock.now
-        )
+        told = {"tell": self._tell, "now": self.clock.now}
         try:
-            execution.ended = provision(execution.given, execution.steps, provisioner)
+            if "user_identity_id" in execution.given:
+                provisioner = Provisioner(self.store.table, self._manager_of, **told)  # type: ignore[arg-type]
+                execution.ended = provision(execution.given, execution.steps, provisioner)
+            else:
+                watcher = Watcher(self.store.table, self._connector_of, **told)  # type: ignore[arg-type]
+                execution.ended = watch(execution.given, execution.steps, watcher)
         except Suspended:
             execution.wakes_at = self.clock.at + timedelta(seconds=execution.steps.found["wait_seconds"])
+
+    def _manager_of(self, view: View) -> CredentialManager:
+        where = (view.id.workspace_id, view.id.manager_id)
+        if self.connected is not None and view.connector is not None:
+            # Registering can issue something.  Its transaction has checked that there is something.
+            one_step = view.abilities is not None and view.abilities.one_step
+            is_wanted = not one_step or self.had_credential[view.id]
+            connector = self.connected.connector(view.id.manager_id, view.connector)
+            return _Moody(self, connector, where[1], view.id, may_register=is_wanted)
+        return _Moody(self, SimulatedManager(self.store.table, *where, now=self.clock.now), where[1], view.id)
+
+    def _connector_of(self, connector_id: ConnectorId, item: Item) -> CredentialManager:
+        assert self.connected is not None
+        return _Moody(self, self.connected.connector(connector_id.manager_id, item), connector_id.manager_id)
 
     def _tell(self, what: str, facts: Mapping[str, Any]) -> None:
         self.counts["steps"] += 1
@@ -422,46 +482,81 @@ class Round:
                 told = Change("record", "0" * 40, self.clock.at, key, before.get(key), after.get(key))
                 if (wanted := wanted_of_change(told)) is not None:
                     self.changes.append(wanted)
-        self.wrong += [*_wrong_at_any_moment(after), *made_in_vain(before, after)]
+                self._note_lease(key, before.get(key, {}), after)
+        self.wrong += [*wrong_at_any_moment(after, self._found(after)), *made_in_vain(before, after)]
+
+        if self.connected is not None:
+            self.wrong += self.connected.wrong()
+
+    def _note_lease(self, key: Key, before: Item, after: Mapping[Key, Item]) -> None:
+        """Note whether the person had a credential when a lease was taken."""
+        enrolled = after.get(key, {})
+        if key.sk.startswith("EXECUTION#") and enrolled.get("lease_id") not in {None, before.get("lease_id")}:
+            here = [one for one in _of_kind(after, "CREDENTIAL#") if _is_of_enrollment(one, enrolled)]
+            self.had_credential[EnrollmentId.from_json(enrolled)] = any("device_id" not in one for one in here)
+
+    def _look_at_managers(self) -> None:
+        """See whether a manager has what the table does not know, after a request to it."""
+        items = self.store.items()
+        self.wrong += wrong_at_any_moment(items, self._found(items))
+
+    def _found(self, items: Mapping[Key, Item]) -> AtManager:
+        """Return what managers have, by their own record."""
+        return AtManager.of(items) if self.connected is None else self.connected.record()
 
     def check(self) -> None:
         """Note what is wrong now that nothing is to be done any more."""
         items = self.store.items()
         self.wrong += violations(items)
-        self.wrong += _differing(items)
+        self.wrong += _differing(items, self._found(items))
         for enrollment_id in enrollments_of_workspace(self.store.table, self.workspace.workspace_id):
             step = step_that_is_due(self.store.table, enrollment_id, self.clock.at)
             if step is not None:
                 self.wrong.append(f"{step} is due")
-        self.wrong += _missing(items)
-        waits = [one for one in self.executions if one.ended is None]
-        if len(waits) > _that_may_wait(items):
+        self.wrong += _missing(items, self.clock.at)
+        # One that was replaced ends when it looks again, which can be in a month.
+        executors = {item.get("executor") for key, item in items.items() if key.sk.startswith("EXECUTION#")}
+        waits = [one for one in self.executions if one.ended is None and one.steps.results.get("begin") in executors]
+        if len(waits) > _that_may_wait(items, timestamp(self.clock.at)):
             self.wrong.append(f"{len(waits)} executions still wait")
 
     def check_that_nobody_is_left(self) -> None:
         """Note what is left of people who were all deleted."""
         items = self.store.items()
         self.wrong += violations(items)
-        at_manager = AtManager.of(items)
+        at_manager = self._found(items)
+        if self.connected is not None:
+            self.wrong += self.connected.left()
         if at_manager.credentials:
             self.wrong.append(f"at managers is left {at_manager}")
         self.wrong += [f"{key} is left" for key in items if "#USER_IDENTITY#" in key.pk]
 
 
 class _Moody(CredentialManager):
-    """A simulated manager that does not always take requests."""
+    """A manager that does not always take requests."""
 
-    def __init__(self, round_: Round, view: View) -> None:
+    def __init__(
+        self,
+        round_: Round,
+        manager: CredentialManager,
+        manager_id: str,
+        enrollment_id: EnrollmentId | None = None,
+        *,
+        may_register: bool = True,
+    ) -> None:
         self._round = round_
-        self._enrollment_id = view.id
+        self._manager = manager
+        self._enrollment_id = enrollment_id
         # A lease begins in this moment: no request to the database is between.
         self._began = round_.clock.at
-        self._mood = round_.moods.get(view.id.manager_id, Mood.WELL)
-        self._manager = SimulatedManager(
-            round_.store.table, view.id.workspace_id, view.id.manager_id, now=round_.clock.now
-        )
+        self._mood = round_.moods.get(manager_id, Mood.WELL)
+        self._may_register = may_register
 
     def ask(self, request: Request) -> Mapping[str, Any]:
+        if self._enrollment_id is None:
+            return self._answer(request)
+        if request.type is RequestType.PHONE_REGISTER and not self._may_register:
+            self._round.wrong.append("registering issues something, and there is nothing to be issued")
         others = self._round.asking.setdefault(self._enrollment_id, [])
         if any(abs(self._began - began) < _LEASE for began in others):
             self._round.wrong.append(f"{request.type} is asked for beside another request of the same person")
@@ -482,7 +577,7 @@ class _Moody(CredentialManager):
             case Mood.CLOSED:
                 raise NoAccessError
             case Mood.FLAKY:
-                match random.choice(("well", "lost", "late", "unanswered", "nonsense")):
+                match random.choice(("well", "lost", "late", "unanswered", "twice", "nonsense")):
                     case "lost":
                         raise NoUsableAnswerError
                     case "late":
@@ -491,31 +586,11 @@ class _Moody(CredentialManager):
                     case "unanswered":
                         self._manager.ask(request)
                         raise NoUsableAnswerError
+                    case "twice":
+                        self._manager.ask(request)
                     case "nonsense":
-                        return {"state": "nonsense"}
+                        return {"state": "nonsense", "keeps_validity": "nonsense"}
         return self._manager.ask(request)
-
-
-def _wrong_at_any_moment(items: Mapping[Key, Item]) -> list[str]:
-    """Return what a manager has that the table does not know, and credentials of which a phone has two."""
-    wrong = []
-    known = in_table(items).credentials
-    sources: Counter[tuple[str, str, str]] = Counter()
-    children = {}
-    for item in items.values():
-        if "device_id" in item and "acs_credential_id" in item and "created_at" in item:
-            source = str(item.get("parent_acs_credential_id") or item["acs_credential_pool_id"])
-            children[str(item["acs_credential_id"])] = item
-            sources[str(item["device_id"]), str(item["credential_manager_acs_system_id"]), source] += 1
-    wrong += [f"there are {number} credentials of {one}" for one, number in sources.items() if number > 1]
-    for registration_id, credential_ids in AtManager.of(items).credentials.items():
-        if registration_id not in known:
-            wrong.append(f"a manager has the phone {registration_id}, which the table does not know")
-        elif not credential_ids <= known[registration_id]:
-            wrong.append(f"a manager has {credential_ids - known[registration_id]}, which the table does not know")
-        elif not credential_ids <= children.keys():
-            wrong.append(f"{credential_ids - children.keys()} at a manager has no item")
-    return wrong
 
 
 def _live_credentials(items: Mapping[Key, Item]) -> list[Key]:
@@ -524,11 +599,14 @@ def _live_credentials(items: Mapping[Key, Item]) -> list[Key]:
     )
 
 
-def _differing(items: Mapping[Key, Item]) -> Iterator[str]:
+def _differing(items: Mapping[Key, Item], at_managers: AtManager) -> Iterator[str]:
     """Yield what managers have and the table does not, and the reverse."""
     failed = {str(item["acs_credential_id"]) for item in items.values() if _is_failed_credential(item)}
-    known, found = in_table(items).credentials, AtManager.of(items).credentials
-    for registration_id in sorted(known.keys() | found.keys()):
+    known, found = in_table(items).credentials, at_managers.credentials
+    registrations = _of_kind(items, "REGISTRATION#")
+    # What waits for a credential, to be registered once more.
+    ended = {str(one["phone_registration_id"]) for one in registrations if one.get("state") in {None, "gone", "failed"}}
+    for registration_id in sorted(known.keys() - ended | found.keys()):
         if registration_id not in known or registration_id not in found:
             yield f"phone {registration_id} is only in the table or only at the manager"
         elif known[registration_id] - failed != found[registration_id]:
@@ -540,14 +618,15 @@ def _is_failed_credential(item: Item) -> bool:
     return "acs_credential_id" in item and "device_id" in item and item.get("state") == "failed"
 
 
-def _missing(items: Mapping[Key, Item]) -> Iterator[str]:
+def _missing(items: Mapping[Key, Item], now: datetime) -> Iterator[str]:
     """Yield which wanted things are not there, or not as they are wanted."""
     phones = {str(item["device_id"]): item for item in _of_kind(items, "PHONE#")}
     registrations = {_registered(item): item for item in _of_kind(items, "REGISTRATION#")}
     for automation in _of_kind(items, "ENROLLMENT_AUTOMATION#"):
         for device_id, phone in phones.items():
             wanted = (device_id, str(automation["credential_manager_acs_system_id"]))
-            if phone["user_identity_id"] == automation["user_identity_id"] and wanted not in registrations:
+            is_of_person = phone["user_identity_id"] == automation["user_identity_id"]
+            if is_of_person and wanted not in registrations and _is_registered_at_once(items, automation, now):
                 yield f"phone {device_id} is not registered"
     for (device_id, _), registration in registrations.items():
         if device_id not in phones:
@@ -555,19 +634,19 @@ def _missing(items: Mapping[Key, Item]) -> Iterator[str]:
             continue
         model = str(phones[device_id]["device_model"])
         expected = {"Fails for good": "failed"}.get(model, "active")
-        if registration.get("state") != expected:
+        if registration.get("state") != expected and _is_registered_at_once(items, registration, now):
             yield f"registration of {model} is {registration.get('state')}"
-        yield from _missing_of_phone(items, registration, model)
+        yield from _missing_of_phone(items, registration, model, now)
 
 
-def _missing_of_phone(items: Mapping[Key, Item], registration: Item, model: str) -> Iterator[str]:
+def _missing_of_phone(items: Mapping[Key, Item], registration: Item, model: str, now: datetime) -> Iterator[str]:
     here = [item for item in _of_kind(items, "CREDENTIAL#") if _is_of_enrollment(item, registration)]
-    wanted = {str(one["acs_credential_id"]): one["version"] for one in here if "device_id" not in one}
+    wanted = {str(one["acs_credential_id"]): one["version"] for one in _issued_for(items, registration, now)}
     of_phone = [one for one in here if one.get("device_id") == registration["device_id"]]
     children = {str(one.get("parent_acs_credential_id") or one["acs_credential_pool_id"]): one for one in of_phone}
     for source, child in children.items():
         is_of_pool = "acs_credential_pool_id" in child
-        expected = "failed" if model == "Empty pool" and is_of_pool else "active"
+        expected = "failed" if (model == "Empty pool" and is_of_pool) or child.get("reason") in _LIMITS else "active"
         version = child["version"] if is_of_pool else wanted.get(source)
         if child.get("state") != expected or "being_deleted_at" in child:
             is_ending = "being_deleted_at" in child
@@ -583,6 +662,30 @@ def _missing_of_phone(items: Mapping[Key, Item], registration: Item, model: str)
         yield f"phone {registration['device_id']} has no credential from {missing}"
 
 
+def _is_registered_at_once(items: Mapping[Key, Item], enrolled: Item, now: datetime) -> bool:
+    """Return whether a phone is registered without waiting for a credential that registering issues."""
+    return not _can(items, enrolled, "one_step") or bool(_issued_for(items, enrolled, now))
+
+
+def _issued_for(items: Mapping[Key, Item], enrolled: Item, now: datetime) -> list[Item]:
+    """Return the credentials of a person for which phones have credentials of their own now."""
+    here = [item for item in _of_kind(items, "CREDENTIAL#") if _is_of_enrollment(item, enrolled)]
+    keeps_validity = _can(items, enrolled, "keeps_validity", is_simulated=True)
+    moment = timestamp(now)
+    return [
+        one
+        for one in here
+        if "device_id" not in one
+        and (keeps_validity or str(one["starts_at"]) <= moment < str(one.get("ends_at", "9999")))
+    ]
+
+
+def _can(items: Mapping[Key, Item], enrolled: Item, ability: str, *, is_simulated: bool = False) -> bool:
+    """Return whether a credential manager has told an ability, or a simulated one has it."""
+    connector = items.get(connector_key(str(enrolled["workspace_id"]), str(enrolled[_MANAGER])))
+    return is_simulated if connector is None else bool(connector.get(ability))
+
+
 def _of_kind(items: Mapping[Key, Item], kind: str) -> list[Item]:
     return [item for key, item in items.items() if key.sk.startswith(kind) and "created_at" in item]
 
@@ -595,9 +698,14 @@ def _is_of_enrollment(credential: Item, registration: Item) -> bool:
     return all(credential[name] == registration[name] for name in ("user_identity_id", _MANAGER))
 
 
-def _that_may_wait(items: Mapping[Key, Item]) -> int:
-    """Return how many enrollments may have an execution that waits: those with something that is asked for again."""
-    return len({item.get("user_identity_id") for item in items.values() if "next_at" in item}) * 2
+def _that_may_wait(items: Mapping[Key, Item], now: str) -> int:
+    """Return how many executions may wait: of people for whom something is asked again, or begins or ends later."""
+    waiting = [
+        item
+        for item in items.values()
+        if "next_at" in item or any(str(item.get(name, "")) > now for name in ("starts_at", "ends_at"))
+    ]
+    return 2 * len({item.get("user_identity_id") for item in waiting})
 
 
 def _place(error: BaseException | None) -> str:
@@ -613,37 +721,32 @@ def _place(error: BaseException | None) -> str:
 def decided_by(random: Random, clock: Clock) -> Iterator[None]:
     """Have ids, jitter and the time come from a generator and a clock, so that a seed stands for a round."""
 
-    class Turned(datetime):
-        @classmethod
-        def now(cls, _: object = None) -> datetime:  # type: ignore[override]
-            return clock.at
-
     def new_id() -> uuid.UUID:
         return uuid.UUID(int=random.getrandbits(128), version=4)
 
     with ExitStack() as stack:
         stack.enter_context(patch("uuid.uuid4", new_id))
-        for module in (learning, pauses):
+        for module in (learning, manager_checks, pauses):
             stack.enter_context(patch.object(module, "_random", random))
-        for module in (credential_items, credentials, enrollments, phone_sessions, phones):
-            stack.enter_context(patch.object(module, "datetime", Turned))
+        stack.enter_context(requests_on(clock))
         yield
 
 
-def play_round(seed: int, *, requests: int = 25) -> Round:
+def play_round(seed: int, *, requests: int = 25, has_connectors: bool = False) -> Round:
     """Play a round, and return it.
 
     Args:
         seed: Decides everything.
+        has_connectors: Whether its managers are asked through connectors.
         requests: How many requests to make.
     """
     random, clock = Random(seed), Clock()
     with decided_by(random, clock):
-        round_ = Round(InMemory(), random, clock)
+        round_ = Round(InMemory(), random, clock, has_connectors)
         round_.play(requests)
         round_.repair()
         round_.settle()
-        for repair in (round_.let_late_requests_arrive, round_.have_all_asked_about, round_.retry):
+        for repair in (round_.let_late_requests_arrive, round_.have_all_asked_about, round_.retry, round_.retry):
             clock.turn(seconds=1)
             repair()
             round_.settle()

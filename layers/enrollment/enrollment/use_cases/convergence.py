@@ -345,7 +345,7 @@ def _revocation(child: Item, now: str) -> Iterator[RequestStep | Wait]:
 def _registration_again(view: View, device_id: str, registration: Item, now: str) -> Iterator[RequestStep | Wait]:
     attempt, state = int(str(registration["attempt"])), registration.get("state")
     if state is None:
-        yield Register(device_id, attempt)
+        yield from _register(view, device_id, attempt, now)
     elif state in {State.FAILED, State.GONE}:
         for register in _register(view, device_id, attempt + 1, now):
             if _is_asked_again(view, registration):

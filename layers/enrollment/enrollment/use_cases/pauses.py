@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from enrollment.managers.protocol import BusyError, NoAccessError
-from enrollment.store.actions import as_read, delete, put
+from enrollment.store.actions import as_read, change, delete, put_new
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 
+_ROUNDS = 4
 _SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 _PAUSE_WITHOUT_ACCESS = timedelta(minutes=5)
 # A pause that begins so soon after another one shows that too many wait.
@@ -54,9 +55,18 @@ def pause_manager(
         pause = timedelta(seconds=min(error.retry_after, _LONGEST_PAUSE.total_seconds()))
     pause = max(timedelta(seconds=1), min(pause, _LONGEST_PAUSE))
     until, reason = timestamp(now + pause), "busy" if is_busy else "disconnected"
-    paused: Item = {"paused_at": paused_at, "paused_until": until, "reason": reason, "times": times}
-    table.transact({"pause": put(key, paused)})
-    return {"reason": reason, "until": until, "pause_s": round(pause.total_seconds()), "times": times}
+    for _ in range(_ROUNDS):
+        # The manager may have told another request meanwhile to stay away for longer.
+        known = table.get(key)
+        until = max(until, str((known or {}).get("paused_until", "")))
+        paused: Item = {"paused_at": paused_at, "paused_until": until, "reason": reason, "times": times}
+        if known is None:
+            action = put_new(key, paused)
+        else:
+            action = change(key, assign=paused, where=as_read(known, ["paused_until"]))
+        if not table.transact({"pause": action}):
+            break
+    return {"reason": reason, "until": until, "pause_s": round((_moment(until) - now).total_seconds()), "times": times}
 
 
 def forget_pause(table: Table, key: Key, pause: Item | None, now: datetime) -> None:
