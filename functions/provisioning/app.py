@@ -74,7 +74,9 @@ def connector_of(connector_id: ConnectorId, item: Item) -> Connector:
 
 def tell(what: str, facts: Mapping[str, Any]) -> None:
     """Log what was done.  What somebody has to look at is a warning."""
-    write = logger.warning if "failure" in facts or what in {"out_of_reach", "paused"} else logger.info
+    write = (
+        logger.warning if "failure" in facts or what in {"abilities_changed", "out_of_reach", "paused"} else logger.info
+    )
     write(what, extra=facts)
 
 

@@ -193,7 +193,7 @@ def test_a_shorter_pause_does_not_end_a_longer_one(world: World) -> None:
     key, table = manager_pause_key(*world.connector_id), world.memory.table
 
     def another_is_paused(_: Request) -> None:
-        pause_manager(table, key, None, BusyError(1800), world.clock.now())
+        pause_manager(table, key, None, BusyError(1800), world.clock.now(), asked=None)
 
     world.before_request = another_is_paused
     answer(world, Attempt(503, None, 0.1, b"", "5"))

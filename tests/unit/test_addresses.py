@@ -119,6 +119,8 @@ def test_a_name_that_leads_nowhere_yet_is_allowed(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("enrollment.outbound.addresses.socket.getaddrinfo", fail)
 
     require_allowed("https://example.com/", on_loopback=False)
+    with pytest.raises(ForbiddenAddress, match="Must be an https URL"):
+        require_allowed("http://example.com/", on_loopback=False)
 
 
 def test_a_name_is_checked_again_when_it_is_called(resolving: Resolving) -> None:

@@ -74,6 +74,7 @@ def test_every_2xx_is_an_answer(status: int) -> None:
         ("Mon, 30 Nov 2026 12:01:00 GMT", 60),
         ("Mon, 30 Nov 2026 11:00:00 GMT", 0),
         ("Mon, 30 Nov 2026 12:01:00 -0000", 60),
+        ("Mon, 01 Dec 2026 00:00:00 +99999999999999999999", None),
         ("soon", None),
         ("-5", None),
         ("1.5", None),
@@ -108,6 +109,7 @@ def test_a_connector_can_let_nobody_in(status: int) -> None:
         (Attempt(200, None, 1, b"<html>"), "not_json"),
         (Attempt(200, None, 1, b"\xff\xfe{}"), "not_json"),
         (Attempt(200, None, 1, b'{"x": NaN}'), "not_json"),
+        (Attempt(200, None, 1, b'{"x": 1e999}'), "not_json"),
         (Attempt(200, None, 1, b'{"x": 1' + b"0" * 5000 + b"}"), "not_json"),
         (Attempt(200, None, 1, b'{"x": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"), "not_json"),
         (Attempt(200, None, 1, b"[]"), "not_the_protocol"),
@@ -141,6 +143,31 @@ def test_anything_else_is_no_usable_answer_and_says_why(answer: Attempt, because
 def test_an_answer_about_a_manager_that_is_not_of_the_protocol_is_not_used(answer: dict[str, object]) -> None:
     with pytest.raises(NoUsableAnswerError) as unusable:
         ask_about_manager(answering(200, json.dumps(answer).encode()), CHECK)
+
+    assert unusable.value.because == "not_the_protocol"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"state": "invited", "app": {"code": "\ud800"}},
+        {"state": "invited", "app": {"code": "x" * 33_000}},
+        {"state": "invited", "app_expires_at": "0001-01-01T00:00:00+23:59"},
+        {"state": "invited", "app_expires_at": "9999-12-31T23:59:59-23:59"},
+        {"state": "invited", "app_expires_at": "2026-12-01"},
+        {"state": "invited", "app_expires_at": 1796083200},
+        {"state": "invited", "check_after_s": "10"},
+        {"state": "invited", "check_after_s": True},
+        {"state": "active", "endpoint_id": ""},
+        {"state": "active", "memo": {"a": "\ud800"}},
+    ],
+    ids=lambda answer: json.dumps(answer)[:50],
+)
+def test_an_answer_about_a_phone_that_is_not_of_the_protocol_is_not_used(answer: dict[str, object]) -> None:
+    request = Request("an-id", RequestType.PHONE_STATUS, {})
+
+    with pytest.raises(NoUsableAnswerError) as unusable:
+        ask_about_phone(answering(200, json.dumps(answer).encode()), request)
 
     assert unusable.value.because == "not_the_protocol"
 

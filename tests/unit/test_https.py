@@ -152,10 +152,22 @@ def test_an_address_that_is_not_allowed_is_not_called() -> None:
 # -------------------------------------------------------------------------------------------------- Bodies of answers
 
 
-def test_a_body_is_read_with_what_the_receiver_says_of_the_next_request(receive: Receive) -> None:
-    attempt = send(receive(answering("HTTP/1.1 429 Slow Down\nRetry-After: 7\nContent-Length: 2\n\nno")), most_bytes=2)
+def test_a_good_answer_is_read(receive: Receive) -> None:
+    attempt = send(receive(answering("HTTP/1.1 201 Created\nContent-Length: 2\n\nok")), most_bytes=2)
 
-    assert (attempt.status, attempt.body, attempt.retry_after) == (429, b"no", "7")
+    assert (attempt.status, attempt.body) == (201, b"ok")
+
+
+def test_of_another_answer_only_the_status_counts_and_when_to_come_again(receive: Receive) -> None:
+    def behave(connection: socket.socket) -> None:
+        answering("HTTP/1.1 429 Slow Down\nRetry-After: 7\n\n")(connection)
+        with suppress(OSError):
+            while True:
+                connection.sendall(b"x" * 4096)
+
+    attempt = send(receive(behave), most_bytes=2)
+
+    assert (attempt.status, attempt.body, attempt.retry_after) == (429, b"", "7")
 
 
 @pytest.mark.parametrize(
@@ -284,6 +296,26 @@ def test_an_encrypted_answer_that_drips_or_does_not_come_ends_with_the_time(
 
     assert [attempt[:2] for attempt in attempts] == 2 * [(None, "timeout")]
     assert max(attempt.seconds for attempt in attempts) < 1
+
+
+def test_a_handshake_that_drips_ends_with_the_time(trusting: ssl.SSLContext) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with listener, connection, suppress(OSError):
+            while True:
+                connection.sendall(b"\x16\x03\x03\x40\x00"[:1] if not sent else b"\x03")
+                sent.append(1)
+                time.sleep(0.05)
+
+    sent: list[int] = []
+    threading.Thread(target=drip, daemon=True).start()
+
+    attempt = send_encrypted(f"https://localhost:{listener.getsockname()[1]}/", trusting, seconds=0.5)
+
+    assert attempt[:2] == (None, "timeout")
+    assert attempt.seconds < 1.2
 
 
 # ------------------------------------------------------------------------------------------------------- Many addresses

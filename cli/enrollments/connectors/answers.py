@@ -12,8 +12,6 @@ from pydantic import BaseModel, ValidationError
 from enrollment.managers.protocol import CredentialAnswer, ManagerAnswer, PhoneAnswer, State
 from enrollments.connectors.findings import NotAsAgreed, saying
 
-_MOST_APP_BYTES = 32 * 1024  # use_cases.learning keeps no more
-
 _MUST_BE = {
     "state": f"one of {', '.join(State)}",
     "acs_credential_id": "a text: the id that was asked about",
@@ -23,7 +21,9 @@ _MUST_BE = {
     "ends_at": "a time with a time zone, such as 2026-12-24T18:00:00Z",
     "app_expires_at": "a time with a time zone, such as 2026-12-07T10:15:00Z",
     "memo": "an object of at most 2 kB as JSON",
-    "app": "an object",
+    "app": "an object of at most 32 kB as JSON",
+    "endpoint_id": "a text that is not empty",
+    "manager_credential_id": "a text that is not empty",
     "credentials": "a list of answers about credentials",
     "keeps_validity": "true or false",
     "one_step": "true or false",
@@ -55,8 +55,6 @@ def read_about_phone(content: Mapping[str, Any], credential_ids: Sequence[str] =
     """
     answer = _read(PhoneAnswer, content)
     _check_reason(answer)
-    if answer.app is not None and len(json.dumps(answer.app)) > _MOST_APP_BYTES:
-        raise NotAsAgreed("app has more than 32 kB as JSON", "it must have 32 kB at most")
     if answer.state is State.ACTIVE and answer.endpoint_id is None:
         raise NotAsAgreed("the phone is active without an endpoint_id", "clients wait for one, so it must be answered")
     for credential in answer.credentials:

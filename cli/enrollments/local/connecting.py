@@ -13,8 +13,8 @@ from typing import TextIO
 
 from enrollment.secrets import connector_secret
 from enrollment.store.actions import put
-from enrollment.store.attributes import Item
 from enrollment.store.table import Table
+from enrollment.timestamps import timestamp
 from enrollment.use_cases.connector_items import ConnectorId, next_revision
 from enrollments.failure import CommandFailed
 from enrollments.local.demo import CONNECTORS_SECRET, CREATED_AT, connected_demo, put_missing
@@ -42,8 +42,16 @@ def connect_demo(table: Table, url: str) -> Mapping[str, str]:
     variables, items = connected_demo()
     put_missing(table, items)
     connector_id = _connector_id(variables)
-    revision = next_revision(table.get(connector_id.key), datetime.now(UTC))
-    table.transact({"connector": put(connector_id.key, _connector_item(connector_id, url, revision))})
+    now = datetime.now(UTC)
+    connector: dict[str, str | int] = {
+        "workspace_id": connector_id.workspace_id,
+        "acs_system_id": connector_id.manager_id,
+        "url": url,
+        "set_at": timestamp(now),
+        "secret_version": CREATED_AT,
+        "revision": next_revision(table.get(connector_id.key), now),
+    }
+    table.transact({"connector": put(connector_id.key, connector)})
     return {**variables, "CONNECTOR_SECRET": demo_secret()}
 
 
@@ -51,17 +59,6 @@ def demo_secret() -> str:
     """Return the secret that signs requests to the demo's connector.  It is a constant, and public."""
     variables, _ = connected_demo()
     return connector_secret(CONNECTORS_SECRET.encode(), *_connector_id(variables), CREATED_AT)
-
-
-def _connector_item(connector_id: ConnectorId, url: str, revision: int) -> Item:
-    return {
-        "workspace_id": connector_id.workspace_id,
-        "acs_system_id": connector_id.manager_id,
-        "url": url,
-        "set_at": CREATED_AT,
-        "secret_version": CREATED_AT,
-        "revision": revision,
-    }
 
 
 def _connector_id(variables: Mapping[str, str]) -> ConnectorId:

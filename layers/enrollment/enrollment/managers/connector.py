@@ -5,6 +5,7 @@ signature by each, so that the connector's owner can change it at any moment.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -59,7 +60,7 @@ class Connector:
         Raises:
             NoUsableAnswerError: There is none.
         """
-        body = json.dumps({"type": request.type, "data": request.data}, separators=(",", ":"))
+        body = json.dumps({"type": request.type, "data": request.data}, separators=(",", ":"), allow_nan=False)
         attempt = self._post(self._url, body.encode(), self.headers(request.id, body))
         if attempt.status is None:
             raise NoUsableAnswerError(attempt.failure or "no_answer")
@@ -90,7 +91,7 @@ class Connector:
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        answer = json.loads(body, parse_constant=_refuse)
+        answer = json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise NoUsableAnswerError("not_json") from error
     if not isinstance(answer, dict):
@@ -103,6 +104,14 @@ def _refuse(constant: str) -> Never:
     raise ValueError(constant)
 
 
+def _finite(number: str) -> float:
+    """Read a number, and refuse one that is too great for Python."""
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(number)
+    return value
+
+
 def _seconds(retry_after: str | None, now: datetime) -> float | None:
     """Return for how many seconds to wait, which is a number or a date; ``None`` if it is neither (RFC 9110)."""
     text = (retry_after or "").strip()
@@ -110,6 +119,6 @@ def _seconds(retry_after: str | None, now: datetime) -> float | None:
         return float(text[:10])
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())

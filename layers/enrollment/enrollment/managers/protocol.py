@@ -12,18 +12,28 @@ The models ignore unknown fields, so that both sides can be extended.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, Protocol
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, StrictBool, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+)
 
-# The most that a memo may have, as JSON in UTF-8.
-_MOST_MEMO_BYTES = 2048
+# The most that these may have, as JSON in UTF-8.
+_MOST_APP_BYTES, _MOST_MEMO_BYTES = 32 * 1024, 2048
 _LONGEST_TEXT = 1000
 _LONGEST_NAME_OF_POOL = 200
 _MOST_POOLS = 1000
 NOT_THE_PROTOCOL = "not_the_protocol"
-_GREATEST_VERSION = 10**12  # DynamoDB's numbers have 38 digits
+_GREATEST_NUMBER = 10**12  # DynamoDB's numbers have 38 digits
 
 
 class RequestType(StrEnum):
@@ -133,29 +143,39 @@ def _short(text: Any) -> Any:
     return _text(text)[:_LONGEST_TEXT] if isinstance(text, str) else text
 
 
-def _shallow(value: Any) -> Any:
-    """Refuse what cannot be written as JSON again, because it is nested too deeply."""
-    _bytes_of(value)
-    return value
-
-
-def _small(memo: Any) -> Any:
-    if memo is not None and _bytes_of(memo) > _MOST_MEMO_BYTES:
-        raise ValueError("a memo has 2 kB at most")
-    return memo
-
-
-def _bytes_of(value: Any) -> int:
+def _moment(text: Any) -> datetime:
+    """Read a moment.  It must be one that can be written in UTC."""
+    if not isinstance(text, str) or "T" not in text.upper():
+        raise ValueError("a moment is a text such as 2026-12-01T08:00:00Z")
     try:
-        return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else moment
+    except OverflowError as error:
+        raise ValueError("there is no such moment") from error
+
+
+def _of_bytes(most: int) -> BeforeValidator:
+    """Refuse an object that has more bytes as JSON, or cannot be written as JSON in UTF-8."""
+
+    def small(value: Any) -> Any:
+        try:
+            size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+        if size > most:
+            raise ValueError("it is too large")
+        return value
+
+    return BeforeValidator(small)
 
 
 _Text = Annotated[str, BeforeValidator(_short)]
-_App = Annotated[dict[str, Any] | None, BeforeValidator(_shallow)]
-_Memo = Annotated[dict[str, Any] | None, BeforeValidator(_small)]
-_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_TextOfId = Annotated[_Text, Field(min_length=1)]
+_Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+_App = Annotated[dict[str, Any] | None, _of_bytes(_MOST_APP_BYTES)]
+_Memo = Annotated[dict[str, Any] | None, _of_bytes(_MOST_MEMO_BYTES)]
+_Count = Annotated[StrictInt, Field(ge=0, le=_GREATEST_NUMBER)]
+_Seconds = Annotated[StrictFloat, Field(ge=0, le=_GREATEST_NUMBER, allow_inf_nan=False)]
 
 
 class CredentialAnswer(BaseModel):
@@ -176,14 +196,14 @@ class CredentialAnswer(BaseModel):
     """
 
     acs_credential_id: str
-    version: Annotated[int, Field(ge=0, le=_GREATEST_VERSION)] | None = None
+    version: _Count | None = None
     state: State
     reason: _Text | None = None
     message: _Text | None = None
-    manager_credential_id: _Text | None = None
+    manager_credential_id: _TextOfId | None = None
     card_number: _Text | None = None
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
+    starts_at: _Moment | None = None
+    ends_at: _Moment | None = None
     memo: _Memo = None
     check_after_s: _Seconds | None = None
 
@@ -206,9 +226,9 @@ class PhoneAnswer(BaseModel):
     state: State
     reason: _Text | None = None
     message: _Text | None = None
-    endpoint_id: _Text | None = None
+    endpoint_id: _TextOfId | None = None
     app: _App = None
-    app_expires_at: AwareDatetime | None = None
+    app_expires_at: _Moment | None = None
     memo: _Memo = None
     check_after_s: _Seconds | None = None
     credentials: Sequence[CredentialAnswer] = ()
@@ -223,7 +243,7 @@ class Pool(BaseModel):
     """
 
     pool: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME_OF_POOL), BeforeValidator(_text)]
-    available: Annotated[int, Field(ge=0, le=_GREATEST_VERSION)] | None = None
+    available: _Count | None = None
 
 
 class ManagerAnswer(BaseModel):

@@ -71,6 +71,8 @@ def resolve(url: str, *, on_loopback: bool) -> Target:
         OSError: The host has no address.
     """
     parts = _split(url)
+    if parts.scheme != "https" and not on_loopback:
+        raise ForbiddenAddress("Must be an https URL")
     host = parts.hostname or ""
     port = parts.port or _PORTS[parts.scheme]
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from typing import Any, NamedTuple
 
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
@@ -80,9 +80,11 @@ def post(  # noqa: PLR0913 - what to send, where, and how long it may take
     end = started + longest_seconds
     try:
         with contextlib.closing(_connect(target, end, tls)) as connection, _ending(connection, end):
+            exchange = HTTPConnection(target.host, target.port)
+            exchange.sock = connection
             named = {**headers, "Host": target.authority}
-            connection.request("POST", target.path, body=body, headers=named, preload_content=False)
-            with contextlib.closing(connection.getresponse()) as response:
+            exchange.request("POST", target.path, body=body, headers=named, preload_content=False)
+            with contextlib.closing(exchange.getresponse()) as response:
                 content = _read(response, most_bytes)
             # A connection that was cut ends headers and bodies, too.
             failure = "timeout" if time.monotonic() >= end else "too_long" if len(content) > most_bytes else None
@@ -97,64 +99,61 @@ def post(  # noqa: PLR0913 - what to send, where, and how long it may take
 
 
 def _read(response: HTTPResponse, most_bytes: int) -> bytes:
-    """Return an answer's body, or the beginning of one that is too long."""
+    """Return the body of a good answer, or the beginning of one that is too long.  The status of others says enough."""
     content = b""
+    is_read = most_bytes > 0 and response.status in _OK
     # urllib3 says that a body ended too early when there is nothing left to read.
-    while most_bytes and len(content) <= most_bytes and (more := response.read(most_bytes + 1, decode_content=False)):
+    while is_read and len(content) <= most_bytes and (more := response.read(most_bytes + 1, decode_content=False)):
         content += more
     return content
 
 
-def _connect(target: Target, end: float, tls: ssl.SSLContext | None) -> HTTPConnection:
+def _connect(target: Target, end: float, tls: ssl.SSLContext | None) -> socket.socket:
     """Connect to the first of the target's addresses that lets it.
 
     Each address gets an equal share of the time that is left, so that one that is silent does not use up all of it.
 
     Raises:
-        HTTPError: No address lets it.
-        OSError: The same, or the time is over.
+        OSError: No address lets it, or the time is over.
     """
-    failure: Exception = TimeoutError()
+    failure: OSError = TimeoutError()
     for left, address in zip(range(len(target.addresses), 0, -1), target.addresses, strict=True):
-        seconds = (end - time.monotonic()) / left
-        if seconds <= 0:
+        now = time.monotonic()
+        if now >= end:
             raise TimeoutError
-        connection = _connection(target, address, seconds, tls)
         try:
-            connection.connect()
-        except (HTTPError, OSError) as error:
-            connection.close()
+            return _connect_to(address, target, now + (end - now) / left, tls)
+        except OSError as error:
             failure = error
-        else:
-            return connection
     raise failure
 
 
-def _connection(target: Target, address: str, seconds: float, tls: ssl.SSLContext | None) -> HTTPConnection:
+def _connect_to(address: str, target: Target, end: float, tls: ssl.SSLContext | None) -> socket.socket:
+    """Connect to an address, and with TLS shake hands, until a moment."""
+    connection = socket.create_connection((address, target.port), timeout=end - time.monotonic())
     if not target.is_encrypted:
-        return HTTPConnection(address, target.port, timeout=seconds)
+        return connection
+    context = tls or ssl.create_default_context()
     # The certificate has to be for the host that the URL names, and not for the address.
-    return HTTPSConnection(
-        address,
-        target.port,
-        timeout=seconds,
-        server_hostname=target.host,
-        ssl_context=tls or ssl.create_default_context(),
-    )
+    encrypted = context.wrap_socket(connection, server_hostname=target.host, do_handshake_on_connect=False)
+    try:
+        with _ending(encrypted, end):
+            encrypted.do_handshake()
+    except OSError:
+        encrypted.close()
+        raise
+    return encrypted
 
 
 @contextlib.contextmanager
-def _ending(connection: HTTPConnection, end: float) -> Iterator[None]:
+def _ending(connection: socket.socket, end: float) -> Iterator[None]:
     """End a connection at a moment.  Its own time-out is for each part of an answer, and a receiver can send many."""
-    connected = connection.sock
-    if connected is None:
-        raise OSError("not connected")
-    connected.settimeout(max(0.1, end - time.monotonic()))  # until now, it was an address's share
+    connection.settimeout(max(0.1, end - time.monotonic()))
 
     def cut() -> None:
         # A TLS socket's own method changes the object, which the other thread is reading from.
         with contextlib.suppress(OSError):
-            socket.socket.shutdown(connected, socket.SHUT_RDWR)
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     timer = threading.Timer(max(0.0, end - time.monotonic()), cut)
     timer.daemon = True

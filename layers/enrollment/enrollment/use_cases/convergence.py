@@ -152,7 +152,7 @@ RequestStep = Register | AskForStatus | Deregister | Issue | Revoke
 TableStep = Mark | DeleteCredential | DeleteRegistration | UpdateParent | DeleteEnrollment
 type Step = RequestStep | TableStep | Wait | Nothing
 
-_SHORTEST_WAIT_FOR_CHECK, _LONGEST_WAIT_FOR_CHECK = timedelta(seconds=2), timedelta(hours=1)
+_SHORTEST_WAIT_FOR_CHECK, _LONGEST_WAIT_FOR_CHECK = timedelta(seconds=2), timedelta(minutes=5)
 # How many credentials are marked at once: a mark takes two actions of a transaction.
 _MOST_MARKED = 20
 
@@ -170,7 +170,9 @@ def next_step(view: View, now: str) -> Step:
         return Nothing()
     steps = _request_steps(view, now)
     if view.abilities is None:
-        return Nothing() if next(steps, None) is None else Wait(_when_it_may_have_told(view.connector or {}, now))
+        # What it tells can make something of what is settled due, too.
+        may_have_work = bool(view.registrations or view.children) or next(steps, None) is not None
+        return Wait(_when_it_may_have_told(view.connector or {}, now)) if may_have_work else Nothing()
     moments = []
     for step in steps:
         if isinstance(step, Wait):

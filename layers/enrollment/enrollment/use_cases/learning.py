@@ -22,7 +22,6 @@ _JITTER = 0.2
 _POOL_IS_ASKED_AGAIN_AFTER = timedelta(hours=1)
 _INVITATION_IS_ASKED_FOR_AFTER = timedelta(days=1)
 _SHORTEST_CHECK, _LONGEST_CHECK = timedelta(seconds=1), timedelta(days=7)
-_MOST_APP_BYTES = 32 * 1024
 _OF_SILENCE = ("retry_at", "unanswered_since", "unanswered_because")
 _IS_AT_WORK = (State.PENDING, State.REMOVING)
 
@@ -190,8 +189,8 @@ def _note_app(answer: PhoneAnswer, assign: dict[str, Any], remove: set[str]) -> 
     if answer.state not in {State.PENDING, State.INVITED}:
         remove.update({"app", "app_expires_at"})
         return
-    if answer.app is not None and len(written := json.dumps(answer.app)) <= _MOST_APP_BYTES:
-        assign["app"] = written
+    if answer.app is not None:
+        assign["app"] = json.dumps(answer.app, ensure_ascii=False)
     if answer.app_expires_at is not None:
         assign["app_expires_at"] = timestamp(answer.app_expires_at)
 
@@ -231,7 +230,7 @@ def _note_failed(children: Any, assign: dict[str, Any], remove: set[str]) -> Non
 def _note_memo(answers: Any, assign: dict[str, Any]) -> None:
     for answer in answers:
         if answer.memo is not None:
-            assign["memo"] = json.dumps(answer.memo, separators=(",", ":"))
+            assign["memo"] = json.dumps(answer.memo, ensure_ascii=False, separators=(",", ":"))
 
 
 def _note_next(next_at: datetime | None, assign: dict[str, Any], remove: set[str]) -> None:

@@ -29,7 +29,7 @@ from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.connector_items import ConnectorId, next_revision
 from enrollment.use_cases.looking import Found, Steps, look_again
-from enrollment.use_cases.pauses import forget_pause, pause_manager, seconds_of_spread
+from enrollment.use_cases.pauses import forget_pause, pause_manager
 
 type Tell = Callable[[str, Mapping[str, Any]], None]
 type ConnectorOf = Callable[[ConnectorId, Item], CredentialManager]
@@ -115,7 +115,8 @@ class Watcher:
             return Found.end("paused")
         now = self._now()
         if pause is not None and str(pause["paused_until"]) > timestamp(now):
-            return Found.wait(_seconds_until(pause["paused_until"], now) + seconds_of_spread(pause))
+            # Without the spread of the others: so the watch is the first to learn that the manager answers again.
+            return Found.wait(_seconds_until(pause["paused_until"], now))
         if str(connector.get("next_check_at", "")) > timestamp(now):
             return Found.wait(_seconds_until(connector["next_check_at"], now))
         return Found.wait(self._ask(connector_id, connector, pause, now))
@@ -138,7 +139,7 @@ class Watcher:
             wait = max(_FIRST_WAIT, min(waited, _LONGEST_WAIT)) * _random.uniform(1 - _JITTER, 1)
             facts = {"failure": "no_answer", "because": error.because, "waited_s": round(waited.total_seconds())}
             if isinstance(error, BusyError | NoAccessError):
-                paused = pause_manager(self._table, pause_key, pause, error, now)
+                paused = pause_manager(self._table, pause_key, pause, error, now, asked=connector)
                 self._tell("paused", {**connector_id.to_json(), **paused})
                 wait = timedelta(seconds=paused["pause_s"])
                 facts["failure"] = error.because
@@ -149,6 +150,9 @@ class Watcher:
             remove = _OF_SILENCE
             wait = _LONGEST_WAIT * _random.uniform(1 - _JITTER, 1)
             is_new = "checked_at" not in connector or "unanswered_since" in connector
+            if _can_something_else(connector, answer):
+                assign["abilities_changed_at"] = timestamp(now)
+                self._tell("abilities_changed", connector_id.to_json())
             empty = sum(pool.available == 0 for pool in answer.pools)
             facts = {"state": "answered", "is_new": is_new, "empty_pools": empty}
             forget_pause(self._table, pause_key, pause, now)
@@ -200,10 +204,19 @@ def raise_connector(table: Table, connector_id: ConnectorId, now: datetime) -> N
     table.transact({"connector": change(connector_id.key, assign=raised, where=as_read(connector, ["revision"]))})
 
 
+def _can_something_else(connector: Item, answer: ManagerAnswer) -> bool:
+    """Return whether a connector has told before that it can do something else.
+
+    Nobody starts the enrollments that have nothing to do, so an operator has to (``standing_still.have_all_go_on``).
+    """
+    told = (answer.keeps_validity, answer.one_step)
+    return "checked_at" in connector and told != (connector["keeps_validity"], connector["one_step"])
+
+
 def _told(connector_id: ConnectorId, answer: ManagerAnswer, now: datetime) -> tuple[Item, dict[str, Action]]:
     """Return what is written of an answer: attributes of the connector, and its pools."""
     pools = [pool.model_dump() for pool in answer.pools]
-    listed: Item = {"pools": json.dumps(pools, separators=(",", ":")), "told_at": timestamp(now)}
+    listed: Item = {"pools": json.dumps(pools, ensure_ascii=False, separators=(",", ":")), "told_at": timestamp(now)}
     told: Item = {
         "checked_at": timestamp(now),
         "keeps_validity": answer.keeps_validity,

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from enrollment.errors import ServiceUnavailable
 from enrollment.managers.protocol import BusyError, NoAccessError
-from enrollment.store.actions import as_read, change, delete, put_new
+from enrollment.store.actions import Action, as_read, change, delete, put_new, require
 from enrollment.store.attributes import Item
-from enrollment.store.keys import Key
+from enrollment.store.keys import Key, connector_key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 
@@ -28,17 +29,25 @@ _LONGEST_SPREAD_SECONDS = 600
 _random = random.SystemRandom()
 
 
-def pause_manager(
-    table: Table, key: Key, before: Item | None, error: BusyError | NoAccessError, now: datetime
+def pause_manager(  # noqa: PLR0913 - what is known of the manager, and what it answered
+    table: Table,
+    key: Key,
+    before: Item | None,
+    error: BusyError | NoAccessError,
+    now: datetime,
+    *,
+    asked: Item | None,
 ) -> dict[str, Any]:
-    """Pause a manager for everybody.
+    """Pause a manager for everybody, unless it is paused for longer already.
 
     Args:
         table: The table.
         key: The key of the pause's item.
-        before: The item of an earlier pause, if there is one.
+        before: The item of an earlier pause, if there was one when the manager was asked.
         error: What the manager answered.
         now: The time.
+        asked: The connector that answered.  Nothing is paused if it was removed, or has another address or secret
+            meanwhile.  ``None`` is a simulated manager.
 
     Returns:
         Facts for the log.
@@ -46,6 +55,25 @@ def pause_manager(
     Raises:
         ServiceUnavailable: The database stays out of reach.
     """
+    paused = _pause(before, error, now)
+    guards = {} if asked is None else {"connector": _is_still(asked)}
+    for _ in range(_ROUNDS):
+        known = table.get(key)
+        # The manager may have told another request to stay away for longer.
+        if known is not None and str(known["paused_until"]) >= str(paused["paused_until"]):
+            return _facts(known, now)
+        if known is None:
+            action = put_new(key, paused)
+        else:
+            action = change(key, assign=paused, where=as_read(known, ["paused_until"]))
+        refused = table.transact({"pause": action, **guards})
+        if not refused or "connector" in refused:
+            return _facts(paused, now)
+    raise ServiceUnavailable
+
+
+def _pause(before: Item | None, error: BusyError | NoAccessError, now: datetime) -> Item:
+    """Return the item of a pause."""
     is_busy = isinstance(error, BusyError)
     times, paused_at = 1, timestamp(now)
     if before is not None and _moment(before["paused_until"]) > now - _PAUSES_BELONG_TOGETHER:
@@ -54,19 +82,20 @@ def pause_manager(
     if isinstance(error, BusyError) and error.retry_after is not None:
         pause = timedelta(seconds=min(error.retry_after, _LONGEST_PAUSE.total_seconds()))
     pause = max(timedelta(seconds=1), min(pause, _LONGEST_PAUSE))
-    until, reason = timestamp(now + pause), "busy" if is_busy else "disconnected"
-    for _ in range(_ROUNDS):
-        # The manager may have told another request meanwhile to stay away for longer.
-        known = table.get(key)
-        until = max(until, str((known or {}).get("paused_until", "")))
-        paused: Item = {"paused_at": paused_at, "paused_until": until, "reason": reason, "times": times}
-        if known is None:
-            action = put_new(key, paused)
-        else:
-            action = change(key, assign=paused, where=as_read(known, ["paused_until"]))
-        if not table.transact({"pause": action}):
-            break
-    return {"reason": reason, "until": until, "pause_s": round((_moment(until) - now).total_seconds()), "times": times}
+    reason = "busy" if is_busy else "disconnected"
+    return {"paused_at": paused_at, "paused_until": timestamp(now + pause), "reason": reason, "times": times}
+
+
+def _is_still(connector: Item) -> Action:
+    """Return the action that checks that a connector has the same address and the same secret."""
+    key = connector_key(str(connector["workspace_id"]), str(connector["acs_system_id"]))
+    return require(key, as_read(connector, ["url", "secret_version"]))
+
+
+def _facts(pause: Item, now: datetime) -> dict[str, Any]:
+    """Return what is logged of a pause."""
+    seconds = round((_moment(pause["paused_until"]) - now).total_seconds())
+    return {"reason": pause["reason"], "until": pause["paused_until"], "pause_s": seconds, "times": pause["times"]}
 
 
 def forget_pause(table: Table, key: Key, pause: Item | None, now: datetime) -> None:

@@ -154,7 +154,7 @@ class Provisioner:
         try:
             actions, learned = self._learn(view, asking, manager, began)
         except (BusyError, NoAccessError) as error:
-            paused = pause_manager(self._table, pause_key, view.pause, error, self._now())
+            paused = pause_manager(self._table, pause_key, view.pause, error, self._now(), asked=view.connector)
             self._tell("paused", {**view.id.to_json(), **paused})
             actions, learned = {}, {"failure": error.because}
         except NoUsableAnswerError as error:
