@@ -49,8 +49,8 @@ TYPESCRIPT := tests/acceptance/clients/typescript
 
 ##@ Start
 
-run: .venv/run.stamp ## serve the API on this machine, without AWS or Docker; PORT=3001 (5 s to start)
-	@exec $(BIN)/enrollments local run --port $(PORT)
+run: .venv/run.stamp ## serve the API on this machine, without AWS or Docker; CONNECTOR=1 (5 s to start)
+	@exec $(BIN)/enrollments local run --port $(PORT) $(if $(CONNECTOR),--connector "$(CONNECTOR)" --connector-port $(CONNECTOR_PORT))
 
 invoke: .venv/run.stamp ## run one event and print the response; EVENT=events/launch.json (5 s)
 	@exec $(BIN)/enrollments local invoke "$(EVENT)"
@@ -117,6 +117,7 @@ check: .venv/dev.stamp .venv-sam/stamp ## check format, lint, types, openapi.jso
 	$(BIN)/mypy
 	$(foreach app,$(filter-out functions/authorizer/%,$(wildcard functions/*/app.py)),$(BIN)/mypy $(app) &&) true
 	$(BIN)/enrollments openapi --check
+	$(BIN)/enrollments connectors schema --check
 	$(BIN)/python -m experiments.figures --check
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
 	@$(MAKE) --no-print-directory gates audit
@@ -168,7 +169,7 @@ test-races: .venv/dev.stamp ## * conflicting requests at the same moment (2 min)
 
 test-provisioning: export ENROLLMENTS_PROVISIONING_ROUNDS ?= 2000
 test-provisioning: .venv/dev.stamp ## made-up rounds of provisioning, in which much goes wrong (5 min)
-	@$(BIN)/pytest -n 0 $(ARGS) experiments/reliability/test_provisioning.py
+	@$(BIN)/pytest -n 0 $(ARGS) experiments/reliability/test_provisioning.py experiments/reliability/test_told.py
 
 soak: .venv/dev.stamp ## * made-up sequences, compared with a model; ENROLLMENTS_SOAK_SECONDS (6 min)
 	@$(BIN)/pytest -m soak -n 0 -s $(ARGS) experiments/reliability
@@ -212,8 +213,9 @@ scale: flat burst ## * flat and burst, and their figures into docs/scale.md (min
 
 ##@ Maintain
 
-openapi: .venv/run.stamp ## renew openapi.json and the authorizer's list, after a change of a route
+openapi: .venv/run.stamp ## renew openapi.json, the authorizer's list, connector.schema.json; after a change
 	@$(BIN)/enrollments openapi --write
+	@$(BIN)/enrollments connectors schema --write
 
 answers: .venv/dev.stamp ## renew tests/integration/answers.json, after a change of an answer or event
 	@$(BIN)/python -m tests.integration.answers

@@ -30,7 +30,7 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 from standardwebhooks import Webhook, WebhookVerificationError
 from standardwebhooks.webhooks import EmptyWebhookSecretError
-from werkzeug.serving import run_simple
+from werkzeug.serving import make_server
 
 from examples.connector.manufacturer import (
     Credential,
@@ -56,7 +56,7 @@ from examples.connector.manufacturer import (
 
 type Json = dict[str, Any]
 
-MOST_BYTES = 64 * 1024
+MOST_BYTES = 1024 * 1024
 CHECK_AFTER_S = 1  # this manufacturer is quick; a real one takes 10 s or more
 USUAL_POOL = "standard"  # for credentials that name no pool
 
@@ -259,8 +259,10 @@ def main() -> None:
     except (KeyError, ValueError, EmptyWebhookSecretError):
         sys.exit("Set CONNECTOR_SECRET to the secret that enrollments connectors set printed.  It begins with whsec_.")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # this file prints a line for each request
+    server = make_server("127.0.0.1", port, app, threaded=True)
     print(f"The connector answers on http://127.0.0.1:{port}/ (Ctrl-C stops it)", flush=True)
-    run_simple("127.0.0.1", port, app, threaded=True)
+    with suppress(KeyboardInterrupt):
+        server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from enrollment.callers import Caller, Principal, TokenKind
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key
 from enrollment.use_cases.tokens import NewToken, create_token
+from enrollments.connectors.commands import connectors
 from enrollments.directory.commands import directory
 from enrollments.local.stack import Stack
 from enrollments.tokens import tokens
@@ -32,7 +33,7 @@ _UNAVAILABLE = {
 ID_NAMES = (
     *("manager", "garage", "pool", "jane", "ann", "bea", "cleo"),
     *("anns", "anns_in_garage", "cleos", "nobodys", "automation", "session", "token"),
-    *("dina", "dinas", "phone", "credential"),
+    *("dina", "dinas", "phone", "credential", "connected_workspace", "connected_manager"),
 )
 
 
@@ -58,7 +59,8 @@ def build_world(store: Store) -> World:
 
     Jane has nothing but her addresses.  Ann is enrolled, with an ACS user in both systems.  Bea has one in the
     credential manager.  One that nobody has there has Cleo's email address, another one a phone number that nobody has.
-    Dina has a phone, and a credential in the garage.
+    Dina has a phone, and a credential in the garage.  Another workspace is no sandbox, and its credential manager has a
+    connector, which is paused.
     """
     workspace = Workspace(store.table, str(uuid4()))
     people = Directory(store.table, Caller(workspace.workspace_id))
@@ -79,7 +81,13 @@ def build_world(store: Store) -> World:
     workspace.become_sandbox()
     dina = workspace.user_identity()
     dinas = people.create_acs_user(garage, user_identity_id=dina).acs_user_id
+    connected = Workspace(store.table, str(uuid4()))
+    connected.exist()
+    connected_manager = connected.credential_manager()
+    connected.connect(connected_manager, paused_at="2026-01-09T05:45:33.068Z")
     ids = {
+        "connected_workspace": connected.workspace_id,
+        "connected_manager": connected_manager,
         "manager": manager,
         "garage": garage,
         "pool": workspace.acs_credential_pool(manager),
@@ -305,6 +313,9 @@ def operations(world: World) -> dict[str, Operation]:
         ),
         "command: tokens list": Operation(_command(tokens, "list")),
         "command: tokens revoke": Operation(_command(tokens, "revoke", w.token.split("_")[1])),
+        "command: connectors show": Operation(_of_connector(w, "show", "--json")),
+        # Each time that one is set or resumed, it has another revision.  `experiments/reliability/rounds.py` has these.
+        "command: connectors remove": Operation(_of_connector(w, "remove")),
         "command: directory import": Operation(
             _command(directory, "import", "--workspace-id", w.workspace_id, is_file=True), is_in_steps=True
         ),
@@ -409,6 +420,11 @@ def _request(world: World, site: Site) -> Answer:
     response = gateway.handle(Request("GET", target, headers))
     found = {name.lower(): value for name, value in response.headers}
     return _http_answer(site, response.status, found, response.body.decode())
+
+
+def _of_connector(world: World, name: str, *arguments: str) -> Ask:
+    where = ["--workspace-id", world.connected_workspace]
+    return _command(connectors, name, *where, *arguments, world.connected_manager)
 
 
 def _command(group: Any, name: str, *arguments: str, is_file: bool = False) -> Ask:

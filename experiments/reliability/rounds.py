@@ -451,11 +451,9 @@ class Round:
     def _manager_of(self, view: View) -> CredentialManager:
         where = (view.id.workspace_id, view.id.manager_id)
         if self.connected is not None and view.connector is not None:
-            # Registering can issue something.  Its transaction has checked that there is something.
             one_step = view.abilities is not None and view.abilities.one_step
-            is_wanted = not one_step or self.had_credential[view.id]
             connector = self.connected.connector(view.id.manager_id, view.connector)
-            return _Moody(self, connector, where[1], view.id, may_register=is_wanted)
+            return _Moody(self, connector, where[1], view.id, issues_at_once=one_step)
         return _Moody(self, SimulatedManager(self.store.table, *where, now=self.clock.now), where[1], view.id)
 
     def _connector_of(self, connector_id: ConnectorId, item: Item) -> CredentialManager:
@@ -542,7 +540,7 @@ class _Moody(CredentialManager):
         manager_id: str,
         enrollment_id: EnrollmentId | None = None,
         *,
-        may_register: bool = True,
+        issues_at_once: bool = False,
     ) -> None:
         self._round = round_
         self._manager = manager
@@ -550,12 +548,14 @@ class _Moody(CredentialManager):
         # A lease begins in this moment: no request to the database is between.
         self._began = round_.clock.at
         self._mood = round_.moods.get(manager_id, Mood.WELL)
-        self._may_register = may_register
+        self._issues_at_once = issues_at_once
 
     def ask(self, request: Request) -> Mapping[str, Any]:
         if self._enrollment_id is None:
             return self._answer(request)
-        if request.type is RequestType.PHONE_REGISTER and not self._may_register:
+        is_issuing = self._issues_at_once and request.type is RequestType.PHONE_REGISTER
+        # The transaction before has checked that the person has a credential.
+        if is_issuing and not self._round.had_credential[self._enrollment_id]:
             self._round.wrong.append("registering issues something, and there is nothing to be issued")
         others = self._round.asking.setdefault(self._enrollment_id, [])
         if any(abs(self._began - began) < _LEASE for began in others):

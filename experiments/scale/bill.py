@@ -323,7 +323,7 @@ class Bill:
         polled = sum(mapping["EventSourceArn"].split(":")[2] == "sqs" for mapping in deployment.of_type(_MAPPING))
         yield Line("requests to an empty queue", polled * _POLLERS * _MONTH_SECONDS / _POLL_SECONDS, "sqs_request")
         yield Line(
-            "the secrets of webhooks and client sessions",
+            "the secrets of webhooks, client sessions and connectors",
             len(deployment.of_type("AWS::SecretsManager::Secret")),
             "secret",
         )

@@ -16,11 +16,13 @@ from aws_durable_execution_sdk_python import DurableContext, durable_execution
 
 from enrollment.aws.deadline import ending_before
 from enrollment.aws.durable import DurableSteps
+from enrollment.errors import ServiceUnavailable
 from enrollment.log import create_logger
 from enrollment.managers.connector import LONGEST_SECONDS, MOST_ANSWER_BYTES, Connector
 from enrollment.managers.protocol import CredentialManager
 from enrollment.managers.simulated import SimulatedManager
 from enrollment.outbound.clients import create_outbound_client
+from enrollment.outbound.failures import RefusedError
 from enrollment.outbound.https import post
 from enrollment.outbound.master_secrets import MasterSecret
 from enrollment.secrets import connector_secret
@@ -47,15 +49,26 @@ logger = create_logger()
 
 def manager_of(view: View) -> CredentialManager:
     """Return the credential manager of an enrollment that is served."""
-    if view.is_simulated or view.connector is None:
+    if view.is_simulated:
         return SimulatedManager(table, view.id.workspace_id, view.id.manager_id)
+    if view.connector is None:
+        raise ValueError("an enrollment without a connector is not served")
     return connector_of(ConnectorId(view.id.workspace_id, view.id.manager_id), view.connector)
 
 
 def connector_of(connector_id: ConnectorId, item: Item) -> Connector:
-    """Return a connector, which signs with each secret that counts now."""
+    """Return a connector, which signs with each secret that counts now.
+
+    Raises:
+        ServiceUnavailable: The master secret cannot be read.
+    """
+    try:
+        key = master.value()
+    except RefusedError as error:  # an operator has to put that right; nothing is asked until then
+        logger.error("secret_refused", extra=connector_id.to_json())  # noqa: TRY400 - it says nothing else
+        raise ServiceUnavailable from error
     versions = live_secret_versions(item, datetime.now(UTC))
-    secrets = [connector_secret(master.value(), *connector_id, version) for version in versions]
+    secrets = [connector_secret(key, *connector_id, version) for version in versions]
     return Connector(send, str(item["url"]), secrets)
 
 

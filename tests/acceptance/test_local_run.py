@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from subprocess import PIPE
-from typing import override
+from typing import Any, override
 
 import httpx
 import pytest
@@ -79,6 +79,12 @@ class Run:
             timeout=30,
         )
 
+    def call(self, path: str, body: Mapping[str, object], token: str) -> dict[str, Any]:
+        """Send a request, and return the answer."""
+        url, headers = self.variables["SEAM_ENDPOINT"] + path, {"Authorization": f"Bearer {token}"}
+        answer: dict[str, Any] = httpx.post(url, headers=headers, json=body, timeout=30).raise_for_status().json()
+        return answer
+
     def create_webhook(self, url: str) -> None:
         variables = self.variables
         httpx.post(
@@ -129,7 +135,7 @@ class Start:
     ) -> Run:
         folder = self._folder / str(len(self._runs))
         folder.mkdir()
-        for name in ("functions", "layers"):
+        for name in ("examples", "functions", "layers"):
             shutil.copytree(self._project / name, folder / name)
         for name in ("template.yaml", "openapi.json"):
             shutil.copy(self._project / name, folder)
@@ -231,6 +237,69 @@ def test_commands_find_the_running_system_by_themselves(served: Run) -> None:
     assert re.fullmatch(r"On the system of `make run` \(http://127\.0\.0\.1:\d+\)\.\n", made.stderr)
     assert served.launch(made.stdout.strip(), "OTHER_CREDENTIAL_MANAGER_ACS_SYSTEM_ID").status_code == 200
     assert checked.stdout == "Nothing is wrong.\n"
+
+
+def test_a_phone_gets_a_credential_by_the_example_of_a_connector(start: Start) -> None:
+    port = free_port()
+    run = start("--connector", "1", "--connector-port", str(port))
+    key, identity = run.variables["CONNECTOR_SEAM_API_KEY"], run.variables["CONNECTOR_USER_IDENTITY_ID"]
+    system = {"acs_system_id": run.variables["CONNECTOR_ACS_SYSTEM_ID"]}
+    launched = {
+        "user_identity_id": identity,
+        "credential_manager_acs_system_id": system["acs_system_id"],
+        "create_credential_manager_user": True,
+    }
+    of_phones = {"access_method": "mobile_key", "is_multi_phone_sync_credential": True}
+
+    run.call(LAUNCH, launched, key)
+    run.call("/acs/credentials/create", {"user_identity_id": identity, **system, **of_phones}, key)
+    session = run.call("/client_sessions/create", {"user_identity_ids": [identity]}, key)["client_session"]
+    opened = {"custom_sdk_installation_id": "an app", "phone_os": "ios"}
+    credentials = wait_for(
+        lambda: credentials_of_app(run, opened, session["token"]), lambda found: found and found[0]["is_issued"]
+    )
+
+    assert len(credentials) == 1
+    assert re.search(r"  connector  credential\.issue \S+ (pending|active)\n", run.output)
+    assert "The connector of credential manager" in run.output
+    assert run.stop(signal.SIGINT) < 10
+    with socket.create_server(("127.0.0.1", port)):  # it has ended, too
+        pass
+
+
+def credentials_of_app(run: Run, opened: Mapping[str, object], token: str) -> list[dict[str, Any]]:
+    """Return the credentials that an app gets; at first there are none."""
+    answer = run.call("/seam/mobile_sdk/v1/phone_sessions/get_or_create", opened, token)
+    provided = answer["phone_session"]["provider_sessions"]
+    return [credential for session in provided for credential in session["acs_credentials"]]
+
+
+def wait_for[Value](look: Callable[[], Value], is_there: Callable[[Value], object]) -> Value:
+    """Return what is found once it is there."""
+    deadline = time.monotonic() + 30
+    while not is_there(found := look()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    return found
+
+
+def test_a_connector_that_cannot_start_is_one_clear_line(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run = start("--connector", "1", "--connector-port", str(taken.getsockname()[1]), wait=False)
+        status = run.process.wait(timeout=30)
+
+    assert status == 1
+    assert "the example of a connector does not start on port" in run.output
+    assert "Traceback" not in run.output
+
+
+def test_a_connector_at_a_forbidden_address_is_one_clear_line(refuse: Refuse) -> None:
+    assert "https://10.0.0.1/" in refuse("--connector", "https://10.0.0.1/")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def test_the_end_of_the_system_leaves_nothing_to_find(start: Start) -> None:

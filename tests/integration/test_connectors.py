@@ -127,6 +127,21 @@ def test_the_same_address_once_more_has_it_asked_at_once(
     assert "next_check_at" not in item
 
 
+@pytest.mark.parametrize("again", ["set", "resume"])
+def test_phones_soon_look_for_the_answer_of_a_connector_that_has_never_answered(
+    store: Store, set_: Set, connector_id: ConnectorId, again: str
+) -> None:
+    set_(now=NOW - timedelta(days=3))
+    by_command: dict[str, Callable[[], object]] = {
+        "set": set_,
+        "resume": lambda: resume_connector(store.table, connector_id, now=NOW),
+    }
+
+    by_command[again]()
+
+    assert item_of(store, connector_id)["set_at"] == timestamp(NOW)
+
+
 def test_a_revision_grows_though_the_clock_goes_back(store: Store, set_: Set, connector_id: ConnectorId) -> None:
     set_(now=LATER)
 
@@ -220,7 +235,7 @@ def test_a_system_that_is_no_credential_manager_has_no_connector(
         "https://[::ffff:10.0.0.1]/",
         "https://[64:ff9b::a9fe:a9fe]/",
         "https://[2002:7f00:1::]/",
-        "https://user:secret@93.184.215.14/",
+        "https://user:made-up-word@93.184.215.14/",
         "https://93.184.215.14/#fragment",
         "https://93.184.215.14:0/",
         "https:///connector",

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 
-from enrollment.managers.protocol import Request
+from enrollment.managers.protocol import NoAccessError, Request
 from enrollment.secrets import connector_secret
 from enrollment.store.actions import put
 from enrollment.store.keys import connector_pools_key
@@ -160,6 +160,18 @@ def test_a_table_alone_has_no_secret_so_nothing_is_set(store: Store, workspace: 
     assert "a connector's signing secret is derived from a secret of the stack: --stack-name" in result.stderr
 
 
+def test_the_public_secret_is_not_for_a_table_that_has_a_region(
+    store: Store, workspace: Workspace, manager_id: str
+) -> None:
+    endpoint = ["--endpoint-url", "https://dynamodb.us-east-1.amazonaws.com", "--region", "us-east-1"]
+    options = ["--table-name", store.table.name, *endpoint, "--workspace-id", workspace.workspace_id]
+
+    result = CliRunner().invoke(connectors, ["set", *options, manager_id, URL])
+
+    assert result.exit_code == 2
+    assert "a connector's signing secret is derived from a secret of the stack: --stack-name" in result.stderr
+
+
 def test_on_this_machine_a_connector_may_be_so_too() -> None:
     with serve_moto("127.0.0.1") as moto:
         session = boto3.session.Session("local", "local", region_name="us-east-1")
@@ -286,6 +298,28 @@ def test_a_phone_that_waits_for_a_paused_connector_is_registered_once_it_is_resu
     assert directory.phone(waiting_phone).properties.assa_abloy_credential_service_metadata.has_active_endpoint
 
 
+def test_a_connector_that_let_nobody_in_is_asked_at_once_when_it_is_set_again(
+    run: Run, provisioning: Provisioning, directory: Directory, waiting_phone: str, manager_id: str
+) -> None:
+    provisioning.clock.at = datetime.now(UTC)
+    provisioning.connector_of = lambda *_: Locked()
+    run("set", manager_id, URL)
+    provisioning.settle(minutes=1)
+    provisioning.connector_of = lambda *_: Ready()
+
+    run("set", manager_id, URL)
+
+    provisioning.settle(minutes=2)  # the pause would be five minutes
+    assert directory.phone(waiting_phone).properties.assa_abloy_credential_service_metadata.has_active_endpoint
+
+
+class Locked:
+    """A connector that lets nobody in."""
+
+    def ask(self, _: Request) -> dict[str, Any]:
+        raise NoAccessError
+
+
 @pytest.mark.usefixtures("waiting_phone")
 def test_people_at_another_manager_are_left_alone(run: Run, workspace: Workspace) -> None:
     other = workspace.credential_manager()
@@ -336,7 +370,7 @@ def test_a_connector_is_shown_in_plain_words(run: Run, shown: str) -> None:
         f"ACS system       {shown}",
         "URL              https://example.com/connector, since 2026-11-01 10:00:00 UTC",
         "manager.check    keeps validity; issues in a step of its own; answered 2026-11-20 10:00:00 UTC",
-        "no usable answer since 2026-11-20 10:00:00 UTC: it answered with the HTTP status 502",
+        "unanswered       since 2026-11-20 10:00:00 UTC: it answered with the HTTP status 502",
         "paused           by an operator, since 2026-11-20 10:00:00 UTC, until it is resumed",
         "paused           by itself: it refuses this service's requests (it answered 401 or 403); "
         "since 2026-11-20 10:00:00 UTC, until 2100-01-01 00:00:00 UTC",

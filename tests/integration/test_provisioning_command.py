@@ -200,3 +200,79 @@ def test_a_person_without_an_enrollment_is_named(run: Run, workspace: Workspace)
 
     assert result.exit_code == 1
     assert result.stderr == f"Error: {UNKNOWN} has no enrollment in workspace {workspace.workspace_id}\n"
+
+
+def test_all_that_failed_at_one_manager_is_asked_for_again(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled, workspace: Workspace
+) -> None:
+    elsewhere = Enrolled(workspace.user_identity(), workspace.credential_manager())
+    directory.launch(elsewhere.user_identity_id, elsewhere.manager_id)
+    fails = {"device_model": "Fails for good"}
+    directory.create_phone(enrolled.user_identity_id, phone_metadata=fails)
+    directory.create_phone(elsewhere.user_identity_id, phone_metadata=fails)
+    provisioning.settle()
+    provisioning.asked.clear()
+
+    result = run("retry", "--acs-system-id", enrolled.manager_id)
+
+    provisioning.settle()
+    assert result.stdout == f"{enrolled.user_identity_id}  1 to be asked for again\n"
+    assert result.stderr == "To be asked for again: 1.\n"
+    people = [request.data["person"]["user_identity_id"] for request in provisioning.asked]
+    assert people == [enrolled.user_identity_id]
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_person_or_a_manager_is_named(run: Run, enrolled: Enrolled, *, both: bool) -> None:
+    arguments = [enrolled.user_identity_id, "--acs-system-id", enrolled.manager_id] if both else []
+
+    result = run("retry", *arguments)
+
+    assert result.exit_code == 2
+    assert "name a person, USER_IDENTITY_ID, or a credential manager: --acs-system-id ID" in result.stderr
+
+
+def test_a_manager_that_is_paused_is_told_and_stays_so(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled, workspace: Workspace
+) -> None:
+    directory.create_phone(enrolled.user_identity_id, phone_metadata={"device_model": "Fails for good"})
+    provisioning.settle()
+    until = "2100-01-01T00:00:00.000Z"
+    workspace.pause(enrolled.manager_id, reason="busy", paused_at=until, paused_until=until, times=1)
+
+    of_person, of_manager = (
+        run("retry", enrolled.user_identity_id),
+        run("retry", "--acs-system-id", enrolled.manager_id),
+    )
+
+    told = (
+        f"{enrolled.manager_id} is paused until 2100-01-01 00:00:00 UTC, and asked then: "
+        "it has too much to do (it answered 429 or 503).\n"
+    )
+    assert of_person.stderr == told
+    assert of_manager.stderr == f"To be asked for again: 1.\n{told}"
+
+
+def test_a_manager_whose_connector_is_paused_is_told(run: Run, workspace: Workspace) -> None:
+    workspace.exist()
+    manager_id = workspace.credential_manager()
+    workspace.connect(manager_id, paused_at="2026-11-01T10:00:00.000Z")
+
+    result = run("retry", "--acs-system-id", manager_id)
+
+    assert result.stderr.endswith(f"{manager_id} is paused by an operator, until: enrollments connectors resume\n")
+
+
+def test_what_is_left_of_a_deleted_person_is_mended(
+    directory: Directory, provisioning: Provisioning, run: Run, enrolled: Enrolled, store: Store
+) -> None:
+    directory.create_phone(enrolled.user_identity_id)
+    provisioning.settle()
+    directory.delete(enrolled.user_identity_id)
+    provisioning.seen = store.items()  # these changes were lost
+
+    result = run("check", "--patience", "0", "--mend")
+
+    provisioning.settle()
+    assert result.stderr.splitlines()[-1] == "Enrollments that go on: 1."
+    assert AtManager.of(store.items()).credentials == {}

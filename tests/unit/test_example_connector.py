@@ -24,7 +24,7 @@ from enrollment.managers.protocol import (
     ask_about_phone,
 )
 from examples.connector import connector as example
-from examples.connector.connector import create_app
+from examples.connector.connector import MOST_BYTES, create_app
 from examples.connector.manufacturer import (
     Credential,
     CredentialState,
@@ -795,7 +795,7 @@ def test_a_type_that_is_unknown_is_wrong(service: Service, asked: Any) -> None:
 
 
 def test_a_body_that_is_too_long_is_refused(service: Service) -> None:
-    body = "x" * (64 * 1024 + 1)
+    body = "x" * (MOST_BYTES + 1)
 
     assert service.post(body.encode(), **signed(body)).status_code == 413
 

@@ -249,7 +249,7 @@ def _lines(found: StoredConnector, now: str) -> list[str]:
     ]
     if "unanswered_since" in connector:
         why = why_unanswered(str(connector.get("unanswered_because", "")))
-        lines.append(f"no usable answer since {moment(connector['unanswered_since'])}: {why}")
+        lines.append(f"unanswered       since {moment(connector['unanswered_since'])}: {why}")
     if "paused_at" in connector:
         lines.append(f"paused           by an operator, since {moment(connector['paused_at'])}, until it is resumed")
     if pause_ is not None:

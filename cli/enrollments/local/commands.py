@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
+from enrollment.outbound.addresses import ForbiddenAddress, require_allowed
 from enrollments.events import about
 from enrollments.failure import CommandFailed
 from enrollments.local import docs_page, start_page
+from enrollments.local.connecting import EXAMPLE, connect_demo, example_connector
 from enrollments.local.containers import open_containers
 from enrollments.local.stack import open_stack
 from enrollments.running import announced
@@ -26,6 +29,11 @@ from local_aws.template import TemplateError, expand_template
 
 _LOCAL_FOLDER = Path(".local")
 _EXAMPLES = "the folder events/ has an example for each route"
+
+_CONNECTOR_TEXT = """\
+The workspace CONNECTOR_SEAM_WORKSPACE_ID is no sandbox. Its credential manager is asked at {}, signed with
+CONNECTOR_SECRET. docs/connector.md has the steps to its first phone.
+"""
 
 _template = click.option(
     "--template",
@@ -79,7 +87,22 @@ def local() -> None:
 @_template
 @_parameters
 @_dynamodb_endpoint
-def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoint: str | None) -> None:
+@click.option(
+    "--connector",
+    metavar="1|URL",
+    help="Add a demo workspace that is no sandbox: with the example of a connector, or with one that answers at URL.",
+)
+@click.option(
+    "--connector-port", type=click.IntRange(1, 65535), default=3100, show_default=True, help="Port of the example."
+)
+def run(  # noqa: PLR0913, PLR0917 - each is an option
+    port: int,
+    template: Path,
+    parameters: tuple[str, ...],
+    dynamodb_endpoint: str | None,
+    connector: str | None,
+    connector_port: int,
+) -> None:
     """Serve the template's API over HTTP, with demo workspaces."""
     _end_when_interrupted()
     log_path = _LOCAL_FOLDER / "functions.log"
@@ -98,6 +121,7 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                     moto=moto,
                     tell=partial(show_event, terminal=sys.stderr),
                 ) as stack,
+                _connector(connector, template.parent, connector_port) as connector_url,
             ):
                 pages = {
                     start_page.PATH: start_page.start_page(stack.demo.variables),
@@ -107,8 +131,12 @@ def run(port: int, template: Path, parameters: tuple[str, ...], dynamodb_endpoin
                 }
                 server = Server(listener, stack.gateway, sys.stderr, pages)
                 variables = {"SEAM_ENDPOINT": f"http://{HOST}:{server.server_address[1]}", **stack.demo.variables}
+                if connector_url is not None:
+                    variables |= connect_demo(stack.table, connector_url)
                 _write_variables(variables)
                 click.echo(_introduction(variables, stack.gateway.routes, log_path, has_pages=True))
+                if connector_url is not None:
+                    click.echo(_CONNECTOR_TEXT.format(connector_url))
                 with announced(str(stack.endpoint), stack.table_name, variables["SEAM_WORKSPACE_ID"]):
                     click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C stops it. Requests and events:\n")
                     serve(server)
@@ -201,6 +229,21 @@ def invoke_in_container(event: Path, template: Path, sam: Path, dynamodb_endpoin
     except (TemplateError, StackError) as error:
         raise CommandFailed(error) from error
     sys.exit(status)
+
+
+@contextmanager
+def _connector(connector: str | None, folder: Path, port: int) -> Iterator[str | None]:
+    """Give the URL of the connector that the option names, if it names one."""
+    if connector == EXAMPLE:
+        with example_connector(folder, port, sys.stderr) as url:
+            yield url
+        return
+    if connector:
+        try:
+            require_allowed(connector, on_loopback=True)
+        except ForbiddenAddress as error:
+            raise CommandFailed(f"--connector {connector}: {error}; 1 runs the example") from error
+    yield connector or None
 
 
 def _end_when_interrupted() -> None:

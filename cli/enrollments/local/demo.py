@@ -44,7 +44,7 @@ from enrollment.use_cases.client_sessions import client_session_of, token_record
 from enrollment.use_cases.tokens import NewToken
 from enrollment.use_cases.webhooks import FIRST_VERSION
 
-_CREATED_AT = "2026-01-09T05:45:33.068Z"
+CREATED_AT = "2026-01-09T05:45:33.068Z"
 _NEVER_DELETED = 4102444800  # the year 2100, in seconds: the demo's event is always listed
 # Public, too: each client session's token is derived from it.
 CLIENT_SESSIONS_SECRET = "demo-secret-of-client-sessions"  # noqa: S105 - see above  # pragma: allowlist secret
@@ -121,7 +121,7 @@ def demo() -> Demo:
         credential_manager_acs_system_id=launched.credential_manager_acs_system_id,
         is_running=True,
         workspace_id=workspace_id,
-        created_at=_CREATED_AT,
+        created_at=CREATED_AT,
     )
     past = datetime.now(UTC) - timedelta(days=1)
     workspaces = (workspace_id, other_workspace_id)
@@ -156,8 +156,8 @@ def demo() -> Demo:
                 "workspace_id": workspace_id,
                 "enrollment_automation_id": v["ENROLLMENT_AUTOMATION_ID"],
                 "user_identity_id": v["ENROLLED_USER_IDENTITY_ID"],
-                "occurred_at": _CREATED_AT,
-                "created_at": _CREATED_AT,
+                "occurred_at": CREATED_AT,
+                "created_at": CREATED_AT,
                 "sequence": "0" * 40,
                 "deleted_after": _NEVER_DELETED,
             }
@@ -168,7 +168,7 @@ def demo() -> Demo:
             "url": "https://example.com/webhooks",
             "event_types": frozenset({"phone.deactivated"}),
             "secret_version": FIRST_VERSION,
-            "created_at": _CREATED_AT,
+            "created_at": CREATED_AT,
         },
         **_user_identity(other_workspace_id, v["OTHER_WORKSPACE_USER_IDENTITY_ID"], "Max Poe"),
         **_acs_system(workspace_id, v["CREDENTIAL_MANAGER_ACS_SYSTEM_ID"], "Main Tower", issues=True),
@@ -198,14 +198,44 @@ def demo() -> Demo:
     return Demo(variables, automation, items)
 
 
+def connected_demo() -> tuple[Mapping[str, str], Mapping[Key, Item]]:
+    """Return a demo workspace that is no sandbox, so that its credential manager needs a connector.
+
+    Returns:
+        Ids and a token, by their names in the output of ``make run``; and all of its items, by key.
+    """
+    workspace_id = _id(0x03)
+    variables = {
+        "CONNECTOR_SEAM_API_KEY": _token("testConn"),
+        "CONNECTOR_SEAM_WORKSPACE_ID": workspace_id,
+        "CONNECTOR_ACS_SYSTEM_ID": _id(0x25),
+        "CONNECTOR_ACS_CREDENTIAL_POOL_ID": _id(0x34),
+        "CONNECTOR_USER_IDENTITY_ID": _id(0x15),
+    }
+    v = variables
+    items: dict[Key, Item] = {
+        **_token_items("testConn", NewToken(TokenKind.API_KEY, [workspace_id], name="Demo with a connector")),
+        **_workspace(workspace_id, "Demo with a connector", is_sandbox=False),
+        **_user_identity(workspace_id, v["CONNECTOR_USER_IDENTITY_ID"], "Kim Noe"),
+        **_acs_system(workspace_id, v["CONNECTOR_ACS_SYSTEM_ID"], "Harbour Office", issues=True),
+        **_pool(workspace_id, v["CONNECTOR_ACS_CREDENTIAL_POOL_ID"], v["CONNECTOR_ACS_SYSTEM_ID"], pool="standard"),
+    }
+    return variables, items
+
+
 def seed(table: Table) -> Demo:
     """Put the demo workspaces into a table.  Existing items stay unchanged."""
     seeded = demo()
-    for some in batched(seeded.items.items(), MOST_ACTIONS, strict=False):
+    put_missing(table, seeded.items)
+    return seeded
+
+
+def put_missing(table: Table, items: Mapping[Key, Item]) -> None:
+    """Put items into a table.  Existing ones stay unchanged."""
+    for some in batched(items.items(), MOST_ACTIONS, strict=False):
         missing = {str(key): put_new(key, item) for key, item in some}
         while missing and (present := table.transact(missing)):
             missing = {name: action for name, action in missing.items() if name not in present}
-    return seeded
 
 
 def _token(short: str) -> str:
@@ -218,8 +248,10 @@ def _token_items(short: str, new: NewToken, *, revoked_at: datetime | None = Non
     return {token_key(short): {**record, **revocation}, token_listing_key(short): {}}
 
 
-def _workspace(workspace_id: str, name: str) -> dict[Key, Item]:
-    return stored_workspace({"workspace_id": workspace_id, "name": name, "is_sandbox": True, "created_at": _CREATED_AT})
+def _workspace(workspace_id: str, name: str, *, is_sandbox: bool = True) -> dict[Key, Item]:
+    return stored_workspace(
+        {"workspace_id": workspace_id, "name": name, "is_sandbox": is_sandbox, "created_at": CREATED_AT}
+    )
 
 
 def _phone(workspace_id: str, device_id: str, user_identity_id: str) -> dict[Key, Item]:
@@ -233,7 +265,7 @@ def _phone(workspace_id: str, device_id: str, user_identity_id: str) -> dict[Key
             "device_manufacturer": "Samsung",
             "device_model": "Samsung Galaxy S10",
             "os_version": "10",
-            "created_at": _CREATED_AT,
+            "created_at": CREATED_AT,
         }
     )
 
@@ -255,8 +287,8 @@ def _credential(
                 "acs_user_id": acs_user_id,
                 "acs_system_id": acs_system_id,
                 "version": 1,
-                "starts_at": _CREATED_AT,
-                "created_at": _CREATED_AT,
+                "starts_at": CREATED_AT,
+                "created_at": CREATED_AT,
             }
         ),
     }
@@ -270,7 +302,7 @@ def _client_session(workspace_id: str, client_session_id: str, user_identity_id:
         "secret_version": FIRST_CLIENT_SESSION_VERSION,
         "user_identity_ids": joined([user_identity_id]),
         "user_identifier_key": "jane.doe",
-        "created_at": _CREATED_AT,
+        "created_at": CREATED_AT,
         "expires_at": "2100-01-01T00:00:00.000Z",
     }
 
@@ -287,7 +319,7 @@ def _user_identity(
             "user_identity_key": name,
             "full_name": full_name,
             "email_address": f"{name}@example.com",
-            "created_at": _CREATED_AT,
+            "created_at": CREATED_AT,
             **linked,
         }
     )
@@ -308,13 +340,13 @@ def _acs_system(
             "external_type": external_type,
             "external_type_display_name": "HID organization" if issues else "Salto Space system",
             "time_zone": "America/Los_Angeles",
-            "created_at": _CREATED_AT,
+            "created_at": CREATED_AT,
             **manager,
         }
     )
 
 
-def _pool(workspace_id: str, acs_credential_pool_id: str, acs_system_id: str) -> dict[Key, Item]:
+def _pool(workspace_id: str, acs_credential_pool_id: str, acs_system_id: str, **more: str) -> dict[Key, Item]:
     return stored_acs_credential_pool(
         {
             "acs_credential_pool_id": acs_credential_pool_id,
@@ -323,7 +355,8 @@ def _pool(workspace_id: str, acs_credential_pool_id: str, acs_system_id: str) ->
             "display_name": "Mobile credentials",
             "external_type": "hid_part_number",
             "external_type_display_name": "HID part number",
-            "created_at": _CREATED_AT,
+            "created_at": CREATED_AT,
+            **more,
         }
     )
 
@@ -335,7 +368,7 @@ def _acs_user(workspace_id: str, acs_user_id: str, acs_system_id: str) -> dict[K
             "acs_system_id": acs_system_id,
             "workspace_id": workspace_id,
             "full_name": "Unlinked user",
-            "created_at": _CREATED_AT,
+            "created_at": CREATED_AT,
         }
     )
 
@@ -357,8 +390,8 @@ def _linked_acs_user(
             "user_identity_id": user_identity_id,
             "full_name": full_name,
             "email_address": f"{full_name.lower().replace(' ', '.')}@example.com",
-            "access_starts_at": _CREATED_AT,
-            "created_at": _CREATED_AT,
+            "access_starts_at": CREATED_AT,
+            "created_at": CREATED_AT,
             **credentials,
         }
     )

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Never
 
 from standardwebhooks import Webhook as Signer
 
@@ -90,12 +90,17 @@ class Connector:
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        answer = json.loads(body)
+        answer = json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise NoUsableAnswerError("not_json") from error
     if not isinstance(answer, dict):
         raise NoUsableAnswerError(NOT_THE_PROTOCOL)
     return answer
+
+
+def _refuse(constant: str) -> Never:
+    """Refuse NaN and Infinity, which Python's parser takes, but which are no JSON."""
+    raise ValueError(constant)
 
 
 def _seconds(retry_after: str | None, now: datetime) -> float | None:

@@ -133,13 +133,27 @@ def _short(text: Any) -> Any:
     return _text(text)[:_LONGEST_TEXT] if isinstance(text, str) else text
 
 
+def _shallow(value: Any) -> Any:
+    """Refuse what cannot be written as JSON again, because it is nested too deeply."""
+    _bytes_of(value)
+    return value
+
+
 def _small(memo: Any) -> Any:
-    if memo is not None and len(json.dumps(memo).encode()) > _MOST_MEMO_BYTES:
+    if memo is not None and _bytes_of(memo) > _MOST_MEMO_BYTES:
         raise ValueError("a memo has 2 kB at most")
     return memo
 
 
+def _bytes_of(value: Any) -> int:
+    try:
+        return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 _Text = Annotated[str, BeforeValidator(_short)]
+_App = Annotated[dict[str, Any] | None, BeforeValidator(_shallow)]
 _Memo = Annotated[dict[str, Any] | None, BeforeValidator(_small)]
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -148,17 +162,17 @@ class CredentialAnswer(BaseModel):
     """What a manager answers about a credential.
 
     Attributes:
-        acs_credential_id: Our id of it.
+        acs_credential_id: The id that was asked about.
         version: The version that the manager has.
         state: How it stands.
-        reason: Why it failed.
+        reason: Why it failed.  A reason that is not known counts as a refusal.
         message: The same for people.
         manager_credential_id: The manager's id of it.
         card_number: Its number.
-        starts_at: When it becomes valid at the manager.
-        ends_at: When it ends at the manager.
-        memo: What the manager is to be told again with each request for that phone.
-        check_after_s: After how many seconds to ask again.
+        starts_at: When it becomes valid at the manager, with a time zone.
+        ends_at: When it ends at the manager, with a time zone.
+        memo: What the manager is to be told again with each request for that phone, 2 kB at most as JSON.
+        check_after_s: After how many seconds to ask again, while it is pending or removing.
     """
 
     acs_credential_id: str
@@ -179,21 +193,21 @@ class PhoneAnswer(BaseModel):
 
     Attributes:
         state: How it stands.
-        reason: Why it failed.
+        reason: Why it failed.  A reason that is not known counts as a refusal.
         message: The same for people.
         endpoint_id: The manager's id of it.
-        app: What the SDK on the phone needs.  It is secret.
-        app_expires_at: When that ends.
-        memo: What the manager is to be told again with each request for that phone.
-        check_after_s: After how many seconds to ask again.
-        credentials: Its credentials, in the answer about its status.
+        app: What the SDK on the phone needs, 32 kB at most as JSON.  It is secret.
+        app_expires_at: When that ends, with a time zone.
+        memo: What the manager is to be told again with each request for that phone, 2 kB at most as JSON.
+        check_after_s: After how many seconds to ask again, while it is pending, invited or removing.
+        credentials: Its credentials, each that was asked about, in the answer to phone.status.
     """
 
     state: State
     reason: _Text | None = None
     message: _Text | None = None
     endpoint_id: _Text | None = None
-    app: dict[str, Any] | None = None
+    app: _App = None
     app_expires_at: AwareDatetime | None = None
     memo: _Memo = None
     check_after_s: _Seconds | None = None
@@ -205,7 +219,7 @@ class Pool(BaseModel):
 
     Attributes:
         pool: The manager's name of it.
-        available: How many credentials are left; ``None`` if the manager does not say.
+        available: How many credentials are left, if the manager says so.
     """
 
     pool: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME_OF_POOL), BeforeValidator(_text)]
@@ -218,7 +232,7 @@ class ManagerAnswer(BaseModel):
     Attributes:
         keeps_validity: Whether it issues credentials now that become valid later, and ends them itself.
         one_step: Whether registering a phone issues its credential, too.
-        pools: Its pools.
+        pools: The pools that its credentials come from.
     """
 
     keeps_validity: StrictBool = False

@@ -17,7 +17,7 @@ What an operator is refused is one of these::
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from enrollment.errors import ServiceUnavailable
 from enrollment.outbound.addresses import ForbiddenAddress, require_allowed
@@ -266,9 +266,9 @@ def resume_connector(table: Table, connector_id: ConnectorId, *, now: datetime) 
         was_paused = "paused_at" in connector
         return change(
             connector_id.key,
-            assign={"revision": next_revision(connector, now)},
+            assign=_asked_anew(connector, now),
             remove=["paused_at", _NEXT_CHECK],
-            where=as_read(connector, ["revision", "paused_at"]),
+            where=as_read(connector, ["revision", "paused_at", "checked_at"]),
         )
 
     _change(table, connector_id, resume, ends_pause=True)
@@ -378,20 +378,26 @@ def _other_address(
     connector_id: ConnectorId, before: Item, url: str, now: datetime
 ) -> tuple[SetConnector, dict[str, Action]]:
     is_other = before["url"] != url
-    assign: dict[str, Any] = {"revision": next_revision(before, now)}
-    if is_other:
-        assign |= {"url": url, "set_at": timestamp(now)}
     changed = change(
         connector_id.key,
-        assign=assign,
+        assign={"url": url, **_asked_anew(before, now), **({"set_at": timestamp(now)} if is_other else {})},
         remove=[_NEXT_CHECK, *(_OF_ADDRESS if is_other else ())],
-        where=as_read(before, ["url", "revision", "secret_version", "paused_at"]),
+        where=as_read(before, ["url", "revision", "secret_version", "paused_at", "checked_at"]),
     )
     done = SetConnector(
         str(before["secret_version"]), is_new=False, has_other_address=is_other, is_paused="paused_at" in before
     )
     pools = {"pools": delete(connector_pools_key(*connector_id))} if is_other else {}
     return done, {"connector": changed, **pools}
+
+
+def _asked_anew(connector: Item, now: datetime) -> Item:
+    """Return what changes so that a connector is asked at once.
+
+    Phones look for its first answer again after as long again as it has been set, so that begins anew, too.
+    """
+    is_unknown = "checked_at" not in connector
+    return {"revision": next_revision(connector, now), **({"set_at": timestamp(now)} if is_unknown else {})}
 
 
 def _change(

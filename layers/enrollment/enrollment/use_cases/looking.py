@@ -54,6 +54,7 @@ def look_again(
     before: Mapping[str, Any],
     find: Callable[[], Found],
     hand_over: Callable[[], None],
+    tell_outage: Callable[[int], None],
     now: datetime,
 ) -> dict[str, Any]:
     """Look once more.
@@ -62,6 +63,7 @@ def look_again(
         before: What this returned before; at first it is empty.
         find: Does all that can be done now.
         hand_over: Has another execution take over.
+        tell_outage: Gets how often in a row AWS was out of reach, if it was now.
         now: The time.
 
     Returns:
@@ -77,5 +79,6 @@ def look_again(
             found = find()
     except ServiceUnavailable:
         outages = before.get("outages", 0) + 1
+        tell_outage(outages)
         found = Found.wait(min(_LONGEST_OUTAGE_WAIT, 2 ** min(outages, 10)))
     return {**found._asdict(), "looks": looks, "since": since, "outages": outages}

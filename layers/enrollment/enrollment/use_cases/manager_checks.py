@@ -99,6 +99,7 @@ class Watcher:
             before,
             lambda: self._find(connector_id, executor),
             lambda: raise_connector(self._table, connector_id, self._now()),
+            lambda outages: self._tell("out_of_reach", {**connector_id.to_json(), "outages": outages}),
             self._now(),
         )
 

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from enrollment.aws.deadline import seconds_left
-from enrollment.errors import ServiceUnavailable
 from enrollment.managers.protocol import (
     BusyError,
     CredentialManager,
@@ -99,16 +98,12 @@ class Provisioner:
         Returns:
             What ``looking.look_again`` returns.
         """
-
-        def find() -> Found:
-            try:
-                return self._advance(enrollment_id, executor)
-            except ServiceUnavailable:
-                self._tell("out_of_reach", {**enrollment_id.to_json(), "outages": before.get("outages", 0) + 1})
-                raise
-
         return look_again(
-            before, find, lambda: raise_revision(self._table, enrollment_id, may_be_new=False), self._now()
+            before,
+            lambda: self._advance(enrollment_id, executor),
+            lambda: raise_revision(self._table, enrollment_id, may_be_new=False),
+            lambda outages: self._tell("out_of_reach", {**enrollment_id.to_json(), "outages": outages}),
+            self._now(),
         )
 
     def _advance(self, enrollment_id: EnrollmentId, executor: str) -> Found:
@@ -139,6 +134,7 @@ class Provisioner:
 
     def _ask(self, view: View, step: RequestStep) -> bool:
         """Take a step that asks the manager.  Return whether what it was based on was still so."""
+        manager = self._manager_of(view)
         began = self._now()
         asking = prepare(view, step, timestamp(began))
         lease_id = str(uuid.uuid4())
@@ -156,7 +152,7 @@ class Provisioner:
         facts = {**view.id.to_json(), **asking.facts}
         pause_key = manager_pause_key(view.id.workspace_id, view.id.manager_id)
         try:
-            actions, learned = self._learn(view, asking, self._manager_of(view), began)
+            actions, learned = self._learn(view, asking, manager, began)
         except (BusyError, NoAccessError) as error:
             paused = pause_manager(self._table, pause_key, view.pause, error, self._now())
             self._tell("paused", {**view.id.to_json(), **paused})

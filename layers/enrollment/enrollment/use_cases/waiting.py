@@ -243,7 +243,7 @@ def _reason(alone: View, thing: Item | None, since: str, now: str) -> _Reason:
         now: The time.
     """
     since = str((thing or {}).get("state_since", since)) if "state" in (thing or {}) else since
-    step, ideal = next_step(alone, now), next_step(_calm(alone), now)
+    step, ideal = _next_of(alone, now), next_step(_calm(alone), now)
     if isinstance(step, TableStep):
         return _due(step, since)
     if isinstance(ideal, Nothing):
@@ -257,6 +257,14 @@ def _reason(alone: View, thing: Item | None, since: str, now: str) -> _Reason:
     if thing is None or "state" not in thing:
         return _of_what_was_not_answered(alone, thing, step, since)
     return _of_state(thing, step, since)
+
+
+def _next_of(alone: View, now: str) -> Step:
+    """Return what is next; a manager that is paused is asked when its pause is over."""
+    step, paused_until = next_step(alone, now), str((alone.pause or {}).get("paused_until", ""))
+    if isinstance(step, Wait) and step.until < paused_until:
+        return replace(step, until=paused_until)
+    return step
 
 
 def _of_what_was_not_answered(alone: View, thing: Item | None, step: Step, since: str) -> _Reason:
