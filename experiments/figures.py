@@ -53,6 +53,12 @@ DOCUMENTS: Mapping[str, Mapping[str, Sequence[str]]] = {
             "tests/provisioning.py",
             *(f"{_RELIABILITY}/{name}.py" for name in ("interleaving", "rounds", "test_provisioning")),
         ),
+        "connectors": (
+            *_SERVICE,
+            "examples/connector",
+            *(f"tests/{name}.py" for name in ("connectors", "in_memory", "provisioning")),
+            *(f"{_RELIABILITY}/{name}.py" for name in ("connected", "interleaving", "rounds", "test_provisioning")),
+        ),
         "hostile-input": (
             *_SERVICE,
             *(f"{_RELIABILITY}/{name}.py" for name in ("handlers", "hostile", "test_hostile_input")),

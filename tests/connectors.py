@@ -67,6 +67,10 @@ class Recorded(Manufacturer):
         self._phones = {name: one for name, one in self._phones.items() if one.removed_at is None}
         self._credentials = {name: one for name, one in self._credentials.items() if self._is_living(one)}
 
+    def codes(self) -> set[str]:
+        """Return the codes of all invitations, which are secret."""
+        return {one.code for one in self._phones.values() if one.code}
+
     def people(self) -> list[str]:
         """Return the references of its people."""
         return sorted(self._people)

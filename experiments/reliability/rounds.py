@@ -636,7 +636,8 @@ def _missing(items: Mapping[Key, Item], now: datetime) -> Iterator[str]:
         expected = {"Fails for good": "failed"}.get(model, "active")
         if registration.get("state") != expected and _is_registered_at_once(items, registration, now):
             yield f"registration of {model} is {registration.get('state')}"
-        yield from _missing_of_phone(items, registration, model, now)
+        if registration.get("state") == "active":
+            yield from _missing_of_phone(items, registration, model, now)
 
 
 def _missing_of_phone(items: Mapping[Key, Item], registration: Item, model: str, now: datetime) -> Iterator[str]:

@@ -272,8 +272,17 @@ def failed(reason: str) -> dict[str, str]:
     return {"state": "failed", "reason": reason}
 
 
-@ALL
-@pytest.mark.parametrize("kind", ["phone.register", "credential.issue"])
+# Each reason with all abilities, for one kind of request or the other.
+@pytest.mark.parametrize(
+    ("scripted", "kind"),
+    [
+        ((True, False), "phone.register"),
+        ((False, True), "phone.register"),
+        ((True, True), "credential.issue"),
+        ((False, False), "credential.issue"),
+    ],
+    indirect=["scripted"],
+)
 @pytest.mark.parametrize("reason", [*PROFILE, *SOMEBODY])
 def test_what_failed_is_asked_again_when_the_contract_says(
     world: World, scripted: Scripted, kind: str, reason: str
