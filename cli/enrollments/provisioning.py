@@ -1,7 +1,6 @@
 """``enrollments provisioning``: enrollments that stand still, and how an operator has them go on."""
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import click
@@ -9,19 +8,7 @@ import click
 from enrollment.store.keys import connector_key, manager_pause_key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.use_cases.convergence import (
-    AskForStatus,
-    DeleteCredential,
-    DeleteEnrollment,
-    DeleteRegistration,
-    Deregister,
-    Issue,
-    Mark,
-    Register,
-    Revoke,
-    Step,
-    UpdateParent,
-)
+from enrollment.use_cases.convergence import Step
 from enrollment.use_cases.enrollments import EnrollmentId
 from enrollment.use_cases.manager_checks import raise_connector
 from enrollment.use_cases.standing_still import (
@@ -33,22 +20,8 @@ from enrollment.use_cases.standing_still import (
     watches_that_stand_still,
 )
 from enrollments.failure import CommandFailed
-from enrollments.reasons import moment, why_paused
+from enrollments.reasons import moment, what_is_due, why_paused
 from enrollments.target import Uuid, in_workspace
-
-# What stands still, by the step that is due.
-_WORK: Mapping[type, str] = {
-    Register: "a phone is to be registered",
-    AskForStatus: "the credential manager is to be asked how a phone stands",
-    Deregister: "a phone is to be removed",
-    Issue: "a credential is to be issued",
-    Revoke: "a credential is to be revoked",
-    Mark: "credentials are to be revoked",
-    DeleteCredential: "a revoked credential is to be deleted",
-    DeleteRegistration: "a removed phone's registration is to be deleted",
-    UpdateParent: "a credential is to show that it is issued",
-    DeleteEnrollment: "what is left of a deleted person is to be deleted",
-}
 
 
 @click.group()
@@ -81,7 +54,7 @@ def check(table: Table, workspace_id: str, *, mend: bool, patience: int) -> None
         time.sleep(patience)
     still_due = {one: step for one, step in _due(table, list(due)).items() if step == due[one]}
     for enrollment_id, step in still_due.items():
-        click.echo(f"{enrollment_id.user_identity_id}  {enrollment_id.manager_id}  {_WORK[type(step)]}")
+        click.echo(f"{enrollment_id.user_identity_id}  {enrollment_id.manager_id}  {what_is_due(step)}")
         if mend:
             have_go_on(table, enrollment_id)
     for watch in watches:

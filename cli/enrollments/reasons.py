@@ -2,9 +2,13 @@
 
 from datetime import UTC, datetime
 
+from enrollment.use_cases.convergence import Step
+from enrollment.use_cases.pauses import PauseReason
 from enrollment.use_cases.problems import message_of_reason
-from enrollment.use_cases.waiting import Waiting, Why
+from enrollment.use_cases.waiting import WORD_OF_STEP, Waiting, Why
 
+_IS_BUSY = "it has too much to do (it answered 429 or 503)"
+_REFUSES = "it refuses this service's requests (it answered 401 or 403)"
 _NO_USABLE_ANSWER = {
     "timeout": "it took longer than 10 s",
     "tls": "its certificate is not accepted, or the encryption failed",
@@ -14,22 +18,22 @@ _NO_USABLE_ANSWER = {
     "too_long": "its answer is longer than 256 kB",
     "not_json": "its answer is not JSON",
     "not_the_protocol": "its answer is not one of the protocol",
-    "busy": "it has too much to do (it answered 429 or 503)",
-    "no_access": "it refuses this service's requests (it answered 401 or 403)",
+    "busy": _IS_BUSY,
+    "no_access": _REFUSES,
 }
 _STATUS = "status_"
 _PAUSES = {
-    "busy": "it has too much to do (it answered 429 or 503)",
-    "disconnected": "it refuses this service's requests (it answered 401 or 403)",
+    PauseReason.BUSY: _IS_BUSY,
+    PauseReason.DISCONNECTED: _REFUSES,
 }
 _WORK = {
-    "register": "it is to be registered",
-    "ask_for_status": "the manager is to be asked how it stands",
-    "deregister": "it is to be taken from the manager",
-    "issue": "it is to be issued",
-    "revoke": "it is to be revoked",
-    "delete": "its record is to be deleted",
-    "show_as_issued": "it is to show that it is issued",
+    "register": "a phone is to be registered",
+    "ask_for_status": "the credential manager is to be asked how a phone stands",
+    "deregister": "a phone is to be removed",
+    "issue": "a credential is to be issued",
+    "revoke": "a credential is to be revoked",
+    "delete": "what the credential manager no longer has is to be deleted",
+    "show_as_issued": "a credential is to show that it is issued",
 }
 _WHY = {
     Why.NO_AUTOMATION: "no enrollment automation: launch one for the person",
@@ -40,16 +44,19 @@ _WHY = {
     Why.NO_CONNECTOR: "the credential manager has no connector; `enrollments connectors set` gives it one",
     Why.CONNECTOR_PAUSED: "an operator has paused the connector; `enrollments connectors resume` ends that",
     Why.NOT_YET_CHECKED: "the connector has not answered manager.check yet",
-    Why.MANAGER_BUSY: f"the credential manager is paused: {_PAUSES['busy']}",
-    Why.NO_ACCESS: f"the credential manager is paused: {_PAUSES['disconnected']}",
+    Why.MANAGER_BUSY: f"the credential manager is paused: {_IS_BUSY}",
+    Why.NO_ACCESS: f"the credential manager is paused: {_REFUSES}",
     Why.NO_USABLE_ANSWER: "no usable answer of the credential manager",
     Why.MANAGER_AT_WORK: "the credential manager is at work",
     Why.INVITED: "the person has not accepted the invitation",
     Why.REMOVING: "the credential manager is removing it",
     Why.FAILED: "failed",
-    Why.GONE: "the credential manager has removed it unasked; `enrollments provisioning retry` asks for it again",
+    Why.GONE: "the credential manager has removed it unasked; it is registered again when its app next opens",
     Why.DUE: "due now",
 }
+_CREDENTIAL_IS_GONE = (
+    "the credential manager has removed it unasked; `enrollments provisioning retry` asks for it again"
+)
 
 
 def moment(text: object) -> str:
@@ -70,14 +77,20 @@ def why_unanswered(because: str) -> str:
 
 def why_paused(reason: str) -> str:
     """Return why a manager is paused, by the reason in its pause's item."""
-    return _PAUSES.get(reason, reason)
+    return _PAUSES[PauseReason(reason)]
+
+
+def what_is_due(step: Step) -> str:
+    """Return what is to be done for an enrollment."""
+    return _WORK[WORD_OF_STEP[type(step)]]
 
 
 def sentence_of(waiting: Waiting) -> str:
     """Return why a phone or a credential waits, since when, and when it is looked at next."""
     if waiting.why is None:
         return f"waits for nothing, since {moment(waiting.since)}"
-    text = _WHY[waiting.why]
+    is_credential = waiting.acs_credential_id is not None
+    text = _CREDENTIAL_IS_GONE if is_credential and waiting.why is Why.GONE else _WHY[waiting.why]
     if (more := more_of(waiting)) is not None:
         text = f"{text}: {more}"
     text = f"{text}; since {moment(waiting.since)}"

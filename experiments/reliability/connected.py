@@ -21,6 +21,7 @@ from enrollment.secrets import connector_secret
 from enrollment.store.attributes import Item
 from enrollment.use_cases.connector_items import ConnectorId, live_secret_versions
 from enrollment.use_cases.connectors import (
+    ChangedMeanwhileError,
     NoConnectorError,
     pause_connector,
     read_connector,
@@ -35,6 +36,8 @@ from tests.in_memory import InMemory
 from tests.provisioning import AtManager, Clock
 
 POOLS = {"standard": 100, "visitor": 3}
+# What an operator is told whom others forestall.
+_OTHERS_WERE_FASTER = (NoConnectorError, ChangedMeanwhileError)
 _OVERLAP = timedelta(days=30)  # longer than a round
 
 
@@ -76,7 +79,7 @@ class Connected:
     def deeds(self, manager_id: str) -> Sequence[tuple[str, float, Callable[[], object]]]:
         """Return what an operator or an owner can do with a connector: names, weights, and functions."""
         return (
-            ("set connector", 0.6, partial(self.set, manager_id)),
+            ("set connector", 0.6, partial(self._set_again, manager_id)),
             ("pause connector", 0.5, partial(self._pause, manager_id)),
             ("resume connector", 1, partial(self._resume, manager_id)),
             ("rotate secret", 0.6, partial(self._rotate, manager_id)),
@@ -94,19 +97,23 @@ class Connected:
             self._switch(manager_id)
         have_all_go_on(self.store.table, connector_id, self.clock.now())
 
+    def _set_again(self, manager_id: str) -> None:
+        with suppress(*_OTHERS_WERE_FASTER):
+            self.set(manager_id)
+
     def _pause(self, manager_id: str) -> None:
-        with suppress(NoConnectorError):
+        with suppress(*_OTHERS_WERE_FASTER):
             pause_connector(self.store.table, ConnectorId(self.workspace_id, manager_id), now=self.clock.now())
 
     def _resume(self, manager_id: str) -> None:
         connector_id, now = ConnectorId(self.workspace_id, manager_id), self.clock.now()
-        with suppress(NoConnectorError):
+        with suppress(*_OTHERS_WERE_FASTER):
             resume_connector(self.store.table, connector_id, now=now)
             have_all_go_on(self.store.table, connector_id, now)
 
     def _rotate(self, manager_id: str) -> None:
         connector_id, now = ConnectorId(self.workspace_id, manager_id), self.clock.now()
-        with suppress(NoConnectorError):
+        with suppress(*_OTHERS_WERE_FASTER):
             self.to_be_switched[manager_id] = rotate_secret(self.store.table, connector_id, overlap=_OVERLAP, now=now)
 
     def _switch(self, manager_id: str) -> None:
@@ -115,7 +122,7 @@ class Connected:
             self.networks[manager_id].secret = self._secret(manager_id, version)
 
     def _remove(self, manager_id: str) -> None:
-        with suppress(NoConnectorError):
+        with suppress(*_OTHERS_WERE_FASTER):
             remove_connector(self.store.table, ConnectorId(self.workspace_id, manager_id))
 
     def take_something_away(self) -> None:

@@ -15,8 +15,10 @@ from enrollment.timestamps import timestamp
 from enrollment.use_cases.connector_items import ConnectorId, live_secret_versions
 from enrollment.use_cases.connectors import (
     AddressRefusedError,
+    ChangedMeanwhileError,
     NoConnectorError,
     NotCredentialManagerError,
+    ResumedConnector,
     SandboxHasNoConnectorsError,
     SetConnector,
     SystemNotFoundError,
@@ -41,10 +43,13 @@ OF_ADDRESS: dict[str, str | bool] = {
     "checked_at": timestamp(NOW),
     "keeps_validity": True,
     "one_step": False,
+    "abilities_changed_at": timestamp(NOW),
     "asked_at": timestamp(NOW),
     "unanswered_since": timestamp(NOW),
     "unanswered_because": "timeout",
 }
+
+KEPT = OF_ADDRESS.keys() - {"abilities_changed_at"}
 
 type Set = Callable[..., SetConnector]
 type Meanwhile = Callable[..., None]
@@ -123,8 +128,60 @@ def test_the_same_address_once_more_has_it_asked_at_once(
 
     item = item_of(store, connector_id)
     assert (item["set_at"], item["revision"]) == ("before", int(LATER.timestamp() * 1000))
-    assert OF_ADDRESS.items() <= item.items()
+    assert {name: item[name] for name in KEPT} == {name: OF_ADDRESS[name] for name in KEPT}
     assert "next_check_at" not in item
+
+
+AGAIN = pytest.mark.parametrize(
+    "again",
+    [
+        lambda table, one: set_connector(table, one, URL, on_loopback=False, now=NOW),
+        lambda table, one: resume_connector(table, one, now=NOW),
+    ],
+    ids=["set", "resume"],
+)
+
+
+@AGAIN
+def test_a_connector_that_can_do_something_else_has_its_phones_follow(
+    store: Store, workspace: Workspace, connector_id: ConnectorId, again: Callable[..., object]
+) -> None:
+    workspace.connect(connector_id.manager_id, **OF_ADDRESS, url=URL)
+
+    again(store.table, connector_id)
+
+    assert "abilities_changed_at" not in item_of(store, connector_id)
+
+
+@AGAIN
+def test_a_manager_that_has_too_much_to_do_stays_paused_and_that_is_told(
+    store: Store, workspace: Workspace, set_: Set, connector_id: ConnectorId, again: Callable[..., Any]
+) -> None:
+    set_()
+    workspace.pause(connector_id.manager_id, reason="busy", paused_until=timestamp(LATER))
+
+    done = again(store.table, connector_id)
+
+    assert done.busy_until == timestamp(LATER)
+
+
+@AGAIN
+@pytest.mark.parametrize(("reason", "until"), [("busy", NOW), ("disconnected", LATER)])
+def test_a_pause_that_is_over_or_ends_is_not_told(
+    store: Store,
+    workspace: Workspace,
+    set_: Set,
+    connector_id: ConnectorId,
+    again: Callable[..., Any],
+    reason: str,
+    until: datetime,
+) -> None:
+    set_()
+    workspace.pause(connector_id.manager_id, reason=reason, paused_until=timestamp(until))
+
+    done = again(store.table, connector_id)
+
+    assert done.busy_until is None
 
 
 @pytest.mark.parametrize("again", ["set", "resume"])
@@ -352,10 +409,10 @@ def test_resuming_has_the_connector_asked_at_once(
     paused: dict[str, str] = {"paused_at": timestamp(NOW)} if is_paused else {}
     workspace.connect(connector_id.manager_id, next_check_at=timestamp(LATER), **paused)
 
-    was_paused = resume_connector(store.table, connector_id, now=NOW)
+    done = resume_connector(store.table, connector_id, now=NOW)
 
     item = item_of(store, connector_id)
-    assert was_paused == is_paused
+    assert done == ResumedConnector(was_paused=is_paused, busy_until=None)
     assert item["revision"] == int(NOW.timestamp() * 1000)
     assert not {"paused_at", "next_check_at"} & item.keys()
 
@@ -514,7 +571,7 @@ def test_who_is_always_too_late_is_asked_to_try_again(
     item, revisions = item_of(store, connector_id), count(1)
     meanwhile(lambda: put_all(store.table, {connector_id.key: {**item, "revision": next(revisions)}}), times=10)
 
-    with pytest.raises(ServiceUnavailable):
+    with pytest.raises(ChangedMeanwhileError):
         do(store.table, connector_id)
 
 

@@ -74,8 +74,24 @@ def test_the_signing_secret_is_all_that_setting_prints_to_standard_output(
         "The connector is set.",
         "Its signing secret, for its owner only:",
         "The service now asks it manager.check; `enrollments connectors show` has the answer.",
-        "Enrollments that go on: 0.",
+        "Enrollments that are looked at again: 0.",
     ]
+
+
+@pytest.mark.parametrize("command", ["set", "resume"])
+def test_a_manager_that_has_too_much_to_do_is_told_to_be_paused(
+    run: Run, workspace: Workspace, manager_id: str, command: str
+) -> None:
+    run("set", manager_id, URL)
+    workspace.pause(manager_id, reason="busy", paused_at=MADE, paused_until=LATER)
+
+    result = run(command, manager_id, *[URL][: command == "set"])
+
+    assert result.stderr.splitlines()[-2] == (
+        "The credential manager is paused until 2100-01-01 00:00:00 UTC: it has too much to do (it answered 429 or "
+        "503). Nothing is asked until then."
+    )
+    assert "The service now asks it" not in result.output
 
 
 def test_the_secret_is_nowhere_else(run: Run, manager_id: str, secret_of: Callable[[str], str], store: Store) -> None:
@@ -278,7 +294,7 @@ def test_a_phone_that_waits_for_a_connector_is_registered_once_it_is_set(
     provisioning.clock.at = datetime.now(UTC)
     provisioning.settle()
     phone = directory.phone(waiting_phone)
-    assert result.stderr.splitlines()[-1] == "Enrollments that go on: 1."
+    assert result.stderr.splitlines()[-1] == "Enrollments that are looked at again: 1."
     assert phone.properties.assa_abloy_credential_service_metadata.has_active_endpoint
 
 
@@ -294,7 +310,8 @@ def test_a_phone_that_waits_for_a_paused_connector_is_registered_once_it_is_resu
     provisioning.clock.at = datetime.now(UTC)
     provisioning.settle()
     assert paused.stdout.startswith("The connector is paused since ")
-    assert (result.stdout, result.stderr) == ("The connector is resumed.\n", "Enrollments that go on: 1.\n")
+    assert result.stdout == "The connector is resumed.\n"
+    assert result.stderr.splitlines()[-1] == "Enrollments that are looked at again: 1."
     assert directory.phone(waiting_phone).properties.assa_abloy_credential_service_metadata.has_active_endpoint
 
 
@@ -326,7 +343,7 @@ def test_people_at_another_manager_are_left_alone(run: Run, workspace: Workspace
 
     result = run("set", other, URL)
 
-    assert result.stderr.splitlines()[-1] == "Enrollments that go on: 0."
+    assert result.stderr.splitlines()[-1] == "Enrollments that are looked at again: 0."
 
 
 @pytest.mark.usefixtures("waiting_phone")
@@ -352,6 +369,7 @@ def shown(store: Store, workspace: Workspace, manager_id: str) -> str:
         checked_at=CHECKED,
         keeps_validity=True,
         one_step=False,
+        abilities_changed_at=CHECKED,
         asked_at=CHECKED,
         unanswered_since=CHECKED,
         unanswered_because="status_502",
@@ -370,6 +388,8 @@ def test_a_connector_is_shown_in_plain_words(run: Run, shown: str) -> None:
         f"ACS system       {shown}",
         "URL              https://example.com/connector, since 2026-11-01 10:00:00 UTC",
         "manager.check    keeps validity; issues in a step of its own; answered 2026-11-20 10:00:00 UTC",
+        "changed          told 2026-11-20 10:00:00 UTC that it can do something else; "
+        "`enrollments connectors set` with the same URL has its phones follow",
         "unanswered       since 2026-11-20 10:00:00 UTC: it answered with the HTTP status 502",
         "paused           by an operator, since 2026-11-20 10:00:00 UTC, until it is resumed",
         "paused           by itself: it refuses this service's requests (it answered 401 or 403); "
@@ -393,6 +413,7 @@ def test_json_has_all_but_secrets(run: Run, shown: str) -> None:
             "checked_at": CHECKED,
             "keeps_validity": True,
             "one_step": False,
+            "abilities_changed_at": CHECKED,
             "asked_at": CHECKED,
             "next_check_at": None,
             "unanswered_since": CHECKED,
@@ -449,6 +470,18 @@ def test_a_connector_that_nobody_asks_any_more_is_found(
 
     found = "Error: connectors that nobody asks: 1; --mend has them go on\n"
     assert (result.exit_code, result.stderr) == ((1, found) if is_found else (0, "No enrollment stands still.\n"))
+
+
+@pytest.mark.parametrize(("minutes", "is_found"), [(65, True), (55, False)])
+def test_a_connector_is_not_missed_within_an_hour_after_a_pause_of_its_manager(
+    check: Run, workspace: Workspace, manager_id: str, minutes: int, *, is_found: bool
+) -> None:
+    workspace.connect(manager_id, asked_at=ago(hours=3))
+    workspace.pause(manager_id, reason="busy", paused_at=ago(hours=3), paused_until=ago(minutes=minutes))
+
+    result = check()
+
+    assert result.exit_code == (1 if is_found else 0)
 
 
 def test_a_connector_that_nobody_asked_is_asked_again(

@@ -11,7 +11,7 @@ from enrollment.store.actions import delete, put_new
 from enrollment.store.attributes import Item, Value
 from enrollment.store.changes import Change
 from enrollment.store.keys import Key
-from enrollment.use_cases.enrollment_starts import Starter, Wanted, wanted_of_change
+from enrollment.use_cases.enrollment_starts import Starter, Wanted, execution_name, wanted_of_change
 from enrollment.use_cases.enrollments import EnrollmentId
 from tests.fixtures import Store, Workspace
 from tests.integration.conftest import Directory
@@ -115,7 +115,7 @@ def test_a_raised_revision_starts_one_execution_that_is_told_of_it(
     count = starter.follow([Wanted(*enrolled, 7)])
 
     assert count == 1
-    assert started.executions == [(enrolled.execution_name(7), {**enrolled.to_json(), "revision": 7})]
+    assert started.executions == [(execution_name(enrolled, 7), {**enrolled.to_json(), "revision": 7})]
 
 
 def test_a_record_that_comes_again_starts_the_same_execution(
@@ -126,7 +126,7 @@ def test_a_record_that_comes_again_starts_the_same_execution(
     starter.follow([Wanted(*enrolled, 7)])
     starter.follow([Wanted(*enrolled, 7)])
 
-    assert started.names == [enrolled.execution_name(7)] * 2
+    assert started.names == [execution_name(enrolled, 7)] * 2
 
 
 def test_of_several_revisions_the_last_is_started(
@@ -136,11 +136,11 @@ def test_of_several_revisions_the_last_is_started(
 
     starter.follow([Wanted(*enrolled, 7), Wanted(*enrolled, 9), Wanted(*enrolled, 8)])
 
-    assert started.names == [enrolled.execution_name(9)]
+    assert started.names == [execution_name(enrolled, 9)]
 
 
 def test_the_name_of_an_execution_has_64_characters_at_most(enrolled: EnrollmentId) -> None:
-    assert len(enrolled.execution_name(10**20)) <= 64
+    assert len(execution_name(enrolled, 10**20)) <= 64
 
 
 def test_a_person_without_a_phone_starts_nothing(
@@ -219,7 +219,7 @@ def test_what_is_left_of_a_deleted_person_is_raised_and_started(
     starter.follow([Wanted(*gone[:2]), Wanted(*gone, 3)])
 
     assert revision_of(gone) == 4
-    assert started.names == [gone.execution_name(3)]
+    assert started.names == [execution_name(gone, 3)]
     store.table.transact({"enrollment": delete(gone.key)})
 
 

@@ -137,7 +137,21 @@ def test_a_phone_waits_for_a_connector_that_an_operator_has_paused(person: Perso
 def test_a_phone_waits_for_the_first_check(phones: Rows) -> None:
     (phone,) = phones()
 
-    assert (phone.why, phone.because, phone.next_at, phone.is_due) == (Why.NOT_YET_CHECKED, None, None, True)
+    assert (phone.why, phone.because, phone.is_due) == (Why.NOT_YET_CHECKED, None, False)
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_phone_that_waits_for_the_first_check_is_looked_at_when_its_execution_looks(
+    store: Store, person: Person, connector: Scripted, provisioning: Provisioning, phones: Rows
+) -> None:
+    connector.answers[CHECK] = BusyError(3000)
+    provisioning.settle(minutes=1)
+
+    (phone,) = phones()
+
+    step = next_step(read_view(store.table, person.id), timestamp(provisioning.clock.at))
+    assert isinstance(step, Wait)
+    assert phone.next_at == step.until
 
 
 @pytest.mark.usefixtures("connected")
@@ -268,6 +282,7 @@ def test_a_phone_that_the_manager_has_removed_unasked_is_told(
     (phone,) = phones()
 
     assert phone.why is Why.GONE
+    assert "it is registered again when its app next opens; since " in sentence_of(phone)
 
 
 @pytest.mark.usefixtures("connected")
@@ -344,6 +359,72 @@ def test_a_phone_waits_for_a_credential_that_starts_later_if_registering_issues_
 
 
 # ---------------------------------------------------------------------------------------------------------- Credentials
+
+
+PAUSED_OR_NOT = pytest.mark.parametrize(
+    "paused", [{"paused_at": "2026-11-01T10:00:00.000Z"}, {}], ids=["by an operator", "not at all"]
+)
+KEEPS_NO_VALIDITY: dict[str, Any] = CHECKED | {"keeps_validity": False}
+
+
+@PAUSED_OR_NOT
+def test_a_credential_that_has_ended_waits_for_nobody(
+    connected: Person,
+    connector: Scripted,
+    provisioning: Provisioning,
+    credentials: Rows,
+    paused: dict[str, str],
+) -> None:
+    connector.answers[CHECK] = {"keeps_validity": False}
+    provisioning.settle()
+    connected.credential(ends_at=in_(provisioning, days=1))
+    provisioning.clock.turn(days=2)
+    connected.workspace.connect(connected.id.manager_id, **KEEPS_NO_VALIDITY, **paused)
+
+    (credential,) = credentials()
+
+    assert credential.why is None
+
+
+@PAUSED_OR_NOT
+def test_a_credential_that_is_issued_does_not_wait_for_a_paused_connector(
+    connected: Person,
+    connector: Scripted,
+    provisioning: Provisioning,
+    credentials: Rows,
+    paused: dict[str, str],
+) -> None:
+    connector.answers[CHECK] = {"keeps_validity": False}
+    connected.credential(starts_at=in_(provisioning, days=-1), ends_at=in_(provisioning, days=3))
+    provisioning.settle()
+    connected.workspace.connect(connected.id.manager_id, **KEEPS_NO_VALIDITY, **paused)
+
+    (credential,) = credentials()
+
+    assert (credential.why, credential.state) == (None, "active")
+
+
+def test_a_credential_that_is_to_be_issued_waits_for_a_paused_connector(
+    connected: Person, provisioning: Provisioning, credentials: Rows
+) -> None:
+    provisioning.settle()
+    connected.credential()
+    connected.workspace.connect(connected.id.manager_id, **KEEPS_NO_VALIDITY, paused_at="2026-11-01T10:00:00.000Z")
+
+    (credential,) = credentials()
+
+    assert credential.why is Why.CONNECTOR_PAUSED
+
+
+def test_a_phone_does_not_wait_for_a_paused_connector_if_there_is_nothing_to_register_it_for(
+    connected: Person, phones: Rows
+) -> None:
+    one_step = CHECKED | {"one_step": True}
+    connected.workspace.connect(connected.id.manager_id, **one_step, paused_at="2026-11-01T10:00:00.000Z")
+
+    (phone,) = phones()
+
+    assert phone.why is Why.NO_CREDENTIAL
 
 
 def test_a_credential_waits_for_its_phone(connected: Person, credentials: Rows) -> None:
@@ -434,6 +515,7 @@ def test_an_invalidated_credential_is_told(
     (credential,) = credentials()
 
     assert credential.why is Why.GONE
+    assert "`enrollments provisioning retry` asks for it again; since " in sentence_of(credential)
 
 
 def test_a_credential_that_is_revoked_waits_for_the_manager(

@@ -15,7 +15,7 @@ from enrollment.secrets import connector_secret
 from enrollment.store.attributes import Item
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.use_cases.connector_items import ConnectorId, former_secrets
+from enrollment.use_cases.connector_items import OF_ADDRESS, ConnectorId, former_secrets
 from enrollment.use_cases.connectors import (
     ConnectorRefusedError,
     SetConnector,
@@ -28,6 +28,7 @@ from enrollment.use_cases.connectors import (
     rotate_secret,
     set_connector,
 )
+from enrollment.use_cases.pauses import PauseReason
 from enrollment.use_cases.standing_still import have_all_go_on
 from enrollments.failure import CommandFailed
 from enrollments.master_secrets import OF_CONNECTORS, ReadSecret, with_secret
@@ -64,9 +65,10 @@ def set_(table: Table, workspace_id: str, *, read_secret: ReadSecret, acs_system
 
     URL is an https address on the public internet. If the credential manager has a connector already, that gets this
     address and keeps its secret. The same URL once more prints the secret again, and has the connector asked at once.
+    A connector that has too much to do, and has the same URL, is asked when its pause ends: after an hour at most.
 
-    The command can be repeated, also after it was interrupted. It reads the whole table, to have those enrollments go
-    on that wait for the connector.
+    The command can be repeated, also after it was interrupted. It reads the whole table, to have those enrollments
+    looked at again that have something to do or wait.
     """
     master = read_secret()  # first, so that nothing is set whose secret cannot be told
     connector_id = ConnectorId(workspace_id, acs_system_id)
@@ -76,7 +78,7 @@ def set_(table: Table, workspace_id: str, *, read_secret: ReadSecret, acs_system
     if done.is_paused:
         click.echo("An operator has paused it, so nothing is asked until: enrollments connectors resume", err=True)
         return
-    click.echo("The service now asks it manager.check; `enrollments connectors show` has the answer.", err=True)
+    _tell_when_it_is_asked(done.busy_until)
     _have_go_on(table, connector_id)
 
 
@@ -184,12 +186,14 @@ def pause(table: Table, workspace_id: str, *, acs_system_id: str) -> None:
 def resume(table: Table, workspace_id: str, *, acs_system_id: str) -> None:
     """Send requests to the connector of the credential manager ACS_SYSTEM_ID again.
 
-    The command can be repeated, also after it was interrupted. It reads the whole table, to have those enrollments go
-    on that wait.
+    The command can be repeated, also after it was interrupted. It reads the whole table, to have those enrollments
+    looked at again that have something to do or wait. A connector that has too much to do is asked when its pause ends:
+    after an hour at most.
     """
     connector_id = ConnectorId(workspace_id, acs_system_id)
-    was_paused = resume_connector(table, connector_id, now=_now())
-    click.echo("The connector is resumed." if was_paused else "The connector was not paused by an operator.")
+    done = resume_connector(table, connector_id, now=_now())
+    click.echo("The connector is resumed." if done.was_paused else "The connector was not paused by an operator.")
+    _tell_when_it_is_asked(done.busy_until)
     _have_go_on(table, connector_id)
 
 
@@ -212,22 +216,32 @@ def _what_was_set(done: SetConnector) -> str:
     return "The connector has this address already, and keeps its signing secret."
 
 
+def _tell_when_it_is_asked(busy_until: str | None) -> None:
+    if busy_until is None:
+        click.echo("The service now asks it manager.check; `enrollments connectors show` has the answer.", err=True)
+        return
+    click.echo(
+        f"The credential manager is paused until {moment(busy_until)}: {why_paused(PauseReason.BUSY)}. "
+        "Nothing is asked until then.",
+        err=True,
+    )
+
+
 def _have_go_on(table: Table, connector_id: ConnectorId) -> None:
     def tell(looked_at: int, all_: int) -> None:
         if looked_at % _TOLD_EVERY == 0:
             click.echo(f"Enrollments looked at: {looked_at} of {all_}.", err=True)
 
     count = have_all_go_on(table, connector_id, _now(), tell)
-    click.echo(f"Enrollments that go on: {count}.", err=True)
+    click.echo(f"Enrollments that are looked at again: {count}.", err=True)
 
 
 def _as_json(found: StoredConnector, now: str) -> dict[str, Any]:
     connector, pause_ = found.connector, _pause_of_manager(found, now)
-    names = ("url", "set_at", "paused_at", "checked_at", "keeps_validity", "one_step", "asked_at", "next_check_at")
     former = former_secrets(connector)
     return {
         "acs_system_id": found.id.manager_id,
-        **{name: connector.get(name) for name in (*names, "unanswered_since", "unanswered_because")},
+        **{name: connector.get(name) for name in ("url", "set_at", "paused_at", *OF_ADDRESS)},
         "manager_pause": None
         if pause_ is None
         else {name: pause_[name] for name in ("reason", "paused_at", "paused_until")},
@@ -247,6 +261,11 @@ def _lines(found: StoredConnector, now: str) -> list[str]:
         f"URL              {connector['url']}, since {moment(connector['set_at'])}",
         f"manager.check    {_what_it_told(connector)}",
     ]
+    if "abilities_changed_at" in connector:
+        lines.append(
+            f"changed          told {moment(connector['abilities_changed_at'])} that it can do something else; "
+            "`enrollments connectors set` with the same URL has its phones follow"
+        )
     if "unanswered_since" in connector:
         why = why_unanswered(str(connector.get("unanswered_because", "")))
         lines.append(f"unanswered       since {moment(connector['unanswered_since'])}: {why}")

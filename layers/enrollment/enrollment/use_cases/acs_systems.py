@@ -33,6 +33,8 @@ from enrollment.use_cases.acs_users import acs_users_of, user_identity_items
 from enrollment.use_cases.compatibility import named_credential_managers
 from enrollment.use_cases.links import require_usable
 
+# `PauseReason.DISCONNECTED`.  Its module would make each start slower, because it imports the managers' protocol.
+_REASON_OF_NO_ACCESS = "disconnected"
 _DISCONNECTED = "The credential manager's connector refuses requests. Its owner has to give access again."
 _SETUP_REQUIRED = "The credential manager has no connector yet. Phones and credentials wait until it has one."
 
@@ -234,7 +236,7 @@ def _errors_of(pause: Item) -> list[AcsSystemError]:
 
     After a pause it is asked again.  If it lets the service in, the pause's item is deleted.
     """
-    if pause["reason"] != "disconnected":
+    if pause["reason"] != _REASON_OF_NO_ACCESS:
         return []
     paused_at = str(pause["paused_at"])
     return [AcsSystemError(error_code="account_disconnected", message=_DISCONNECTED, created_at=paused_at)]

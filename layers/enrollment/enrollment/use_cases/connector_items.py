@@ -2,10 +2,9 @@
 
 Two kinds of writers meet in it.  The operator's command writes the address, the version of the signing secret, and
 whether the operator has paused it (``connectors``).  The watch writes what the connector answers about itself
-(``manager_checks``).  Whoever writes checks the revision that the choice was based on.
+(``manager_checks``).  Whoever writes checks what the choice was based on.
 """
 
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -13,6 +12,21 @@ from typing import Any, NamedTuple
 from enrollment.store.attributes import Item, elements
 from enrollment.store.keys import Key, connector_key
 from enrollment.timestamps import timestamp
+
+# What the watch has found out about the connector at one address, and when it asks next.
+OF_ADDRESS = (
+    "checked_at",
+    "keeps_validity",
+    "one_step",
+    "abilities_changed_at",
+    "asked_at",
+    "next_check_at",
+    "unanswered_since",
+    "unanswered_because",
+)
+# What of this is over when an operator sets or resumes the connector: then it is asked at once, and its phones follow
+# what it told last.
+UNTIL_ASKED_ANEW = ("next_check_at", "abilities_changed_at")
 
 
 class ConnectorId(NamedTuple):
@@ -30,10 +44,6 @@ class ConnectorId(NamedTuple):
     def key(self) -> Key:
         """The key of the connector's item."""
         return connector_key(*self)
-
-    def execution_name(self, revision: int) -> str:
-        """Return the name of the watch for a revision: 64 characters at most, and the same each time."""
-        return f"{hashlib.sha256('#'.join(self).encode()).hexdigest()[:40]}-{revision}"
 
     def to_json(self) -> dict[str, str]:
         """Return this as it is in an execution's input and in log lines."""

@@ -11,7 +11,8 @@ What an operator is refused is one of these::
     ├── SystemNotFoundError           there is no such ACS system
     ├── NotCredentialManagerError     the ACS system is no credential manager
     ├── AddressRefusedError           a connector may not have that address
-    └── NoConnectorError              the credential manager has none
+    ├── NoConnectorError              the credential manager has none
+    └── ChangedMeanwhileError         others change the connector again and again
 """
 
 from collections.abc import Callable
@@ -19,7 +20,6 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
 
-from enrollment.errors import ServiceUnavailable
 from enrollment.outbound.addresses import ForbiddenAddress, require_allowed
 from enrollment.store.actions import Action, as_read, change, delete, put_new, require, require_absent
 from enrollment.store.attributes import Item
@@ -33,16 +33,17 @@ from enrollment.store.keys import (
 )
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollment.use_cases.connector_items import ConnectorId, former_secrets, next_revision
+from enrollment.use_cases.connector_items import (
+    OF_ADDRESS,
+    UNTIL_ASKED_ANEW,
+    ConnectorId,
+    former_secrets,
+    next_revision,
+)
+from enrollment.use_cases.pauses import PauseReason
 
 _ROUNDS = 4
 _LONGEST_URL = 1000
-# What the watch has found out about the connector at one address.
-_OF_ADDRESS = ("checked_at", "keeps_validity", "one_step", "asked_at", "unanswered_since", "unanswered_because")
-# When the watch asks next.  Without it, that is at once.
-_NEXT_CHECK = "next_check_at"
-# Why a manager is paused that let nobody in (``pauses``).
-_DISCONNECTED = "disconnected"
 
 
 class ConnectorRefusedError(Exception):
@@ -97,6 +98,13 @@ class NoConnectorError(ConnectorRefusedError):
         super().__init__("this credential manager has no connector; `enrollments connectors set` gives it one")
 
 
+class ChangedMeanwhileError(ConnectorRefusedError):
+    """Others change the connector again and again."""
+
+    def __init__(self) -> None:
+        super().__init__("others change this connector at the same moment; try again")
+
+
 class SetConnector(NamedTuple):
     """What setting a connector has done.
 
@@ -105,12 +113,26 @@ class SetConnector(NamedTuple):
         is_new: Whether there was none.
         has_other_address: Whether it had another address before.
         is_paused: Whether the operator has paused it, and it still is.
+        busy_until: Until when nobody asks it, because it has too much to do; ``None`` if it is asked now.
     """
 
     secret_version: str
     is_new: bool
     has_other_address: bool
     is_paused: bool
+    busy_until: str | None = None
+
+
+class ResumedConnector(NamedTuple):
+    """What resuming a connector has done.
+
+    Attributes:
+        was_paused: Whether the operator had paused it.
+        busy_until: Until when nobody asks it, because it has too much to do; ``None`` if it is asked now.
+    """
+
+    was_paused: bool
+    busy_until: str | None
 
 
 class StoredConnector(NamedTuple):
@@ -134,8 +156,9 @@ def set_connector(
 ) -> SetConnector:
     """Give a credential manager a connector, or its connector another address.
 
-    Another address may be another connector, so what is known of the one before is dropped.  The signing secret stays.
-    Setting the same address once more has it asked at once.
+    Another address may be another connector, so what the watch knows of the one before is dropped.  The signing secret
+    stays, and so does what was learned of each phone, its memo included.  Setting the same address once more has it
+    asked at once.  A manager that has too much to do is left alone until its pause ends.
 
     Args:
         table: The table.
@@ -145,8 +168,9 @@ def set_connector(
         now: The time.
 
     Raises:
-        ConnectorRefusedError: The workspace, the system or the address can have none.
-        ServiceUnavailable: The database stays out of reach, or others change the connector again and again.
+        ConnectorRefusedError: The workspace, the system or the address can have none, or others change the connector
+            again and again.
+        ServiceUnavailable: The database stays out of reach.
     """
     _require_address(url, on_loopback=on_loopback)
     for _ in range(_ROUNDS):
@@ -158,8 +182,8 @@ def set_connector(
             done, actions = _other_address(connector_id, before, url, now)
         ended = _end_pause(connector_id, pause, of_any_kind=done.is_new or done.has_other_address)
         if not table.transact({**guards, **actions, **ended}):
-            return done
-    raise ServiceUnavailable
+            return done._replace(busy_until=None if ended else _paused_until(pause, now))
+    raise ChangedMeanwhileError
 
 
 def rotate_secret(table: Table, connector_id: ConnectorId, *, overlap: timedelta, now: datetime) -> str:
@@ -173,7 +197,8 @@ def rotate_secret(table: Table, connector_id: ConnectorId, *, overlap: timedelta
 
     Raises:
         NoConnectorError: There is none.
-        ServiceUnavailable: The database stays out of reach, or others change the connector again and again.
+        ChangedMeanwhileError: Others change the connector again and again.
+        ServiceUnavailable: The database stays out of reach.
     """
     version = ""
 
@@ -231,7 +256,8 @@ def pause_connector(table: Table, connector_id: ConnectorId, *, now: datetime) -
 
     Raises:
         NoConnectorError: There is none.
-        ServiceUnavailable: The database stays out of reach, or others change the connector again and again.
+        ChangedMeanwhileError: Others change the connector again and again.
+        ServiceUnavailable: The database stays out of reach.
     """
     paused_at = ""
 
@@ -244,20 +270,20 @@ def pause_connector(table: Table, connector_id: ConnectorId, *, now: datetime) -
     return paused_at
 
 
-def resume_connector(table: Table, connector_id: ConnectorId, *, now: datetime) -> bool:
+def resume_connector(table: Table, connector_id: ConnectorId, *, now: datetime) -> ResumedConnector:
     """Have requests sent to a connector again.  To finish an interrupted call, make it again.
+
+    A manager that has too much to do is left alone until its pause ends.
 
     Args:
         table: The table.
         connector_id: The connector.
         now: The time.
 
-    Returns:
-        Whether it was paused.
-
     Raises:
         NoConnectorError: There is none.
-        ServiceUnavailable: The database stays out of reach, or others change the connector again and again.
+        ChangedMeanwhileError: Others change the connector again and again.
+        ServiceUnavailable: The database stays out of reach.
     """
     was_paused = False
 
@@ -267,12 +293,12 @@ def resume_connector(table: Table, connector_id: ConnectorId, *, now: datetime) 
         return change(
             connector_id.key,
             assign=_asked_anew(connector, now),
-            remove=["paused_at", _NEXT_CHECK],
+            remove=["paused_at", *UNTIL_ASKED_ANEW],
             where=as_read(connector, ["revision", "paused_at", "checked_at"]),
         )
 
-    _change(table, connector_id, resume, ends_pause=True)
-    return was_paused
+    busy_until = _paused_until(_change(table, connector_id, resume, ends_pause=True), now)
+    return ResumedConnector(was_paused, busy_until)
 
 
 def read_connector(table: Table, connector_id: ConnectorId) -> StoredConnector:
@@ -381,7 +407,7 @@ def _other_address(
     changed = change(
         connector_id.key,
         assign={"url": url, **_asked_anew(before, now), **({"set_at": timestamp(now)} if is_other else {})},
-        remove=[_NEXT_CHECK, *(_OF_ADDRESS if is_other else ())],
+        remove=OF_ADDRESS if is_other else UNTIL_ASKED_ANEW,
         where=as_read(before, ["url", "revision", "secret_version", "paused_at", "checked_at"]),
     )
     done = SetConnector(
@@ -402,8 +428,8 @@ def _asked_anew(connector: Item, now: datetime) -> Item:
 
 def _change(
     table: Table, connector_id: ConnectorId, choose: Callable[[Item], Action], *, ends_pause: bool = False
-) -> None:
-    """Change a connector that exists.
+) -> Item | None:
+    """Change a connector that exists.  Return the pause of its manager that stays, if there is one.
 
     Args:
         table: The table.
@@ -413,7 +439,8 @@ def _change(
 
     Raises:
         NoConnectorError: There is none.
-        ServiceUnavailable: The database stays out of reach, or others change the connector again and again.
+        ChangedMeanwhileError: Others change the connector again and again.
+        ServiceUnavailable: The database stays out of reach.
     """
     for _ in range(_ROUNDS):
         connector, pause = _read(table, connector_id)
@@ -421,8 +448,8 @@ def _change(
             raise NoConnectorError
         ended = _end_pause(connector_id, pause, of_any_kind=False) if ends_pause else {}
         if not table.transact({"connector": choose(connector), **ended}):
-            return
-    raise ServiceUnavailable
+            return None if ended else pause
+    raise ChangedMeanwhileError
 
 
 def _end_pause(connector_id: ConnectorId, pause: Item | None, *, of_any_kind: bool) -> dict[str, Action]:
@@ -431,6 +458,13 @@ def _end_pause(connector_id: ConnectorId, pause: Item | None, *, of_any_kind: bo
     An operator who sets or resumes a connector that let nobody in has corrected that.  Whoever has too much to do is
     left alone, unless that was the connector at another address.
     """
-    if pause is None or not (of_any_kind or pause["reason"] == _DISCONNECTED):
+    if pause is None or not (of_any_kind or pause["reason"] == PauseReason.DISCONNECTED):
         return {}
     return {"pause": delete(manager_pause_key(*connector_id), as_read(pause, ["paused_until"]))}
+
+
+def _paused_until(pause: Item | None, now: datetime) -> str | None:
+    """Return until when a manager is paused; ``None`` if it is not, or not any more."""
+    if pause is None or str(pause["paused_until"]) <= timestamp(now):
+        return None
+    return str(pause["paused_until"])

@@ -8,6 +8,7 @@ again starts nothing, or an execution that finds nothing to do.
 A connector has a revision, too.  It starts the connector's watch (``manager_checks``).
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -123,8 +124,18 @@ class Starter:
             raise_revision(self._table, enrollment_id, may_be_new=is_new)
         for begun in (revisions, connectors):
             for its_id, revision in begun.items():
-                self._start(its_id.execution_name(revision), {**its_id.to_json(), "revision": revision})
+                self._start(execution_name(its_id, revision), {**its_id.to_json(), "revision": revision})
         return len(revisions) + len(connectors)
+
+
+def execution_name(of: EnrollmentId | ConnectorId, revision: int) -> str:
+    """Return the name of the execution for a revision: 64 characters at most, and the same each time.
+
+    Args:
+        of: What it works for: an enrollment, or the connector that it watches.
+        revision: The revision.
+    """
+    return f"{hashlib.sha256('#'.join(of).encode()).hexdigest()[:40]}-{revision}"
 
 
 class _Person:

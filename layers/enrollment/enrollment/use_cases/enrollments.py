@@ -9,7 +9,6 @@ for an enrollment, however often it was started.  Around a request to the manage
 execution that is being replaced may just have sent one.
 """
 
-import hashlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,10 +66,6 @@ class EnrollmentId(NamedTuple):
     def execution_key(self) -> Key:
         """The key of the item by which its executions know of each other."""
         return execution_key(*self)
-
-    def execution_name(self, revision: int) -> str:
-        """Return the name of the execution for a revision: 64 characters at most, and the same each time."""
-        return f"{hashlib.sha256('#'.join(self).encode()).hexdigest()[:40]}-{revision}"
 
     def to_json(self) -> dict[str, str]:
         """Return this as it is in an execution's input and in log lines."""

@@ -8,6 +8,7 @@ is an attribute of the connector.
 import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from enrollment.errors import ServiceUnavailable
@@ -17,6 +18,14 @@ from enrollment.store.attributes import Item
 from enrollment.store.keys import Key, connector_key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+
+
+class PauseReason(StrEnum):
+    """Why a manager is paused: the attribute ``reason`` of the pause's item."""
+
+    BUSY = "busy"
+    DISCONNECTED = "disconnected"
+
 
 _ROUNDS = 4
 _SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)

@@ -19,8 +19,9 @@ from enrollment.use_cases.connectors import StoredConnector, connectors_of_works
 from enrollment.use_cases.convergence import Nothing, Step, Wait, next_step
 from enrollment.use_cases.enrollments import EnrollmentId, View, ask_to_look, raise_revision, read_view
 
-# A connector is asked every hour.
+# A connector is asked every hour, but not while its manager is paused.
 _WATCH_STANDS_STILL_AFTER = timedelta(hours=2)
+_WATCH_STANDS_STILL_AFTER_A_PAUSE = timedelta(hours=1)
 
 
 class People(NamedTuple):
@@ -143,20 +144,20 @@ def have_all_go_on(
         tell: Gets how many enrollments were looked at, and how many there are, after each.
 
     Returns:
-        How many go on.
+        How many have a new execution, which looks at them again.
 
     Raises:
         ServiceUnavailable: The database stays out of reach.
     """
     found = enrollments_of_workspace(table, connector_id.workspace_id)
     of_manager = [one for one in found if one.manager_id == connector_id.manager_id]
-    going_on = 0
+    looked_at_again = 0
     for looked_at, enrollment_id in enumerate(of_manager, 1):
         if not isinstance(next_step(read_view(table, enrollment_id), timestamp(now)), Nothing):
             have_go_on(table, enrollment_id)
-            going_on += 1
+            looked_at_again += 1
         tell(looked_at, len(of_manager))
-    return going_on
+    return looked_at_again
 
 
 def watches_that_stand_still(table: Table, workspace_id: str, now: datetime) -> list[StoredConnector]:
@@ -170,13 +171,18 @@ def watches_that_stand_still(table: Table, workspace_id: str, now: datetime) -> 
     Raises:
         ServiceUnavailable: The database stays out of reach.
     """
-    latest = timestamp(now - _WATCH_STANDS_STILL_AFTER)
-    return [
-        found
-        for found in connectors_of_workspace(table, workspace_id)
-        if "paused_at" not in found.connector
-        and str(found.connector.get("asked_at", found.connector["set_at"])) < latest
-    ]
+    return [found for found in connectors_of_workspace(table, workspace_id) if _is_watch_overdue(found, now)]
+
+
+def _is_watch_overdue(found: StoredConnector, now: datetime) -> bool:
+    """Return whether a connector should have been asked since."""
+    if "paused_at" in found.connector:
+        return False
+    paused_until = str((found.pause or {}).get("paused_until", ""))
+    if paused_until > timestamp(now - _WATCH_STANDS_STILL_AFTER_A_PAUSE):
+        return False
+    asked_at = str(found.connector.get("asked_at", found.connector["set_at"]))
+    return asked_at < timestamp(now - _WATCH_STANDS_STILL_AFTER)
 
 
 def retry(table: Table, enrollment_id: EnrollmentId) -> int:
