@@ -91,7 +91,7 @@ def _pause(before: Item | None, error: BusyError | NoAccessError, now: datetime)
     if isinstance(error, BusyError) and error.retry_after is not None:
         pause = timedelta(seconds=min(error.retry_after, _LONGEST_PAUSE.total_seconds()))
     pause = max(timedelta(seconds=1), min(pause, _LONGEST_PAUSE))
-    reason = "busy" if is_busy else "disconnected"
+    reason = PauseReason.BUSY if is_busy else PauseReason.DISCONNECTED
     return {"paused_at": paused_at, "paused_until": timestamp(now + pause), "reason": reason, "times": times}
 
 
@@ -122,7 +122,7 @@ def forget_pause(table: Table, key: Key, pause: Item | None, now: datetime) -> N
     if pause is None:
         return
     is_over = _moment(pause["paused_until"]) < now - _PAUSES_BELONG_TOGETHER
-    if is_over or pause["reason"] == "disconnected":
+    if is_over or pause["reason"] == PauseReason.DISCONNECTED:
         table.transact({"pause": delete(key, as_read(pause, ["paused_until"]))})
 
 
