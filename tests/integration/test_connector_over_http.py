@@ -22,7 +22,7 @@ from trustme import CA
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.waiting import Why
 from tests.connectors import (
-    LONGEST_SECONDS,
+    SHORT_SECONDS,
     Answer,
     Fault,
     Network,
@@ -106,7 +106,7 @@ def cut_in_the_middle(sent: Sent) -> Answer:
 
 def too_slow(sent: Sent) -> Answer:
     worked = sent.work()
-    time.sleep(LONGEST_SECONDS + 0.1)
+    time.sleep(SHORT_SECONDS + 0.1)
     return worked
 
 
@@ -177,6 +177,8 @@ SILENT: Mapping[str, Case] = {
 @pytest.mark.parametrize("name", SILENT)
 def test_nothing_is_made_twice_or_left_and_the_silence_is_told(world: World, name: str) -> None:
     case = SILENT[name]
+    if case.because == "timeout":
+        world.send = over_http(longest_seconds=SHORT_SECONDS)
     with world.network.listening() as address:
         # Before the connector has told what it can do.
         world.network.fault = well if case.spares_check else case.fault
