@@ -665,7 +665,9 @@ def _missing_of_phone(items: Mapping[Key, Item], registration: Item, model: str,
 
 def _is_registered_at_once(items: Mapping[Key, Item], enrolled: Item, now: datetime) -> bool:
     """Return whether a phone is registered without waiting for a credential that registering issues."""
-    return not _can(items, enrolled, "one_step") or bool(_issued_for(items, enrolled, now))
+    withdrawn = elements(enrolled.get("withdrawn_sources"))
+    wanted = [one for one in _issued_for(items, enrolled, now) if one["acs_credential_id"] not in withdrawn]
+    return not _can(items, enrolled, "one_step") or bool(wanted)
 
 
 def _issued_for(items: Mapping[Key, Item], enrolled: Item, now: datetime) -> list[Item]:

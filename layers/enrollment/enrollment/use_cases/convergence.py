@@ -210,9 +210,10 @@ def _table_steps(view: View, now: str) -> Iterator[TableStep]:
     yield from _marks(view, unmarked)
     yield from _marks_of_what_is_not_valid(view, unmarked, now)
     for device_id, registration in view.registrations.items():
-        yield from _deletions(view, device_id, registration)
+        yield from _deletions(view, device_id, registration, now)
     for parent_id, parent in view.parents.items():
-        yield from _update_of_parent(parent, [c for c in unmarked if c.get("parent_acs_credential_id") == parent_id])
+        asked = [child for child in unmarked if not _is_only_registered(child)]
+        yield from _update_of_parent(parent, [c for c in asked if c.get("parent_acs_credential_id") == parent_id])
     if view.user_identity is None and not (view.registrations or view.children or view.phones or view.parents):
         yield DeleteEnrollment()
 
@@ -264,20 +265,35 @@ def _sources(view: View, now: str) -> list[str]:
 
 def _register(view: View, device_id: str, attempt: int, now: str) -> Iterator[Register]:
     """Yield the registration of a phone.  If it issues a credential, there has to be one of the person (contract)."""
-    if view.abilities is None or not view.abilities.one_step:
+    if not _issues_by_registering(view):
         yield Register(device_id, attempt)
-    elif issued_for := [one for one in _sources(view, now) if one in view.parents]:
-        yield Register(device_id, attempt, issued_for[0])
+        return
+    registration = view.registrations.get(device_id, {})
+    children = {source_of(child): child for child in view.children_of(registration)}
+    withdrawn = elements(registration.get("withdrawn_sources"))
+    sources = [one for one in _sources(view, now) if one in view.parents and one not in withdrawn]
+    # For a credential under which the phone has one that is marked, it gets another one once that is gone.
+    sources = [one for one in sources if "being_deleted_at" not in children.get(one, {})]
+    if sources:
+        # What the phone has a credential for already, it is registered for again.
+        yield Register(device_id, attempt, min(sources, key=lambda one: one not in children))
 
 
-def _deletions(view: View, device_id: str, registration: Item) -> Iterator[TableStep]:
+def _issues_by_registering(view: View) -> bool:
+    return view.abilities is not None and view.abilities.one_step
+
+
+def _deletions(view: View, device_id: str, registration: Item, now: str) -> Iterator[TableStep]:
     """Yield the deletions of what the manager no longer has."""
+    is_registered_again = _issues_by_registering(view) and _is_registered_again(view, registration, now)
     is_gone = registration.get("state") == State.GONE and _is_deregistered(registration)
     for child in view.children_of(registration):
         credential_id, is_revoked = str(child["acs_credential_id"]), child.get("state") == State.GONE
         if is_gone or (is_revoked and "being_deleted_at" in child):
             yield DeleteCredential(credential_id)
-        elif is_revoked and _is_nudged(child):
+        elif "being_deleted_at" not in child and (
+            (is_revoked and _is_nudged(child)) or (is_registered_again and _is_had_by_parent(child))
+        ):
             yield Mark((credential_id,))  # it is made anew, under another id
     if is_gone:
         yield DeleteRegistration(device_id)
@@ -304,6 +320,8 @@ def _request_steps(view: View, now: str) -> Iterator[RequestStep | Wait]:
     for device_id, registration in view.registrations.items():
         retry_at = str(registration.get("retry_at", ""))
         if retry_at > now and not _is_nudged(registration):
+            if device_id in view.phones:
+                yield from _revocations_that_are_new(view, registration, now)
             yield Wait(retry_at)
         elif device_id not in view.phones:
             yield _removal_of_phone(device_id, registration, now)
@@ -338,6 +356,13 @@ def _steps_of_phone(view: View, device_id: str, registration: Item, now: str) ->
         yield AskForStatus(device_id)
 
 
+def _revocations_that_are_new(view: View, registration: Item, now: str) -> Iterator[RequestStep | Wait]:
+    """Yield the revocations that nobody knew of when the manager was asked and did not answer.  They do not wait."""
+    for child in view.children_of(registration):
+        if str(child.get("being_deleted_at", "")) > str(registration.get("asked_at", "")):
+            yield from _revocation(child, now)
+
+
 def _revocation(child: Item, now: str) -> Iterator[RequestStep | Wait]:
     """Yield what is to be done with a credential that is marked and not gone."""
     if child.get("state") != State.REMOVING:
@@ -347,13 +372,30 @@ def _revocation(child: Item, now: str) -> Iterator[RequestStep | Wait]:
 def _registration_again(view: View, device_id: str, registration: Item, now: str) -> Iterator[RequestStep | Wait]:
     attempt, state = int(str(registration["attempt"])), registration.get("state")
     if state is None:
-        yield from _register(view, device_id, attempt, now)
+        # An attempt whose credential was revoked makes nothing any more, however late it comes.
+        is_over = _is_revoked(view, registration.get("registered_for"))
+        yield from _register(view, device_id, attempt + 1 if is_over else attempt, now)
     elif state in {State.FAILED, State.GONE}:
         for register in _register(view, device_id, attempt + 1, now):
-            if _is_asked_again(view, registration):
+            if _is_registered_again(view, registration, now):
                 yield register
             elif "next_at" in registration:
-                yield _at(str(registration["next_at"]), register, now)
+                yield Wait(str(registration["next_at"]))
+
+
+def _is_registered_again(view: View, registration: Item, now: str) -> bool:
+    """Return whether a phone that failed, or is gone at the manager, is registered again now."""
+    if registration.get("state") not in {State.FAILED, State.GONE}:
+        return False
+    is_due = "next_at" in registration and str(registration["next_at"]) <= now
+    return is_due or _is_asked_again(view, registration)
+
+
+def _is_revoked(view: View, acs_credential_id: object) -> bool:
+    """Return whether a credential that a phone was registered for is gone, or is to be revoked."""
+    if acs_credential_id is None:
+        return False
+    return "being_deleted_at" in view.children.get(str(acs_credential_id), {"being_deleted_at": "gone"})
 
 
 def _issues(view: View, device_id: str, registration: Item, now: str) -> Iterator[RequestStep | Wait]:
@@ -393,6 +435,16 @@ def _is_waiting(view: View, registration: Item) -> bool:
     if registration.get("state") in {State.PENDING, State.INVITED, State.REMOVING}:
         return True
     return any(is_at_work_for(child) for child in view.children_of(registration))
+
+
+def _is_had_by_parent(child: Item) -> bool:
+    """Return whether a phone's credential that the manager was told of by its id stands under another one."""
+    return "parent_acs_credential_id" in child and not _is_only_registered(child)
+
+
+def _is_only_registered(child: Item) -> bool:
+    """Return whether registering a phone has made its credential, and it was not asked for by its id yet."""
+    return "asked_at" not in child and "state" not in child
 
 
 def is_at_work_for(child: Item) -> bool:

@@ -143,7 +143,8 @@ def learn_of_silence(view: View, asking: Asking, because: str, began: str, now: 
         "unanswered_because": because,
         "retry_at": timestamp(now + _growing(waits)),
         "waits": waits + 1,
-        "asked_at": asked_at(registration, began),
+        # A revocation that was asked for is not new any more, also if another clock has marked the credential.
+        "asked_at": max(asked_at(registration, began), str((asking.credential or {}).get("being_deleted_at", ""))),
     }
     waited = (now - datetime.fromisoformat(since)).total_seconds()
     actions = {"registration": _change_registration(view, registration, assign, set())}

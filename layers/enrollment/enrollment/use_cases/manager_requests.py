@@ -27,6 +27,7 @@ from enrollment.use_cases.convergence import (
     RequestStep,
     Revoke,
     is_at_work_for,
+    source_of,
 )
 from enrollment.use_cases.enrollments import View, registration_id_of
 from enrollment.use_cases.links import use_user_identity
@@ -106,11 +107,13 @@ def _register(view: View, step: Register, now: str) -> Asking:
         "phone": json.dumps(_phone(phone)),
         "asked_at": asked_at(known or {}, now),
     }
-    actions = {"user_identity": use_user_identity(workspace_id, identity_id)}
-    if source_id is not None:
-        parent = view.parents[source_id]
-        parent_key = acs_credential_key(workspace_id, identity_id, source_id)
-        actions["parent"] = require(parent_key, as_read(parent, ["version", "ends_at"]))
+    if source_id is None:
+        actions = {"user_identity": use_user_identity(workspace_id, identity_id)}
+        listed: dict[str, frozenset[str]] = {}
+    else:
+        child, actions = _credential_of_registering(view, device_id, source_id, now)
+        asked["registered_for"] = child["acs_credential_id"]
+        listed = {"acs_credential_ids": frozenset({str(child["acs_credential_id"])})}
     if known is None:
         registration: Item = {
             **view.id.to_json(),
@@ -121,7 +124,7 @@ def _register(view: View, step: Register, now: str) -> Asking:
         }
         automation = view.automation or {}
         actions |= {
-            "registration": put_new(key, registration),
+            "registration": put_new(key, {**registration, **listed}),
             "phone": change(
                 phone_key(workspace_id, identity_id, device_id), add={"registered_with": frozenset({manager_id})}
             ),
@@ -132,13 +135,26 @@ def _register(view: View, step: Register, now: str) -> Asking:
         }
     else:
         dropped = [name for name in ("state", "next_at", *OF_FAILURE) if name in known]
+        where = as_read(known, ["attempt", "state", *(["acs_credential_ids", "removals"] if listed else [])])
         registration = {**{name: value for name, value in known.items() if name not in dropped}, **asked}
         actions |= {
-            "registration": change(key, assign=asked, remove=dropped, where=as_read(known, ["attempt", "state"])),
+            "registration": change(key, assign=asked, remove=dropped, add=listed, where=where),
             "phone": require(phone_key(workspace_id, identity_id, device_id)),
         }
     request_id = _request_id(RequestType.PHONE_REGISTER, registration, attempt)
     return _about_phone(view, registration, RequestType.PHONE_REGISTER, request_id, actions, {"attempt": attempt})
+
+
+def _credential_of_registering(view: View, device_id: str, source_id: str, now: str) -> tuple[Item, dict[str, Action]]:
+    """Return the credential that registering a phone makes, and the actions that check it, and put it if it is new."""
+    registration = view.registrations.get(device_id, {})
+    for child in view.children_of(registration):
+        if source_of(child) == source_id:
+            key = acs_credential_key(view.id.workspace_id, view.id.user_identity_id, str(child["acs_credential_id"]))
+            is_there = require(key, as_read(child, ["being_deleted_at"]))
+            return child, {**_guards_of_issue(view, child), "credential": is_there}
+    child = _new_child(view, device_id, int(str(registration.get("removals", 0))), source_id, now)
+    return child, _put_child(view, child)
 
 
 def _ask_for_status(view: View, registration: Item) -> Asking:
@@ -166,8 +182,20 @@ def _deregister(view: View, registration: Item) -> Asking:
 
 
 def _issue_new(view: View, registration: Item, source_id: str, now: str) -> Asking:
-    workspace_id, identity_id, manager_id = view.id
     device_id, removals = str(registration["device_id"]), int(str(registration.get("removals", 0)))
+    child = {**_new_child(view, device_id, removals, source_id, now), "asked_at": now}
+    registered = change(
+        _key_of(view, registration),
+        add={"acs_credential_ids": frozenset({str(child["acs_credential_id"])})},
+        where=as_read(registration, ["acs_credential_ids", "removals", "state"]),
+    )
+    actions = {"registration": registered, **_put_child(view, child)}
+    return _about_credential(view, registration, child, RequestType.CREDENTIAL_ISSUE, actions)
+
+
+def _new_child(view: View, device_id: str, removals: int, source_id: str, now: str) -> Item:
+    """Return a credential of a phone that nobody asked for by its id yet."""
+    manager_id = view.id.manager_id
     credential_id = str(uuid.uuid5(_CREDENTIAL_IDS, f"{source_id} {device_id} {manager_id} {removals}"))
     parent = view.parents.get(source_id)
     child: dict[str, Any] = {
@@ -175,7 +203,6 @@ def _issue_new(view: View, registration: Item, source_id: str, now: str) -> Aski
         "acs_credential_id": credential_id,
         "device_id": device_id,
         "created_at": now,
-        "asked_at": now,
     }
     if parent is None:
         child |= {
@@ -192,24 +219,18 @@ def _issue_new(view: View, registration: Item, source_id: str, now: str) -> Aski
             "acs_system_id": parent["acs_system_id"],
             **_validity(parent),
         }
-    registered = change(
-        _key_of(view, registration),
-        add={"acs_credential_ids": frozenset({credential_id})},
-        where=as_read(registration, ["acs_credential_ids", "removals", "state"]),
-    )
+    return child
+
+
+def _put_child(view: View, child: Item) -> dict[str, Action]:
+    """Return the actions that put a new credential of a phone, and list it at its ACS user, if it is still wanted."""
     listed = change(
-        acs_user_key(workspace_id, str(child["acs_user_id"])),
-        add={"acs_credential_ids": frozenset({credential_id})},
-        where={"user_identity_id": identity_id, "acs_system_id": str(child["acs_system_id"])},
+        acs_user_key(view.id.workspace_id, str(child["acs_user_id"])),
+        add={"acs_credential_ids": frozenset({str(child["acs_credential_id"])})},
+        where={"user_identity_id": view.id.user_identity_id, "acs_system_id": str(child["acs_system_id"])},
     )
     put_child = {str(key): put_new(key, item) for key, item in stored_acs_credential(child).items()}
-    actions = {
-        "registration": registered,
-        "acs_user": listed,
-        **_guards_of_issue(view, child, is_new=True),
-        **put_child,
-    }
-    return _about_credential(view, registration, child, RequestType.CREDENTIAL_ISSUE, actions)
+    return {"acs_user": listed, **_guards_of_issue(view, child, is_new=True), **put_child}
 
 
 def _issue_again(view: View, registration: Item, child: Item, now: str) -> Asking:
