@@ -157,7 +157,7 @@ class Start:
             )
         run = Run(process, folder)
         self._runs.append(run)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while wait and "Listening" not in run.output:
             assert process.poll() is None, run.output
             assert time.monotonic() < deadline, run.output
