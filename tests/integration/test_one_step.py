@@ -19,6 +19,8 @@ from tests.invariants import violations
 from tests.provisioning import requests_on
 
 UNNAMED = "not named yet"
+# Requests are repeated after whole seconds, so none is in the moment that ends it.
+A_MINUTE = 60.3
 
 
 @dataclass
@@ -173,7 +175,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[At]:
         world.set_connector()
         world.launch(with_pool=False)
         world.start_app("app")
-        world.pass_time(minutes=1)
+        world.pass_time(seconds=A_MINUTE)
         yield world
         assert world.wrong == []
         assert violations(world.memory.items()) == []
@@ -190,7 +192,7 @@ def only(ids: list[Mapping[str, Any]]) -> str:
 
 def test_the_first_credential_issued_is_the_one_that_registering_made(world: At) -> None:
     world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     before, asked = [one["acs_credential_id"] for one in world.children()], world.ask("credential.issue")
 
     world.connected.accept()
@@ -206,7 +208,7 @@ def test_what_registering_made_is_revoked_at_once_when_its_credential_is_deleted
     world.connected.registered = state
     world.connected.lost.add("credential.issue")
     credential_id = world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     before = len(world.connected.credentials())
 
     world.directory.delete_credential(credential_id)
@@ -246,9 +248,9 @@ def test_a_revocation_without_an_answer_is_asked_again_as_usual(world: At) -> No
 
 def test_a_phone_that_becomes_active_after_the_revocation_has_nothing(world: At) -> None:
     credential_id = world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     world.directory.delete_credential(credential_id)
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     world.connected.accept()
     world.pass_time(days=2)
@@ -258,7 +260,7 @@ def test_a_phone_that_becomes_active_after_the_revocation_has_nothing(world: At)
 
 def test_a_credential_deleted_just_after_the_phone_became_active_leaves_nothing(world: At) -> None:
     credential_id = world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     world.connected.accept()
     world.directory.delete_credential(credential_id)
@@ -275,10 +277,10 @@ def test_a_late_registration_whose_credential_was_revoked_makes_nothing(
     world.connected.lost |= lost
     world.connected.held_up |= held_up
     credential_id = world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     late = next(one for one in world.connected.sent if one["type"] == "phone.register")
     world.directory.delete_credential(credential_id)
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     world.connected.answer(late)
     world.look()
@@ -292,10 +294,10 @@ def test_a_person_who_gets_access_again_gets_another_credential(world: At, lost:
     world.connected.lost |= lost
     world.connected.held_up |= held_up
     credential_id = world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     former = {one["acs_credential_id"] for one in world.children()}
     world.directory.delete_credential(credential_id)
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     world.connected.lost.clear()
     world.connected.held_up.clear()
 
@@ -312,11 +314,11 @@ def test_a_person_who_gets_access_again_gets_another_credential(world: At, lost:
 
 def test_of_several_credentials_the_phone_is_registered_for_one_until_that_is_deleted(world: At) -> None:
     ids = [world.create_credential() for _ in range(3)]
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     (made,) = world.children()
 
     world.directory.delete_credential(str(made["parent_acs_credential_id"]))
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     after = world.connected.credentials()
     world.connected.accept()
     world.pass_time(hours=1)
@@ -330,13 +332,13 @@ def test_of_several_credentials_the_phone_is_registered_for_one_until_that_is_de
 def test_a_phone_that_registers_again_does_so_for_the_same_credential(world: At) -> None:
     world.connected.registered = "failed"
     world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     (made,) = world.children()
     world.connected.registered = "active"
     more = [world.create_credential() for _ in range(3)]
 
     retry(world.memory.table, world.enrollment_id)
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     assert [one["attempt"] for one in world.ask("phone.register")] == [1, 2]
     assert world.ask("credential.issue")[0]["acs_credential_id"] == made["acs_credential_id"]
@@ -346,19 +348,19 @@ def test_a_phone_that_registers_again_does_so_for_the_same_credential(world: At)
 def test_a_phone_that_the_manager_lost_registers_for_another_credential(world: At) -> None:
     world.connected.registered = "active"
     credential_id = world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     before = world.connected.credentials()
     world.connected.phones.clear()
     world.clock.turn(days=2)
     world.start_app("app")
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     world.connected.registered = "invited"
     world.start_app("app")
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     again = world.connected.credentials()
     world.directory.delete_credential(credential_id)
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     assert (len(before), again, world.connected.credentials()) == (1, [UNNAMED], [])
 
@@ -366,18 +368,18 @@ def test_a_phone_that_the_manager_lost_registers_for_another_credential(world: A
 def test_a_phone_that_registers_again_gets_a_credential_of_another_id_if_the_first_was_told(world: At) -> None:
     world.connected.registered = "active"
     credential_id = world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     (former,) = world.connected.credentials()
     world.connected.phones.popitem()[1].state = "gone"
     world.clock.turn(days=2)
     world.start_app("app")
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     retry(world.memory.table, world.enrollment_id)
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     (again,) = world.connected.credentials()
     world.directory.delete_credential(credential_id)
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     assert again not in {former, UNNAMED}
     assert world.connected.credentials() == []
@@ -386,7 +388,7 @@ def test_a_phone_that_registers_again_gets_a_credential_of_another_id_if_the_fir
 def test_a_phone_whose_own_credential_is_deleted_while_it_is_invited_does_not_get_it_again(world: At) -> None:
     world.connected.lost.add("phone.register")
     world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     (made,) = world.children()
 
     world.directory.delete_credential(str(made["acs_credential_id"]))
@@ -400,10 +402,10 @@ def test_a_phone_whose_own_credential_is_deleted_while_it_is_invited_does_not_ge
 
 def test_a_phone_that_is_deactivated_while_it_is_invited_leaves_nothing(world: At) -> None:
     world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     world.directory.deactivate_phone(world.directory.phones(owner_user_identity_id=world.person_id)[0])
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     assert (world.connected.phones, world.children(), world.registrations()) == ({}, [], {})
 
@@ -428,9 +430,9 @@ def test_an_end_that_comes_while_the_phone_is_invited_revokes_what_registering_m
 def test_a_phone_that_is_only_invited_leaves_a_credential_synced(world: At) -> None:
     world.connected.registered = "invited"
     credential_id = world.create_credential()
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
     world.connected.registered = "active"
     world.start_app("another")
-    world.pass_time(minutes=1)
+    world.pass_time(seconds=A_MINUTE)
 
     assert world.directory.credential(credential_id).is_latest_desired_state_synced_with_provider
