@@ -1,6 +1,8 @@
 """Which addresses a webhook or a connector may have, and that it is the checked address that is called."""
 
 import socket
+import threading
+import time
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
@@ -121,6 +123,24 @@ def test_a_name_that_leads_nowhere_yet_is_allowed(monkeypatch: pytest.MonkeyPatc
     require_allowed("https://example.com/", on_loopback=False)
     with pytest.raises(ForbiddenAddress, match="Must be an https URL"):
         require_allowed("http://example.com/", on_loopback=False)
+
+
+def test_a_silent_name_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_over = threading.Event()
+
+    def wait(*_: Any, **__: Any) -> list[Any]:
+        is_over.wait(20)
+        return []
+
+    monkeypatch.setattr("enrollment.outbound.addresses.socket.getaddrinfo", wait)
+    monkeypatch.setattr("enrollment.outbound.addresses._LONGEST_SECONDS", 0.2)
+    began = time.monotonic()
+
+    with pytest.raises(TimeoutError):
+        resolve("https://example.com/", on_loopback=False)
+
+    assert time.monotonic() - began < 2
+    is_over.set()
 
 
 def test_a_name_is_checked_again_when_it_is_called(resolving: Resolving) -> None:

@@ -7,12 +7,15 @@ given, and again whenever it is called, because what a name leads to can change.
 
 import ipaddress
 import socket
+import threading
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 type IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PORTS = {"https": 443, "http": 80}
+# Half of the time that a request to a connector may take.
+_LONGEST_SECONDS = 5.0
 
 # IPv6 addresses that stand for an IPv4 address, which a gateway on the way would call.
 _TRANSLATED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")))
@@ -76,7 +79,7 @@ def resolve(url: str, *, on_loopback: bool) -> Target:
     host = parts.hostname or ""
     port = parts.port or _PORTS[parts.scheme]
     try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        found = _look_up(host, port)
     except UnicodeError as error:  # a part of the name is empty, or longer than 63 characters
         raise ForbiddenAddress("Invalid url") from error
     addresses = [ipaddress.ip_address(address.partition("%")[0]) for address in sorted(found)]
@@ -94,6 +97,34 @@ def resolve(url: str, *, on_loopback: bool) -> Target:
         path=f"{parts.path or '/'}{query}",
         addresses=tuple(str(address) for address in sorted(addresses, key=lambda address: address.version)),
     )
+
+
+def _look_up(host: str, port: int) -> set[str]:
+    """Return the IP addresses of a host.
+
+    The system waits for a silent name server as long as it likes.  So this asks in a thread, and goes on without it.
+
+    Raises:
+        OSError: It has none, or the name server is silent.
+        UnicodeError: It can be no name.
+    """
+    found: list[set[str]] = []
+    failures: list[Exception] = []
+
+    def look_up() -> None:
+        try:
+            found.append({str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+        except (OSError, UnicodeError) as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(_LONGEST_SECONDS)
+    if failures:
+        raise failures[0]
+    if not found:
+        raise TimeoutError
+    return found[0]
 
 
 def is_public(address: IpAddress) -> bool:
