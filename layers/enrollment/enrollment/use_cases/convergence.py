@@ -234,7 +234,7 @@ def _marks(view: View, unmarked: Sequence[Item]) -> Iterator[Mark]:
 
 def _marks_of_what_is_not_valid(view: View, unmarked: Sequence[Item], now: str) -> Iterator[Mark]:
     """Yield what is to be marked because the manager does not keep its validity, and it is not valid now."""
-    if view.abilities is None or view.abilities.keeps_validity:
+    if _keeps_validity(view):
         return
     for parent_id, parent in view.parents.items():
         ids = _some_ids(unmarked, "parent_acs_credential_id", parent_id)
@@ -249,7 +249,7 @@ def _is_valid(credential: Item, now: str) -> bool:
 
 def _changes_of_validity(view: View, now: str) -> Iterator[Wait]:
     """Yield when a credential becomes valid or ends, which the manager does not keep."""
-    if view.abilities is None or view.abilities.keeps_validity:
+    if _keeps_validity(view):
         return
     for parent in view.parents.values():
         moments = [str(parent[name]) for name in ("starts_at", "ends_at") if name in parent]
@@ -258,8 +258,7 @@ def _changes_of_validity(view: View, now: str) -> Iterator[Wait]:
 
 def _sources(view: View, now: str) -> list[str]:
     """Return what phones get credentials for now: the person's credentials, and the pool of the automation."""
-    keeps_validity = view.abilities is None or view.abilities.keeps_validity
-    sources = [one for one, parent in view.parents.items() if keeps_validity or _is_valid(parent, now)]
+    sources = [one for one, parent in view.parents.items() if _keeps_validity(view) or _is_valid(parent, now)]
     return sources if (pool_id := pool_of(view)) is None else [*sources, pool_id]
 
 
@@ -277,6 +276,11 @@ def _register(view: View, device_id: str, attempt: int, now: str) -> Iterator[Re
     if sources:
         # What the phone has a credential for already, it is registered for again.
         yield Register(device_id, attempt, min(sources, key=lambda one: one not in children))
+
+
+def _keeps_validity(view: View) -> bool:
+    """Return whether the manager sees to validities.  As long as it has not told, nothing is done because of them."""
+    return view.abilities is None or view.abilities.keeps_validity
 
 
 def _issues_by_registering(view: View) -> bool:

@@ -22,7 +22,8 @@ _JITTER = 0.2
 _POOL_IS_ASKED_AGAIN_AFTER = timedelta(hours=1)
 _INVITATION_IS_ASKED_FOR_AFTER = timedelta(days=1)
 _SHORTEST_CHECK, _LONGEST_CHECK = timedelta(seconds=1), timedelta(days=7)
-_OF_SILENCE = ("retry_at", "unanswered_since", "unanswered_because")
+# What a registration has as long as there is no usable answer.
+OF_SILENCE = ("retry_at", "unanswered_since", "unanswered_because")
 _IS_AT_WORK = (State.PENDING, State.REMOVING)
 
 # Randomness of the operating system: processes that start from one snapshot share the state of Python's generator.
@@ -44,7 +45,7 @@ def learn_of_phone(view: View, asking: Asking, answer: PhoneAnswer, began: str, 
     before = asking.registration
     is_changed = answer.state != before.get("state")
     assign: dict[str, Any] = {"state": answer.state, "asked_at": asked_at(before, began)}
-    remove = set(_OF_SILENCE)
+    remove = set(OF_SILENCE)
     if is_changed:
         assign["state_since"] = timestamp(now)
     if answer.endpoint_id is not None:
@@ -108,7 +109,7 @@ def learn_of_credential(view: View, asking: Asking, answer: CredentialAnswer, be
         known = {**child, **assign}
 
     of_phone: dict[str, Any] = {"waits": 0}
-    dropped = set(_OF_SILENCE)
+    dropped = set(OF_SILENCE)
     siblings = {str(one["acs_credential_id"]): one for one in view.children_of(before)}
     _note_failed((siblings | {str(child["acs_credential_id"]): known}).values(), of_phone, dropped)
     if answer.state in _IS_AT_WORK or is_behind(known):

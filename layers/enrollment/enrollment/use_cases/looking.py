@@ -50,6 +50,16 @@ class Steps(Protocol):
         """
 
 
+def seconds_until(moment: object, now: datetime) -> int:
+    """Return for how many whole seconds to wait until a moment: one at least.
+
+    Args:
+        moment: The moment, as ``timestamp`` writes it.
+        now: The time.
+    """
+    return max(1, -(-(datetime.fromisoformat(str(moment)) - now) // timedelta(seconds=1)))
+
+
 def look_again(
     before: Mapping[str, Any],
     find: Callable[[], Found],

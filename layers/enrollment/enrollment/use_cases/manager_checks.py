@@ -28,7 +28,7 @@ from enrollment.store.keys import connector_pools_key, manager_pause_key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.connector_items import ConnectorId, next_revision
-from enrollment.use_cases.looking import Found, Steps, look_again
+from enrollment.use_cases.looking import Found, Steps, look_again, seconds_until
 from enrollment.use_cases.pauses import forget_pause, pause_manager
 
 type Tell = Callable[[str, Mapping[str, Any]], None]
@@ -116,9 +116,9 @@ class Watcher:
         now = self._now()
         if pause is not None and str(pause["paused_until"]) > timestamp(now):
             # Without the spread of the others: so the watch is the first to learn that the manager answers again.
-            return Found.wait(_seconds_until(pause["paused_until"], now))
+            return Found.wait(seconds_until(pause["paused_until"], now))
         if str(connector.get("next_check_at", "")) > timestamp(now):
-            return Found.wait(_seconds_until(connector["next_check_at"], now))
+            return Found.wait(seconds_until(connector["next_check_at"], now))
         return Found.wait(self._ask(connector_id, connector, pause, now))
 
     def _ask(self, connector_id: ConnectorId, connector: Item, pause: Item | None, began: datetime) -> int:
@@ -223,7 +223,3 @@ def _told(connector_id: ConnectorId, answer: ManagerAnswer, now: datetime) -> tu
         "one_step": answer.one_step,
     }
     return told, {"pools": put(connector_pools_key(*connector_id), listed)}
-
-
-def _seconds_until(moment: object, now: datetime) -> int:
-    return max(1, -(-(datetime.fromisoformat(str(moment)) - now) // timedelta(seconds=1)))

@@ -29,7 +29,7 @@ from enrollment.timestamps import timestamp
 from enrollment.use_cases.convergence import Nothing, RequestStep, TableStep, Wait, next_step
 from enrollment.use_cases.enrollments import EnrollmentId, View, note_execution, raise_revision, read_view
 from enrollment.use_cases.learning import learn_of_credential, learn_of_phone, learn_of_silence
-from enrollment.use_cases.looking import Found, Steps, look_again
+from enrollment.use_cases.looking import Found, Steps, look_again, seconds_until
 from enrollment.use_cases.manager_requests import Asking, prepare
 from enrollment.use_cases.pauses import forget_pause, pause_manager, seconds_of_spread
 from enrollment.use_cases.table_steps import take_table_step
@@ -128,7 +128,7 @@ class Provisioner:
                 lease_until = str(view.execution.get("lease_until", ""))
                 if lease_until > timestamp(now):
                     # An execution that was replaced is just asking the manager.
-                    return Found.wait(min(_LEASE_IS_LOOKED_AT_AFTER, _whole_seconds(_moment(lease_until) - now)))
+                    return Found.wait(min(_LEASE_IS_LOOKED_AT_AFTER, seconds_until(lease_until, now)))
                 is_taken = self._ask(view, step)
             refused = 0 if is_taken else refused + 1
 
@@ -177,7 +177,7 @@ class Provisioner:
         return learn_of_credential(view, asking, credential, timestamp(began), self._now())
 
     def _seconds_until(self, view: View, wait: Wait, now: datetime) -> int:
-        seconds = _whole_seconds(_moment(wait.until) - now)
+        seconds = seconds_until(wait.until, now)
         if wait.is_for_pause and view.pause is not None:
             seconds += seconds_of_spread(view.pause)
         return seconds
@@ -200,11 +200,3 @@ def provision(given: Mapping[str, Any], steps: Steps, provisioner: Provisioner) 
         return "superseded"
     last = steps.poll("converge", lambda before: provisioner.look(enrollment_id, executor, before))
     return str(last["ended"])
-
-
-def _whole_seconds(duration: timedelta) -> int:
-    return max(1, -(-duration // timedelta(seconds=1)))
-
-
-def _moment(text: object) -> datetime:
-    return datetime.fromisoformat(str(text))

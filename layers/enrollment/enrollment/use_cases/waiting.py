@@ -33,6 +33,7 @@ from enrollment.use_cases.convergence import (
     source_of,
 )
 from enrollment.use_cases.enrollments import EnrollmentId, View
+from enrollment.use_cases.learning import OF_SILENCE
 from enrollment.use_cases.pauses import PauseReason
 
 
@@ -74,7 +75,6 @@ WORD_OF_STEP: Mapping[type[Step], str] = {
 _NOT_ASKED = "not_asked"
 _ASKED = "asked"
 _OF_CREDENTIAL = ("device_id", "acs_credential_id", "parent_acs_credential_id", "acs_credential_pool_id")
-_OF_SILENCE = ("retry_at", "unanswered_since", "unanswered_because")
 # What a credential or a registration has that is being taken from the manager.
 _REMOVED = {"being_deleted_at", "deregistered_at"}
 _BY_STATE = {
@@ -366,7 +366,7 @@ def _as_if_undisturbed(alone: View) -> View:
     What the manager can do stays as it is.  As long as that is unknown, it is taken for that of a simulated one.
     """
     registrations = {
-        one: {name: value for name, value in registration.items() if name not in _OF_SILENCE}
+        one: {name: value for name, value in registration.items() if name not in OF_SILENCE}
         for one, registration in alone.registrations.items()
     }
     connector = {name: value for name, value in (alone.connector or {}).items() if name != "paused_at"}
