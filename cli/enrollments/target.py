@@ -1,6 +1,6 @@
 """The options that name a command's table: the table of a deployed stack, or any other table."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -10,10 +10,12 @@ import click
 from botocore.exceptions import ClientError
 
 from enrollment.store.client import CLIENT_CONFIG
-from enrollment.store.table import Table
-from enrollment.use_cases.workspaces import show
+from enrollment.store.attributes import Item
+from enrollment.store.table import GuardFailedError, Table
+from enrollment.use_cases.workspaces import deletions_of, is_not_deleted, show
 from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, is_aws, reason_of
 from enrollments.failure import CommandFailed
+from enrollments.reasons import moment
 from enrollments.running import find_running
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ _TABLE_OUTPUT = "TableName"
 
 type Command = Callable[..., None]
 
+_DELETED_MEANWHILE = (
+    "somebody has begun to delete the workspace, so nothing more is written; `enrollments workspaces list` shows it"
+)
 _TOKEN = "seam_"  # noqa: S105 - how tokens begin
 
 
@@ -98,6 +103,8 @@ def in_table(command: Command) -> Command:
                 client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
                 table = Table(client, name)
             command(table=table, **options)
+        except GuardFailedError as error:
+            raise CommandFailed(_DELETED_MEANWHILE) from error
         except (*AWS_ERRORS, WrongTable, ValueError) as error:
             where = f"{endpoint_url}: " if endpoint_url else ""
             raise CommandFailed(f"{where}{reason_of(error)}") from error
@@ -108,14 +115,13 @@ def in_table(command: Command) -> Command:
 def in_workspace(command: Command) -> Command:
     """Add the options that name a table and a workspace to a command, and pass it the table and the workspace's id.
 
-    A workspace that does not exist is refused.
+    A workspace that does not exist is refused, and so is one that is being deleted, also if that begins later.
     """
 
     @in_table
     @wraps(command)
     def in_existing(*, table: Table, workspace_id: str, **options: Any) -> None:
-        require_workspaces(table, [workspace_id])
-        command(table=table, workspace_id=workspace_id, **options)
+        command(table=require_workspaces(table, [workspace_id]), workspace_id=workspace_id, **options)
 
     @click.option("--workspace-id", type=Uuid(), help="The workspace. On the system of `make run`, the demo's.")
     @wraps(in_existing)
@@ -130,20 +136,40 @@ def in_workspace(command: Command) -> Command:
     return with_workspace
 
 
-def require_workspaces(table: Table, workspace_ids: Iterable[str]) -> None:
-    """Require that workspaces exist.
+def require_workspaces(table: Table, workspace_ids: Sequence[str]) -> Table:
+    """Require that workspaces exist and are not being deleted.
+
+    Args:
+        table: The table.
+        workspace_ids: The workspaces.
+
+    Returns:
+        The table for the command's work: if the deletion of one of the workspaces begins, its transactions are refused.
 
     Raises:
-        click.ClickException: One does not; the message says what to do.
+        click.ClickException: There is no such workspace, or it is being deleted; the message says what to do.
         ServiceUnavailable: The database stays out of reach.
     """
+    deleted = deletions_of(table, workspace_ids)
     for workspace_id in workspace_ids:
-        if show(table, workspace_id) is not None:
-            continue
-        raise click.ClickException(
-            f"there is no workspace {workspace_id}; `enrollments workspaces list` shows all, `enrollments workspaces "
-            "create` makes one, and `enrollments workspaces adopt` finds those of an older release"
-        )
+        if workspace_id in deleted:
+            raise CommandFailed(_reason_of_deletion(deleted[workspace_id]))
+        if show(table, workspace_id) is None:
+            raise CommandFailed(
+                f"there is no workspace {workspace_id}; `enrollments workspaces list` shows all, `enrollments "
+                "workspaces create` makes one, and `enrollments workspaces adopt` finds those of an older release"
+            )
+    return table.guarded_by({name: check for one in workspace_ids for name, check in is_not_deleted(one).items()})
+
+
+def _reason_of_deletion(mark: Item) -> str:
+    workspace_id = mark["workspace_id"]
+    if "finished_at" in mark:
+        return f"workspace {workspace_id} was deleted, at {moment(mark['finished_at'])}"
+    return (
+        f"workspace {workspace_id} is being deleted, since {moment(mark['started_at'])}; "
+        f"`enrollments workspaces delete {workspace_id}` finishes that"
+    )
 
 
 def _local_client(endpoint_url: str) -> "DynamoDBClient":

@@ -112,7 +112,7 @@ def create(  # noqa: PLR0913, PLR0917 - options
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    require_workspaces(table, new.workspace_ids)
+    table = require_workspaces(table, new.workspace_ids)
     if new.kind is TokenKind.CLIENT_SESSION:
         session = _create_client_session(table, new, read_secret)
         token, expires_at = session.token, datetime.fromisoformat(session.expires_at)

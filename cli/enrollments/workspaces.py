@@ -10,7 +10,7 @@ from enrollment.callers import TokenKind
 from enrollment.store.table import Table
 from enrollment.use_cases import workspaces as use_cases
 from enrollment.use_cases.tokens import NewToken, create_token
-from enrollment.use_cases.workspaces import StoredWorkspace
+from enrollment.use_cases.workspaces import StoredWorkspace, is_not_deleted
 from enrollments.target import Uuid, in_table, require_workspaces
 from enrollments.texts import in_columns
 
@@ -85,8 +85,7 @@ def show(table: Table, workspace_id: str, *, as_json: bool) -> None:
 @in_table
 def rename(table: Table, workspace_id: str, name: str) -> None:
     """Rename the workspace WORKSPACE_ID to NAME."""
-    require_workspaces(table, [workspace_id])
-    use_cases.rename(table, workspace_id, name)
+    use_cases.rename(require_workspaces(table, [workspace_id]), workspace_id, name)
     click.echo(f"{workspace_id} is called {name}.")
 
 
@@ -111,7 +110,7 @@ def adopt(table: Table, sandboxes: Sequence[str], *, yes: bool, as_json: bool) -
         is_sandbox = workspace_id in sandboxes or (
             not yes and click.confirm(f"Is workspace {workspace_id} a sandbox?", default=False, err=True)
         )
-        use_cases.adopt(table, workspace_id, is_sandbox=is_sandbox)
+        use_cases.adopt(table.guarded_by(is_not_deleted(workspace_id)), workspace_id, is_sandbox=is_sandbox)
         adopted.append({"workspace_id": workspace_id, "is_sandbox": is_sandbox})
         if not as_json:
             click.echo(f"{workspace_id} is adopted{' as a sandbox' if is_sandbox else ''}.")

@@ -305,6 +305,14 @@ def workspace_listing_key(created_at: str, workspace_id: str) -> Key:
     return Key("WORKSPACES", f"{created_at}#{workspace_id}")
 
 
+def deleted_workspace_key(workspace_id: str) -> Key:
+    """Return the key of the mark that a workspace is being deleted, or was.
+
+    It is outside of the workspace's keys, because it outlives them: what comes late must not begin the workspace anew.
+    """
+    return Key(f"DELETED_WORKSPACE#{workspace_id}", "DELETED_WORKSPACE")
+
+
 def listed_id(sk: str) -> str:
     """Return the id of the thing that an entry of a list stands for."""
     return sk.rpartition("#")[2]

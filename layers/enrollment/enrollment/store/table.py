@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import (
@@ -89,9 +90,10 @@ _NO_ANSWER = (
 
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
 
-# The most that DynamoDB takes in one request.
+# The most keys that DynamoDB takes in one request.
 MOST_KEYS = 100
-MOST_ACTIONS = 100
+# DynamoDB takes 100 actions in one transaction.  One place is kept for the guard of ``Table.guarded_by``.
+MOST_ACTIONS = 99
 
 # Full jitter, doubling from 25 ms to 400 ms: at most 1.6 s of waiting, well below the functions' timeout.
 _ATTEMPTS = 8
@@ -101,6 +103,10 @@ _LONGEST_DELAY_SECONDS = 0.4
 # Randomness of the operating system.  Processes that start from one snapshot share the state of Python's own generator,
 # so they would all wait for the same time.
 _random = random.SystemRandom()
+
+
+class GuardFailedError(Exception):
+    """The guard of a table did not hold, so nothing was written."""
 
 
 class Table:
@@ -115,6 +121,7 @@ class Table:
         name: The table's name.
         sleep: Waits for a number of seconds between attempts.
         draw: Returns a random number between two, which is how long to wait.
+        guard: See ``guarded_by``.
 
     Attributes:
         client: The client.
@@ -128,11 +135,28 @@ class Table:
         *,
         sleep: Callable[[float], None] = time.sleep,
         draw: Callable[[float, float], float] = _random.uniform,
+        guard: Mapping[str, Action] = MappingProxyType({}),
     ) -> None:
         self.client = client
         self.name = name
         self._sleep = sleep
         self._draw = draw
+        self._guard = guard
+
+    def guarded_by(self, guard: Mapping[str, Action]) -> "Table":
+        """Return this table with a guard: conditions that each of its transactions has, besides its own.
+
+        Operators' commands use it, so that none of them writes into a workspace that is being deleted.  Functions do
+        not, because all their transactions would share an item.
+
+        Args:
+            guard: The checks, each under a name that no transaction uses.  One always finds room in a transaction;
+                with more of them, a transaction can have fewer actions of its own.
+
+        Returns:
+            A table whose ``transact`` raises ``GuardFailedError`` if a check fails.
+        """
+        return Table(self.client, self.name, sleep=self._sleep, draw=self._draw, guard=guard)
 
     def get(self, key: Key) -> Item | None:
         """Return an item, by a strongly consistent read; ``None`` if there is none."""
@@ -239,13 +263,17 @@ class Table:
         Args:
             actions: The actions, on different items, each under a name that the caller chooses.
 
+        Raises:
+            GuardFailedError: The table has a guard, and it does not hold.
+
         Returns:
             An empty dictionary if all is done.  Otherwise nothing is done, and it holds the names of the actions whose
             conditions failed, each with the item that was found (``None`` if there was none).
         """
+        all_actions = {**self._guard, **actions}
         request = [
             {kind: {**parameters, "TableName": self.name, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
-            for action in actions.values()
+            for action in all_actions.values()
             for kind, parameters in action.items()
         ]
         for _ in self._attempts():
@@ -256,11 +284,14 @@ class Table:
                 reasons = cancelled.response["CancellationReasons"]
                 codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
                 if codes <= {_CONDITION_FAILED}:
-                    return {
+                    refused = {
                         name: unmarshal(reason["Item"]) if reason.get("Item") else None
-                        for name, reason in zip(actions, reasons, strict=True)
+                        for name, reason in zip(all_actions, reasons, strict=True)
                         if reason.get("Code") == _CONDITION_FAILED
                     }
+                    if not self._guard.keys().isdisjoint(refused):
+                        raise GuardFailedError from None
+                    return refused
                 if not codes <= _PASSING | {_CONDITION_FAILED}:
                     raise
             else:

@@ -32,6 +32,8 @@ _RESERVED_SHORTS = ("at", "cst", "pk")
 
 # A token's ids travel in the authorizer's answer, and API Gateway takes 8 kB of it.
 _MOST_IDS = 100
+# The transaction that issues a token checks each of its workspaces, besides the two items that it puts.
+_MOST_WORKSPACES = 98
 _LONGEST_NAME = 100
 
 _AUTHORIZATION = re.compile(r"bearer +(?P<token>\S+)", re.IGNORECASE)
@@ -114,6 +116,8 @@ class NewToken:
             raise ValueError("a token needs a workspace")
         if len(self.workspace_ids) + len(self.user_identity_ids) > _MOST_IDS:
             raise ValueError(f"a token may name {_MOST_IDS} workspaces and user identities at most")
+        if len(self.workspace_ids) > _MOST_WORKSPACES:
+            raise ValueError(f"a token may enter {_MOST_WORKSPACES} workspaces at most")
         if not self.name.isprintable() or len(self.name) > _LONGEST_NAME:
             raise ValueError(f"a token's name is at most {_LONGEST_NAME} printable characters")
         if self.kind is not TokenKind.PERSONAL_ACCESS_TOKEN and len(self.workspace_ids) > 1:
