@@ -95,8 +95,16 @@ class InMemory:
         return answer
 
     def scan(self, ExpressionAttributeValues: Attributes, **_: Any) -> dict[str, Any]:  # noqa: N803
-        prefix = str(ExpressionAttributeValues[":prefix"]["S"])
-        return {"Items": [item for key, item in self._stored.items() if key.pk.startswith(prefix)]}
+        prefixes = tuple(str(value["S"]) for value in ExpressionAttributeValues.values())
+        return {"Items": [item for key, item in self._stored.items() if key.pk.startswith(prefixes)]}
+
+    def batch_write_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+        self.before("BatchWriteItem")
+        ((_, asked),) = RequestItems.items()
+        for one in asked:
+            self._do(_key(one["DeleteRequest"]["Key"]), "Delete", {})
+        self.after("BatchWriteItem")
+        return {}
 
     def transact_write_items(self, TransactItems: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
         self.before("TransactWriteItems")

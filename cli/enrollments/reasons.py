@@ -99,6 +99,11 @@ def sentence_of(waiting: Waiting) -> str:
     return text if waiting.next_at is None else f"{text}; next look {moment(waiting.next_at)}"
 
 
+def words_of(why: Why | None) -> str:
+    """Return why something waits, without anything of the single case."""
+    return "nobody can tell why" if why is None else _WHY[why]
+
+
 def more_of(waiting: Waiting) -> str | None:
     """Return the words of ``because``; ``None`` if there is nothing more to say."""
     if waiting.because is None:

@@ -9,8 +9,8 @@ import boto3
 import click
 from botocore.exceptions import ClientError
 
-from enrollment.store.client import CLIENT_CONFIG
 from enrollment.store.attributes import Item
+from enrollment.store.client import CLIENT_CONFIG
 from enrollment.store.table import GuardFailedError, Table
 from enrollment.use_cases.workspaces import deletions_of, is_not_deleted, show
 from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, is_aws, reason_of
@@ -193,6 +193,25 @@ def table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
     Raises:
         click.ClickException: There is no such stack, or it is not one of this service.
     """
+    for output in _stack(session, stack_name).get("Outputs", []):
+        if output.get("OutputKey") == _TABLE_OUTPUT:
+            return str(output["OutputValue"])
+    raise click.ClickException(
+        f"stack {stack_name} has no output {_TABLE_OUTPUT}, so it is not one of this service; check --stack-name"
+    )
+
+
+def parameters_of_stack(session: boto3.session.Session, stack_name: str) -> dict[str, str]:
+    """Return the parameters of a stack.
+
+    Raises:
+        click.ClickException: There is no such stack.
+    """
+    parameters = _stack(session, stack_name).get("Parameters", [])
+    return {str(one["ParameterKey"]): str(one["ParameterValue"]) for one in parameters}
+
+
+def _stack(session: boto3.session.Session, stack_name: str) -> Any:
     client = session.client("cloudformation")
     try:
         (stack,) = client.describe_stacks(StackName=stack_name)["Stacks"]
@@ -203,9 +222,4 @@ def table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
         raise click.ClickException(
             f"there is no stack {stack_name} in {region}; check --stack-name, --region and --profile"
         ) from error
-    for output in stack.get("Outputs", []):
-        if output.get("OutputKey") == _TABLE_OUTPUT:
-            return str(output["OutputValue"])
-    raise click.ClickException(
-        f"stack {stack_name} has no output {_TABLE_OUTPUT}, so it is not one of this service; check --stack-name"
-    )
+    return stack

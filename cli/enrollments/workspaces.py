@@ -11,6 +11,7 @@ from enrollment.store.table import Table
 from enrollment.use_cases import workspaces as use_cases
 from enrollment.use_cases.tokens import NewToken, create_token
 from enrollment.use_cases.workspaces import StoredWorkspace, is_not_deleted
+from enrollments.deleting import delete, prove_deleted
 from enrollments.target import Uuid, in_table, require_workspaces
 from enrollments.texts import in_columns
 
@@ -19,7 +20,7 @@ _NAME_OF_FIRST_KEY = "First key"
 
 @click.group()
 def workspaces() -> None:
-    """Create, list, show, rename and adopt workspaces.
+    """Create, list, show, rename, adopt, move and delete workspaces.
 
     For example:
 
@@ -118,6 +119,10 @@ def adopt(table: Table, sandboxes: Sequence[str], *, yes: bool, as_json: bool) -
         click.echo(json.dumps(adopted))
     elif not adopted:
         click.echo("Nothing is to be adopted.", err=True)
+
+
+workspaces.add_command(delete)
+workspaces.add_command(prove_deleted)
 
 
 def is_at_terminal() -> bool:

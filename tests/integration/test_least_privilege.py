@@ -167,7 +167,7 @@ OWN = {
     ],
     "Events": [
         on_keys(["dynamodb:PutItem"], "StringLike", OF_EVENTS),
-        on_keys(["dynamodb:BatchGetItem"], "StringLike", "WORKSPACE#*#ACS_SYSTEM#*"),
+        on_keys(["dynamodb:BatchGetItem"], "StringLike", "WORKSPACE#*#ACS_SYSTEM#*", "DELETED_WORKSPACE#*"),
         on_keys(["dynamodb:Query"], "StringLike", "WORKSPACE#*#WEBHOOKS", "WORKSPACE#*#USER_IDENTITY#*"),
         on_keys(
             ["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],

@@ -25,14 +25,14 @@ from enrollment.store.items import (
     stored_client_session,
     stored_phone,
 )
-from enrollment.store.keys import Key, phone_key, registration_key, webhook_key
+from enrollment.store.keys import Key, deleted_workspace_key, phone_key, registration_key, webhook_key
 from enrollment.use_cases import events
 from enrollment.use_cases.enrollment_starts import Start, Starter
 from enrollment.use_cases.enrollments import EnrollmentId
 from enrollment.use_cases.recording import Recorded, Recorder
 from local_aws.event_patterns import EventPattern
 from local_aws.template import load_template
-from tests.fixtures import PROJECT, Store, Workspace
+from tests.fixtures import PROJECT, Store, Workspace, put_all
 
 pytestmark = pytest.mark.long
 
@@ -422,6 +422,29 @@ def test_the_filter_keeps_back_entries_and_changes_of_other_things(
     ]
 
     assert not any(map(passes, [*entries, *changed, stream.record(registration, None, {})]))
+
+
+def test_a_workspace_that_is_being_deleted_has_no_more_events(
+    recorder: Recorder, stream: Stream, store: Store, workspace: Workspace
+) -> None:
+    put_all(store.table, {deleted_workspace_key(workspace.workspace_id): {"workspace_id": workspace.workspace_id}})
+
+    recorded = recorder.record([stream.automation(1)])
+
+    assert (recorded.events, recorded.failed, recorded.set_aside) == (0, None, [])
+    assert listed(store, workspace.workspace_id) == []
+
+
+def test_enrollments_of_a_workspace_that_is_being_deleted_are_worked_on(
+    stream: Stream, store: Store, workspace: Workspace, outlets: Outlets
+) -> None:
+    put_all(store.table, {deleted_workspace_key(workspace.workspace_id): {"workspace_id": workspace.workspace_id}})
+    started: list[object] = []
+    record = _raised(workspace, stream)
+
+    recorded = new_recorder(store, outlets, lambda *execution: started.append(execution)).record([record])
+
+    assert (recorded.executions, len(started)) == (1, 1)
 
 
 def test_a_change_of_nothing_and_a_change_of_something_else_are_no_events(

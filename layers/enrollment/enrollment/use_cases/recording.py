@@ -31,6 +31,7 @@ from enrollment.timestamps import timestamp
 from enrollment.use_cases.enrollment_starts import Starter, Wanted, Watched, wanted_of_change
 from enrollment.use_cases.events import event_of
 from enrollment.use_cases.webhook_items import wants
+from enrollment.use_cases.workspaces import deletions_of
 
 type Delivery = Mapping[str, Any]
 type Record = Mapping[str, Any]
@@ -135,6 +136,9 @@ class Recorder:
     def record(self, records: Sequence[Record]) -> Recorded:
         """Record the events of a batch of stream records, and start the executions that follow.
 
+        A workspace that is being deleted has no more events.  What its enrollments need is still done, because that
+        takes phones and credentials back.
+
         A record that cannot be read is set aside, so that it does not hold up the others.  If AWS does not answer, the
         record that was at work and all that follow it are to be delivered again, so that their order stays.
 
@@ -151,7 +155,9 @@ class Recorder:
         webhooks = Webhooks(self._table)
         try:
             set_aside += self._set_aside(unreadable, "RecordUnreadable")
-            for some in batched(events.values(), _AT_ONCE, strict=False):
+            deleted = deletions_of(self._table, {str(event["workspace_id"]) for _, event in events.values()})
+            told = [(record, event) for record, event in events.values() if event["workspace_id"] not in deleted]
+            for some in batched(told, _AT_ONCE, strict=False):
                 failing, _ = some[0]
                 set_aside += self._record_some(some, webhooks)
                 done += len(some)

@@ -1,0 +1,222 @@
+"""``enrollments workspaces delete`` and ``prove-deleted``: the end of a workspace, and the proof of it."""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from itertools import islice
+
+import boto3
+import click
+
+from enrollment.store.keys import deleted_workspace_key
+from enrollment.store.table import Table
+from enrollment.use_cases import workspaces as use_cases
+from enrollment.use_cases.waiting import Why
+from enrollment.use_cases.workspace_deletion import (
+    Progress,
+    Step,
+    StillAtManagersError,
+    Terms,
+    WorkspaceNotFoundError,
+    delete_workspace,
+    left_of_workspace,
+)
+from enrollments.failure import CommandFailed
+from enrollments.reasons import words_of
+from enrollments.target import Uuid, in_table, parameters_of_stack, require_workspaces
+
+_CACHE_PARAMETER, _USUAL_CACHE_SECONDS = "AuthorizerCacheSeconds", 60
+_LOGS_PARAMETER, _USUAL_LOG_DAYS = "LogRetentionDays", "LogRetentionDays (30 by default)"
+_MOST_SHOWN = 20
+
+_BEGINS = {
+    Step.MARK: "The workspace is marked: commands refuse it, and it has no more events.",
+    Step.END_ACCESS: "Tokens, client sessions and webhooks that ended: {}.",
+    Step.WAIT_FOR_REQUESTS: "Waiting {} s for requests that were let in before.",
+    Step.DELETE_PEOPLE: "People with phones or credentials that are deleted: {}.",
+    Step.WAIT_FOR_MANAGERS: "Waiting for credential managers to give back what they have: person {}.",
+    Step.DELETE_REST: "Other items that are deleted: {}.",
+    Step.WAIT_FOR_INVOCATIONS: "Waiting {} s for what was under way.",
+}
+_COUNTS = {Step.DELETE_PEOPLE, Step.WAIT_FOR_MANAGERS, Step.DELETE_REST}
+_ERASE_LINE = "\r\x1b[K"
+
+
+@click.command("delete")
+@click.argument("workspace_id", type=Uuid())
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option(
+    "--leave-at-managers",
+    is_flag=True,
+    help="Leave phones and credentials at their credential managers, because the workspace has moved to another table.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(0, 7 * 24 * 3600),
+    default=900,
+    show_default=True,
+    help="Seconds to wait for credential managers.",
+)
+@click.option(
+    "--authorizer-cache-seconds",
+    type=click.IntRange(0, 3600),
+    help="For how long API Gateway keeps a decision about a token. The default is the stack's, or 60 without a stack.",
+)
+@in_table
+def delete(  # noqa: PLR0913 - options
+    table: Table,
+    workspace_id: str,
+    *,
+    yes: bool,
+    leave_at_managers: bool,
+    patience: int,
+    authorizer_cache_seconds: int | None,
+) -> None:
+    """Delete the workspace WORKSPACE_ID with all that belongs to it, for good.
+
+    Its tokens and client sessions end first. Then phones and credentials are taken back from their credential managers,
+    and everything is deleted. At the end a scan of the whole table proves that nothing is left. To finish an
+    interrupted deletion, run the command again.
+    """
+    if not yes:
+        _confirm(table, workspace_id)
+    cache_seconds = authorizer_cache_seconds
+    if cache_seconds is None:
+        cache_seconds = int(_parameters().get(_CACHE_PARAMETER, _USUAL_CACHE_SECONDS))
+    terms = Terms(timedelta(seconds=cache_seconds), timedelta(seconds=patience), leave_at_managers)
+    telling = _Telling()
+    try:
+        delete_workspace(table, workspace_id, terms, telling.tell)
+    except WorkspaceNotFoundError:
+        require_workspaces(table, [workspace_id])
+    except StillAtManagersError as error:
+        telling.end_line()
+        raise CommandFailed(_what_is_still_there(error.people)) from error
+    except KeyboardInterrupt as error:
+        telling.end_line()
+        raise CommandFailed("interrupted; to finish the deletion, run the command again") from error
+    telling.end_line()
+    _prove(table, workspace_id)
+
+
+@click.command("prove-deleted")
+@click.argument("workspace_id", type=Uuid())
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@in_table
+def prove_deleted(table: Table, workspace_id: str, *, as_json: bool) -> None:
+    """Prove that nothing is left of the deleted workspace WORKSPACE_ID.
+
+    The command reads the whole table. If something is left, its keys are printed, and the exit status is 1.
+    """
+    mark = table.get(deleted_workspace_key(workspace_id))
+    if mark is None or "finished_at" not in mark:
+        require_workspaces(table, [workspace_id])
+        raise CommandFailed(
+            f"workspace {workspace_id} is not deleted; `enrollments workspaces delete {workspace_id}` does that"
+        )
+    if not as_json:
+        _prove(table, workspace_id)
+        return
+    left = sum(1 for _ in left_of_workspace(table, workspace_id))
+    click.echo(json.dumps({"workspace_id": workspace_id, "deleted_at": mark["finished_at"], "items_left": left}))
+    if left:
+        click.get_current_context().exit(1)
+
+
+class _Telling:
+    """Tells of a deletion: a line for each step, and on a terminal a line that counts."""
+
+    def __init__(self) -> None:
+        self._last: Progress | None = None
+        self._counts_on_terminal = sys.stderr.isatty()
+
+    def tell(self, progress: Progress) -> None:
+        is_same_step = self._last is not None and self._last.step is progress.step
+        if self._last is not None and not is_same_step:
+            self.end_line()
+        self._last = progress
+        if progress.step not in _COUNTS:
+            click.echo(_line_of(progress), err=True)
+        elif self._counts_on_terminal:
+            click.echo(f"{_ERASE_LINE}{_line_of(progress)}", nl=False, err=True)
+
+    def end_line(self) -> None:
+        """End the line that counts, if there is one."""
+        if self._last is not None and self._last.step in _COUNTS:
+            click.echo(f"{_ERASE_LINE if self._counts_on_terminal else ''}{_line_of(self._last)}", err=True)
+        self._last = None
+
+
+def _line_of(progress: Progress) -> str:
+    return _BEGINS[progress.step].format(f"{progress.number:,}")
+
+
+def _confirm(table: Table, workspace_id: str) -> None:
+    """Ask for the name of a workspace that is not yet being deleted."""
+    if use_cases.deletions_of(table, [workspace_id]):
+        return
+    require_workspaces(table, [workspace_id])
+    found = use_cases.show(table, workspace_id)
+    if found is None:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask at; add --yes to delete the workspace without a question")
+    kind = "sandbox" if found.is_sandbox else "production"
+    click.echo(f"This deletes all of the {kind} workspace {workspace_id} for good, and ends its tokens now.", err=True)
+    if click.prompt(f"To go on, type its name, {found.name}", err=True) != found.name:
+        raise CommandFailed("that is another name, so nothing was deleted")
+
+
+def _prove(table: Table, workspace_id: str) -> None:
+    """Print the proof that nothing is left.
+
+    Raises:
+        CommandFailed: Something is left.
+    """
+    left = left_of_workspace(table, workspace_id)
+    shown = list(islice(left, _MOST_SHOWN))
+    if shown:
+        for key in shown:
+            click.echo(f"left: {key.pk}  {key.sk}")
+        count = len(shown) + sum(1 for _ in left)
+        raise CommandFailed(
+            f"items that are left: {count:,}; to delete them, run: enrollments workspaces delete {workspace_id}"
+        )
+    click.echo(f"Workspace {workspace_id} is deleted: a scan of the whole table finds nothing of it.")
+    click.echo(what_stays(_parameters()))
+
+
+def what_stays(parameters: Mapping[str, str]) -> str:
+    """Return where something of what was deleted stays, and for how long.
+
+    Args:
+        parameters: The parameters of the stack; empty without a stack.
+    """
+    days = parameters.get(_LOGS_PARAMETER, _USUAL_LOG_DAYS)
+    return (
+        "Elsewhere there is still: what point-in-time recovery keeps, for 35 days; backups and exports that you made, "
+        "until you delete them; the table's stream, for a day; messages in queues, for 14 days at most, and durable "
+        f"executions, for 7 days after they end, with ids only; logs, with ids only, for {days} days; traces, for 30 "
+        "days; and what webhooks and the event bus have got."
+    )
+
+
+def _what_is_still_there(people: Mapping[tuple[str, Why | None], int]) -> str:
+    parts = [
+        f"{manager_id} ({count:,} {'person' if count == 1 else 'people'}): {words_of(why)}"
+        for (manager_id, why), count in sorted(people.items(), key=str)
+    ]
+    return (
+        f"credential managers still have phones or credentials: {'; '.join(parts)}. Mend that and run the command "
+        "again, or add --leave-at-managers"
+    )
+
+
+def _parameters() -> dict[str, str]:
+    """Return the parameters of the stack that the command names; empty if it names a table."""
+    options = click.get_current_context().params
+    if not options.get("stack_name"):
+        return {}
+    session = boto3.session.Session(region_name=options["region"], profile_name=options["profile"])
+    return parameters_of_stack(session, options["stack_name"])
