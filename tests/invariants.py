@@ -242,7 +242,7 @@ def _link(acs_user: Item) -> dict[Key, Item]:
 def _stands_alone(key: Key) -> bool:
     return (
         key == page_cursor_key()
-        or key.pk.startswith("TOKEN")
+        or key.pk.startswith(("TOKEN", "DELETED_WORKSPACE#"))
         or key.pk.endswith(("#WEBHOOKS", "#WORKSPACE", "#PAUSE", "#CONNECTOR"))
         or "#SIMULATED#" in key.pk
     )

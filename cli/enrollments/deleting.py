@@ -14,6 +14,7 @@ from enrollment.store.table import Table
 from enrollment.use_cases import workspaces as use_cases
 from enrollment.use_cases.waiting import Why
 from enrollment.use_cases.workspace_deletion import (
+    CLOCK,
     Progress,
     Step,
     StillAtManagersError,
@@ -25,6 +26,7 @@ from enrollment.use_cases.workspace_deletion import (
 from enrollments.failure import CommandFailed
 from enrollments.reasons import words_of
 from enrollments.target import Uuid, in_table, parameters_of_stack, require_workspaces
+from enrollments.texts import is_at_terminal
 
 _CACHE_PARAMETER, _USUAL_CACHE_SECONDS = "AuthorizerCacheSeconds", 60
 _LOGS_PARAMETER, _USUAL_LOG_DAYS = "LogRetentionDays", "LogRetentionDays (30 by default)"
@@ -83,11 +85,11 @@ def delete(  # noqa: PLR0913 - options
         _confirm(table, workspace_id)
     cache_seconds = authorizer_cache_seconds
     if cache_seconds is None:
-        cache_seconds = int(_parameters().get(_CACHE_PARAMETER, _USUAL_CACHE_SECONDS))
+        cache_seconds = int(parameters_of_command().get(_CACHE_PARAMETER, _USUAL_CACHE_SECONDS))
     terms = Terms(timedelta(seconds=cache_seconds), timedelta(seconds=patience), leave_at_managers)
     telling = _Telling()
     try:
-        delete_workspace(table, workspace_id, terms, telling.tell)
+        delete_workspace(table, workspace_id, terms, telling.tell, CLOCK)
     except WorkspaceNotFoundError:
         require_workspaces(table, [workspace_id])
     except StillAtManagersError as error:
@@ -160,7 +162,7 @@ def _confirm(table: Table, workspace_id: str) -> None:
     found = use_cases.show(table, workspace_id)
     if found is None:
         return
-    if not sys.stdin.isatty():
+    if not is_at_terminal():
         raise click.UsageError("there is no terminal to ask at; add --yes to delete the workspace without a question")
     kind = "sandbox" if found.is_sandbox else "production"
     click.echo(f"This deletes all of the {kind} workspace {workspace_id} for good, and ends its tokens now.", err=True)
@@ -184,7 +186,7 @@ def _prove(table: Table, workspace_id: str) -> None:
             f"items that are left: {count:,}; to delete them, run: enrollments workspaces delete {workspace_id}"
         )
     click.echo(f"Workspace {workspace_id} is deleted: a scan of the whole table finds nothing of it.")
-    click.echo(what_stays(_parameters()))
+    click.echo(what_stays(parameters_of_command()))
 
 
 def what_stays(parameters: Mapping[str, str]) -> str:
@@ -213,8 +215,8 @@ def _what_is_still_there(people: Mapping[tuple[str, Why | None], int]) -> str:
     )
 
 
-def _parameters() -> dict[str, str]:
-    """Return the parameters of the stack that the command names; empty if it names a table."""
+def parameters_of_command() -> dict[str, str]:
+    """Return the parameters of the stack that the running command names; empty if it names a table."""
     options = click.get_current_context().params
     if not options.get("stack_name"):
         return {}

@@ -65,7 +65,10 @@ class _LazyGroup(click.Group):
             "enrollments.provisioning", "provisioning", "Find enrollments that stand still, and have them go on."
         ),
         "tokens": _Place("enrollments.tokens", "tokens", "Issue, list and revoke the tokens of clients."),
-        "workspaces": _Place("enrollments.workspaces", "workspaces", "Create, list, rename and adopt workspaces."),
+        "user-identities": _Place(
+            "enrollments.user_identities", "user_identities", "Prove that a user identity was deleted."
+        ),
+        "workspaces": _Place("enrollments.workspaces", "workspaces", "Create, list, move and delete workspaces."),
         "webhooks": _Place("enrollments.webhooks", "webhooks", "List webhooks, and what fails."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

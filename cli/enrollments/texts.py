@@ -1,5 +1,6 @@
-"""How commands lay out what they print."""
+"""How commands lay out what they print, and whether somebody can be asked."""
 
+import sys
 from collections.abc import Iterator, Sequence
 
 
@@ -8,3 +9,8 @@ def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def is_at_terminal() -> bool:
+    """Return whether there is somebody who can be asked."""
+    return sys.stdin.isatty()

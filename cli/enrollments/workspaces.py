@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import click
 
@@ -13,7 +13,7 @@ from enrollment.use_cases.tokens import NewToken, create_token
 from enrollment.use_cases.workspaces import StoredWorkspace, is_not_deleted
 from enrollments.deleting import delete, prove_deleted
 from enrollments.target import Uuid, in_table, require_workspaces
-from enrollments.texts import in_columns
+from enrollments.texts import in_columns, is_at_terminal
 
 _NAME_OF_FIRST_KEY = "First key"
 
@@ -61,7 +61,9 @@ def create(table: Table, name: str, *, sandbox: bool, with_key: bool, as_json: b
 @in_table
 def list_(table: Table, *, as_json: bool) -> None:
     """List workspaces, oldest first."""
-    _print(use_cases.list_all(table), as_json=as_json)
+    found = use_cases.list_all(table)
+    being_deleted = use_cases.deletions_of(table, [one.workspace_id for one in found])
+    _print(found, being_deleted, as_json=as_json)
 
 
 @workspaces.command()
@@ -70,14 +72,15 @@ def list_(table: Table, *, as_json: bool) -> None:
 @in_table
 def show(table: Table, workspace_id: str, *, as_json: bool) -> None:
     """Show the workspace WORKSPACE_ID."""
+    require_workspaces(table, [workspace_id])
     found = use_cases.show(table, workspace_id)
-    if found is None:
+    if found is None:  # it was deleted between the two reads
         require_workspaces(table, [workspace_id])
         return
     if as_json:
         click.echo(json.dumps(found._asdict()))
     else:
-        _print([found], as_json=False)
+        _print([found], (), as_json=False)
 
 
 @workspaces.command()
@@ -125,27 +128,29 @@ workspaces.add_command(delete)
 workspaces.add_command(prove_deleted)
 
 
-def is_at_terminal() -> bool:
-    """Return whether there is somebody who can be asked."""
-    return sys.stdin.isatty()
-
-
 def _refuse_others(sandboxes: Iterable[str], found: Sequence[str]) -> None:
     for workspace_id in sandboxes:
         if workspace_id not in found:
             raise click.ClickException(f"{workspace_id} is no workspace that is to be adopted")
 
 
-def _print(found: Sequence[StoredWorkspace], *, as_json: bool) -> None:
+def _print(found: Sequence[StoredWorkspace], being_deleted: Container[str], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([one._asdict() for one in found]))
+        told = [{**one._asdict(), "is_being_deleted": one.workspace_id in being_deleted} for one in found]
+        click.echo(json.dumps(told))
         return
     if not found:
         click.echo("No workspaces.", err=True)
         return
     rows = [
-        (one.workspace_id, "sandbox" if one.is_sandbox else "production", one.created_at[:16], one.name)
+        (
+            one.workspace_id,
+            "sandbox" if one.is_sandbox else "production",
+            "being deleted" if one.workspace_id in being_deleted else "in use",
+            one.created_at[:16],
+            one.name,
+        )
         for one in found
     ]
-    for line in in_columns([("ID", "KIND", "CREATED", "NAME"), *rows]):
+    for line in in_columns([("ID", "KIND", "STATE", "CREATED", "NAME"), *rows]):
         click.echo(line)

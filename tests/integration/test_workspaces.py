@@ -90,7 +90,7 @@ def test_a_list_has_the_oldest_first(run: Run) -> None:
 
     assert {line[0] for line in lines[1:]} == {one["workspace_id"] for one in told} == set(ids)
     assert [one["created_at"] for one in told] == sorted(one["created_at"] for one in told)
-    assert {(line[1], line[3]) for line in lines[1:]} == {
+    assert {(line[1], line[-1]) for line in lines[1:]} == {
         ("production", "First"),
         ("sandbox", "Second"),
     }

@@ -139,10 +139,11 @@ class Clock(NamedTuple):
     sleep: Callable[[float], None] = time.sleep
 
 
-_CLOCK = Clock()
+# The real time.
+CLOCK = Clock()
 
 
-def delete_workspace(table: Table, workspace_id: str, terms: Terms, tell: Tell, clock: Clock = _CLOCK) -> int:
+def delete_workspace(table: Table, workspace_id: str, terms: Terms, tell: Tell, clock: Clock = CLOCK) -> int:
     """Delete a workspace with all that belongs to it.  To finish an interrupted deletion, call it again.
 
     Args:

@@ -1,0 +1,291 @@
+"""The deletion of a workspace: all of it goes, whatever happens meanwhile, and nothing of another one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from enrollment.callers import TokenKind
+from enrollment.errors import Unauthorized
+from enrollment.store.actions import put
+from enrollment.store.attributes import Item
+from enrollment.store.keys import Key, deleted_workspace_key, event_key, phones_partition, token_key
+from enrollment.use_cases.tokens import NewToken, authenticate, create_token
+from enrollment.use_cases.waiting import Why
+from enrollment.use_cases.workspace_deletion import (
+    Clock,
+    Progress,
+    Step,
+    StillAtManagersError,
+    Terms,
+    WorkspaceNotFoundError,
+    delete_workspace,
+    left_of_workspace,
+)
+from tests.connectors import World
+from tests.fixtures import Workspace
+
+TERMS = Terms(timedelta(seconds=60), timedelta(minutes=15), at_once=1)
+
+
+class Killed(BaseException):
+    """The command ended here."""
+
+
+@dataclass
+class Tenants:
+    """A workspace that is to be deleted, and another one beside it.
+
+    Attributes:
+        world: The workspace, its person, and its credential manager with a connector.
+        other: The other workspace.
+        told: What was told of the deletion.
+        while_waiting: Called when the deletion waits, with the step for which it does.
+        is_at_work: Whether executions are at work.
+    """
+
+    world: World = field(default_factory=World)
+    told: list[Progress] = field(default_factory=list)
+    while_waiting: Callable[[Step], None] = lambda _: None
+    is_at_work: bool = True
+
+    def __post_init__(self) -> None:
+        table = self.world.memory.table
+        self.workspace_id = self.world.workspace.workspace_id
+        self.other = Workspace(table, "00000000-0000-4000-8000-0000000000ee")
+        self.other.exist("Other", is_sandbox=True)
+        self.key = create_token(table, NewToken(TokenKind.API_KEY, [self.workspace_id]))
+        self.shared = create_token(
+            table, NewToken(TokenKind.PERSONAL_ACCESS_TOKEN, [self.other.workspace_id, self.workspace_id])
+        )
+        self._fill(self.other)
+
+    def enroll(self) -> None:
+        """Give the person a phone with credentials, by the connector."""
+        self.world.set_connector()
+        self.world.provisioning.settle(minutes=10)
+        self.world.launch()
+        self.world.create_credential()
+        self.world.start_app("installation")
+        self.world.provisioning.settle(minutes=10)
+        self._fill(self.world.workspace)
+
+    def _fill(self, workspace: Workspace) -> None:
+        identity_id = workspace.user_identity(email_address="joe@example.com")
+        workspace.client_session(identity_id)
+        workspace.event(event_type="acs_user.created")
+        workspace.acs_user(workspace.acs_system(), email_address="x@example.com")
+
+    def delete(self, terms: Terms = TERMS) -> int:
+        return delete_workspace(
+            self.world.memory.table,
+            self.workspace_id,
+            terms,
+            self.told.append,
+            Clock(self.world.clock.now, self._sleep),
+        )
+
+    def _sleep(self, seconds: float) -> None:
+        self.while_waiting(self.told[-1].step)
+        if self.is_at_work:
+            self.world.provisioning.pass_time(seconds=seconds)
+        else:
+            self.world.clock.turn(seconds=seconds)
+
+    def items_of_others(self) -> dict[Key, Item]:
+        """Return what must stay as it is: all but the workspace, its mark, and the tokens."""
+        return {
+            key: item
+            for key, item in self.world.memory.items().items()
+            if self.workspace_id not in f"{key.pk}{key.sk}" and not key.pk.startswith(("DELETED_WORKSPACE#", "TOKEN"))
+        }
+
+    def left(self) -> list[Key]:
+        return list(left_of_workspace(self.world.memory.table, self.workspace_id))
+
+
+@pytest.fixture
+def tenants() -> Tenants:
+    return Tenants()
+
+
+def test_all_of_a_workspace_goes_and_nothing_of_another(tenants: Tenants) -> None:
+    tenants.enroll()
+    others = tenants.items_of_others()
+
+    tenants.delete()
+
+    assert tenants.left() == []
+    assert tenants.items_of_others() == others
+    assert tenants.world.wrong == []
+
+
+def test_credential_managers_are_asked_to_take_everything_back_first(tenants: Tenants) -> None:
+    tenants.enroll()
+    assert tenants.world.manufacturer.record().credentials
+
+    tenants.delete()
+
+    assert not tenants.world.manufacturer.record().credentials
+    assert [one.type for one in tenants.world.asked("phone.deregister")] == ["phone.deregister"]
+
+
+def test_tokens_end_and_one_of_several_workspaces_only_loses_this_one(tenants: Tenants) -> None:
+    table = tenants.world.memory.table
+
+    tenants.delete()
+
+    found = authenticate(table, f"Bearer {tenants.shared}", datetime.now(UTC))
+    assert found.workspace_ids == (tenants.other.workspace_id,)
+    with pytest.raises(Unauthorized):
+        authenticate(table, f"Bearer {tenants.key}", datetime.now(UTC))
+
+
+def test_the_mark_stays_and_names_nobody(tenants: Tenants) -> None:
+    tenants.delete()
+
+    mark = tenants.world.memory.items()[deleted_workspace_key(tenants.workspace_id)]
+    assert mark.keys() == {"workspace_id", "started_at", "access_ended_at", "finished_at", "is_left_at_managers"}
+
+
+def test_it_waits_for_what_was_let_in_before_and_for_what_is_under_way(tenants: Tenants) -> None:
+    tenants.delete()
+
+    waits = [(one.step, one.number) for one in tenants.told if one.step.startswith("wait_for_")]
+    assert waits == [
+        (Step.WAIT_FOR_REQUESTS, 88),
+        (Step.WAIT_FOR_INVOCATIONS, 60),
+    ]
+
+
+def test_what_a_request_made_that_was_let_in_before_goes_too(tenants: Tenants) -> None:
+    """A launch checks no workspace, and a client session that is made so late is one more."""
+    tenants.enroll()
+
+    def use_the_token(step: Step) -> None:
+        if step is Step.WAIT_FOR_REQUESTS:
+            identity_id = tenants.world.directory.create(email_address="late@example.com").user_identity_id
+            tenants.world.directory.launch(identity_id, tenants.world.manager_id)
+            tenants.world.workspace.client_session(identity_id)
+
+    tenants.while_waiting = use_the_token
+
+    tenants.delete()
+
+    assert tenants.left() == []
+    sessions = [item for key, item in tenants.world.memory.items().items() if key.pk.startswith(token_key("cst1").pk)]
+    assert {item["workspace_ids"] for item in sessions} == {tenants.other.workspace_id}
+
+
+def test_what_an_invocation_writes_after_the_sweep_goes_too(tenants: Tenants) -> None:
+    def write_late(step: Step) -> None:
+        if step is Step.WAIT_FOR_INVOCATIONS and not tenants.left()[2:]:
+            tenants.while_waiting = lambda _: None
+            late = event_key(tenants.workspace_id, "00000000-0000-4000-8000-0000000000e1")
+            tenants.world.memory.table.transact({"late": put(late, {"event_type": "x"})})
+
+    tenants.while_waiting = write_late
+
+    tenants.delete()
+
+    assert tenants.left() == []
+
+
+def test_a_manager_that_gives_nothing_back_is_named_and_nothing_else_is_deleted(tenants: Tenants) -> None:
+    tenants.enroll()
+    tenants.world.remove_connector()
+
+    with pytest.raises(StillAtManagersError) as raised:
+        tenants.delete()
+
+    assert raised.value.people == {(tenants.world.manager_id, Why.NO_CONNECTOR): 1}
+    partition = phones_partition(tenants.workspace_id, tenants.world.person_id)
+    assert any(key.pk == partition for key in tenants.left())
+    assert tenants.world.manufacturer.record().credentials
+
+
+def test_a_workspace_that_has_moved_leaves_everything_at_its_managers(tenants: Tenants) -> None:
+    tenants.enroll()
+    before, asked = tenants.world.manufacturer.record(), len(tenants.world.provisioning.asked)
+
+    tenants.delete(Terms(timedelta(0), timedelta(0), is_left_at_managers=True, at_once=1))
+    tenants.world.provisioning.settle(hours=5)
+
+    assert tenants.left() == []
+    assert tenants.world.manufacturer.record() == before
+    assert len(tenants.world.provisioning.asked) == asked
+
+
+def test_an_execution_that_was_lost_is_started_again(tenants: Tenants) -> None:
+    tenants.enroll()
+
+    def lose_executions(step: Step) -> None:
+        if step is Step.WAIT_FOR_MANAGERS:
+            tenants.while_waiting = lambda _: None
+            tenants.world.provisioning.seen = dict(tenants.world.memory.items())
+
+    tenants.while_waiting = lose_executions
+
+    tenants.delete()
+
+    assert tenants.left() == []
+    assert not tenants.world.manufacturer.record().credentials
+
+
+def test_a_workspace_that_does_not_exist_is_not_found(tenants: Tenants) -> None:
+    tenants.workspace_id = "00000000-0000-4000-8000-0000000000ff"
+
+    with pytest.raises(WorkspaceNotFoundError):
+        tenants.delete()
+
+    assert deleted_workspace_key(tenants.workspace_id) not in tenants.world.memory.items()
+
+
+def test_deleting_it_again_finds_nothing_and_does_not_wait(tenants: Tenants) -> None:
+    tenants.delete()
+    tenants.told.clear()
+
+    assert tenants.delete() == 0
+
+    assert [one.step for one in tenants.told] == [Step.MARK]
+
+
+def _requests_of_a_deletion() -> int:
+    tenants, requests = Tenants(), 0
+    tenants.enroll()
+
+    def count(_: str) -> None:
+        nonlocal requests
+        requests += 1
+
+    tenants.world.memory.before = count
+    tenants.delete()
+    return requests
+
+
+@pytest.mark.long
+def test_a_deletion_that_is_killed_at_any_request_is_finished_by_another() -> None:
+    everything = _requests_of_a_deletion()
+    assert everything > 50
+
+    for last in range(0, everything, 3):
+        tenants = Tenants()
+        tenants.enroll()
+        others, left = tenants.items_of_others(), last
+
+        def kill(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+
+        tenants.world.memory.before = kill
+        with pytest.raises(Killed):
+            tenants.delete()
+        tenants.world.memory.before = lambda _: None
+        tenants.delete()
+
+        assert tenants.left() == []
+        assert tenants.items_of_others() == others
+        assert not tenants.world.manufacturer.record().credentials
