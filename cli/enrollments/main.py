@@ -57,6 +57,9 @@ class _LazyGroup(click.Group):
             "directory",
             "Import and export ACS systems, credential pools and ACS users.",
         ),
+        "doctor": _Place(
+            "enrollments.doctor.commands", "doctor", "Look whether a deployed system works, and say what to do."
+        ),
         "events": _Place("enrollments.events", "events", "Follow events, and send those again that were not recorded."),
         "local": _Place("enrollments.local.commands", "local", "Run the deployed system on this machine, without AWS."),
         "openapi": _Place("enrollments.openapi", "openapi", "Print the API document, made from the code."),

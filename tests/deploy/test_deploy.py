@@ -132,7 +132,7 @@ def restored(aws: Aws, updated: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_first_deployment_creates_the_stack(aws: Aws, created: dict[str, Any]) -> None:
     assert created["StackStatus"] == "CREATE_COMPLETE"
-    assert created["Outputs"].keys() == {"DashboardUrl", "Document", "Endpoint", "TableName"}
+    assert created["Outputs"].keys() == {"DashboardUrl", "Document", "Endpoint", "Release", "TableName"}
     assert re.fullmatch(r"https://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod", created["Outputs"]["Endpoint"])
     assert created["Outputs"]["TableName"] in aws.client("dynamodb").list_tables()["TableNames"]
 

@@ -313,6 +313,11 @@ def deleted_workspace_key(workspace_id: str) -> Key:
     return Key(f"DELETED_WORKSPACE#{workspace_id}", "DELETED_WORKSPACE")
 
 
+def doctors_workspace_key(workspace_id: str) -> Key:
+    """Return the key of the note that a workspace was made by ``enrollments doctor``, which removes it again."""
+    return Key("DOCTORS_WORKSPACES", workspace_id)
+
+
 def listed_id(sk: str) -> str:
     """Return the id of the thing that an entry of a list stands for."""
     return sk.rpartition("#")[2]
