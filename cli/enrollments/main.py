@@ -52,6 +52,9 @@ class _LazyGroup(click.Group):
             "enrollments.connectors.commands", "connectors", "Set, try and show the connectors of credential managers."
         ),
         "credentials": _Place("enrollments.waiting", "credentials", "Show which credentials of phones wait, and why."),
+        "deploy": _Place(
+            "enrollments.deploying", "deploy", "Look whether a deployment can begin, and show what was deployed."
+        ),
         "directory": _Place(
             "enrollments.directory.commands",
             "directory",
