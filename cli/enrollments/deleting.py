@@ -11,11 +11,11 @@ import click
 
 from enrollment.store.keys import deleted_workspace_key
 from enrollment.store.table import Table
+from enrollment.use_cases import workspace_deletion
 from enrollment.use_cases import workspaces as use_cases
 from enrollment.use_cases.deleted_workspaces import deletions_of
 from enrollment.use_cases.waiting import Why
 from enrollment.use_cases.workspace_deletion import (
-    CLOCK,
     Progress,
     Step,
     StillAtManagersError,
@@ -90,7 +90,7 @@ def delete(  # noqa: PLR0913 - options
     terms = Terms(timedelta(seconds=cache_seconds), timedelta(seconds=patience), leave_at_managers)
     telling = _Telling()
     try:
-        delete_workspace(table, workspace_id, terms, telling.tell, CLOCK)
+        delete_workspace(table, workspace_id, terms, telling.tell, workspace_deletion.CLOCK)
     except WorkspaceNotFoundError:
         require_workspaces(table, [workspace_id])
     except StillAtManagersError as error:
