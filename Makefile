@@ -167,7 +167,7 @@ test-faults: .venv/dev.stamp ## * every fault at every request to DynamoDB (6 mi
 test-races: .venv/dev.stamp ## * conflicting requests at the same moment (2 min)
 	@$(BIN)/pytest -m races -n 0 -s $(ARGS) experiments/reliability
 
-test-kills: .venv/dev.stamp ## * kill long commands at random moments, and run them again; ENROLLMENTS_KILL_ROUNDS=20 (10 min)
+test-kills: .venv/dev.stamp ## * kill long commands at random moments, and run them again (20 min)
 	@$(BIN)/pytest -m kills -n 0 -s $(ARGS) experiments/reliability
 
 test-provisioning: export ENROLLMENTS_PROVISIONING_ROUNDS ?= 2000

@@ -99,7 +99,6 @@ class Command:
         name: How figures call it.
         arguments: Its arguments, without those that name the table.
         prepare: Changes the items with which each round begins.
-        folder: Where it reads or writes a file, if it does.
         makes: The file that it writes.
     """
 
@@ -134,10 +133,6 @@ class Rig:
         return subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "experiments.reliability.quick_commands", *command.arguments, *where],
             cwd=PROJECT,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(map(str, (PROJECT / "layers/enrollment", PROJECT / "cli"))),
-            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -184,7 +179,7 @@ def _directory_file(folder: Path) -> Path:
     ]
     rows += [
         {"acs_user_id": str(_ids(0xB000 + number)), "acs_system_id": system_id, "full_name": f"Person {number}"}
-        for number in range(2000)
+        for number in range(4000)
     ]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return path
@@ -222,7 +217,7 @@ def found() -> Iterator[list[dict[str, str | int | float]]]:
     """The rows of the figures: one for each command."""
     rows: list[dict[str, str | int | float]] = []
     yield rows
-    print(f"\n{figures.record('kills', 'Commands that are killed at a random moment and run again', rows)}")
+    figures.record("kills", "Commands that are killed at a random moment and run again, on DynamoDB Local", rows)
 
 
 @contextmanager
@@ -255,20 +250,20 @@ def test_a_command_that_is_killed_and_run_again_ends_in_the_same_state(
 ) -> None:
     command, rig = COMMANDS[name](tmp_path), Rig(store, dynamodb_local, both)
     draw = random.Random(SEED)
-    rig.begin(command)
-    with _executions(store):
-        seconds = rig.finish(command)
+    seconds = []
+    for _ in range(2):  # the first run also reads modules from the disk
+        rig.begin(command)
+        with _executions(store):
+            seconds.append(rig.finish(command))
     expected, in_the_middle = rig.state(command), 0
 
     for number in range(ROUNDS):
         rig.begin(command)
         with _executions(store):
-            in_the_middle += rig.kill(command, draw.uniform(_SECONDS_TO_BEGIN, seconds))
+            in_the_middle += rig.kill(command, draw.uniform(_SECONDS_TO_BEGIN, min(seconds)))
             rig.finish(command)
 
         assert rig.state(command) == expected, f"round {number} with ENROLLMENTS_KILL_SEED={SEED}"
 
-    found.append(
-        {"command": name, "rounds": ROUNDS, "killed in the middle": in_the_middle, "seconds": round(seconds, 1)}
-    )
+    found.append({"command": name, "rounds": ROUNDS, "killed in the middle": in_the_middle, "violations": 0})
     assert in_the_middle

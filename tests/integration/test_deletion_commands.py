@@ -27,9 +27,8 @@ STACK_PARAMETERS = {"AuthorizerCacheSeconds": "300", "LogRetentionDays": "7"}
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits of a deletion, which take no time."""
     seconds: list[float] = []
-    monkeypatch.setattr(
-        workspace_deletion, "CLOCK", workspace_deletion.Clock(lambda: datetime.now(UTC), seconds.append)
-    )
+    clock = workspace_deletion.Clock(lambda: datetime.now(UTC), seconds.append)
+    monkeypatch.setattr(workspace_deletion, "CLOCK", clock)
     return seconds
 
 
