@@ -11,7 +11,8 @@ import click
 from enrollment.store.attributes import Item
 from enrollment.store.client import CLIENT_CONFIG
 from enrollment.store.table import GuardFailedError, Table
-from enrollment.use_cases.workspaces import deletions_of, is_not_deleted, show
+from enrollment.use_cases.deleted_workspaces import deletions_of, is_not_deleted
+from enrollment.use_cases.workspaces import show
 from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, is_aws, reason_of
 from enrollments.failure import CommandFailed
 from enrollments.reasons import moment
