@@ -33,8 +33,8 @@ table = Table(create_client(), Settings.from_environment().table_name)
 # `make openapi` writes it from the route table.
 _CLIENT_SESSION_ROUTES: list[str] = json.loads(Path(__file__).with_name("client_session_routes.json").read_text())
 
-# A note of a use that takes longer is given up: 0.5 s for a connection, and 0.25 s for the answer.  The rest of it is the
-# reserve of the deadline.
+# A note of a use that takes longer is given up: after 0.5 s for a connection, and 0.25 s for the answer.  The rest is
+# the reserve that a deadline has.
 _LONGEST_NOTE_MILLISECONDS = 1000
 
 

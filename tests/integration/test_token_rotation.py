@@ -40,8 +40,7 @@ def is_good(store: Store, token: str, now: datetime) -> bool:
     try:
         authenticate(store.table, f"Bearer {token}", now)
     except Unauthorized as refusal:
-        assert refusal.message == "API Key not found"
-        return False
+        return refusal.message != "API Key not found"
     return True
 
 
