@@ -70,7 +70,7 @@ class _LazyGroup(click.Group):
         "provisioning": _Place(
             "enrollments.provisioning", "provisioning", "Find enrollments that stand still, and have them go on."
         ),
-        "tokens": _Place("enrollments.tokens", "tokens", "Issue, list and revoke the tokens of clients."),
+        "tokens": _Place("enrollments.tokens", "tokens", "Issue, list, rotate and revoke the tokens of clients."),
         "user-identities": _Place(
             "enrollments.user_identities", "user_identities", "Prove that a user identity was deleted."
         ),
