@@ -28,7 +28,7 @@ from enrollments.failure import CommandFailed
 from enrollments.reasons import words_of
 from enrollments.stacks import parameters_of_stack
 from enrollments.target import Uuid, in_table, require_workspaces
-from enrollments.texts import is_at_terminal
+from enrollments.texts import ERASE_LINE, is_at_terminal
 
 _CACHE_PARAMETER, _USUAL_CACHE_SECONDS = "AuthorizerCacheSeconds", 60
 _LOGS_PARAMETER, _USUAL_LOG_DAYS = "LogRetentionDays", "30 (or as LogRetentionDays says)"
@@ -44,7 +44,6 @@ _BEGINS = {
     Step.WAIT_FOR_INVOCATIONS: "Waiting {} s for what was under way.",
 }
 _COUNTS = {Step.DELETE_PEOPLE, Step.WAIT_FOR_MANAGERS, Step.DELETE_REST}
-_ERASE_LINE = "\r\x1b[K"
 
 
 @click.command("delete")
@@ -143,12 +142,12 @@ class _Telling:
         if progress.step not in _COUNTS:
             click.echo(_line_of(progress), err=True)
         elif self._counts_on_terminal:
-            click.echo(f"{_ERASE_LINE}{_line_of(progress)}", nl=False, err=True)
+            click.echo(f"{ERASE_LINE}{_line_of(progress)}", nl=False, err=True)
 
     def end_line(self) -> None:
         """End the line that counts, if there is one."""
         if self._last is not None and self._last.step in _COUNTS:
-            click.echo(f"{_ERASE_LINE if self._counts_on_terminal else ''}{_line_of(self._last)}", err=True)
+            click.echo(f"{ERASE_LINE if self._counts_on_terminal else ''}{_line_of(self._last)}", err=True)
         self._last = None
 
 

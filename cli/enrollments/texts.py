@@ -3,6 +3,9 @@
 import sys
 from collections.abc import Iterator, Sequence
 
+# Ends a line that counts on a terminal, so that another one can take its place.
+ERASE_LINE = "\r\x1b[K"
+
 
 def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield rows as lines whose columns stand below each other; the first row is the heading."""
@@ -14,3 +17,8 @@ def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def is_at_terminal() -> bool:
     """Return whether there is somebody who can be asked."""
     return sys.stdin.isatty()
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with what it counts, for example ``1,000 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -13,6 +13,7 @@ from enrollment.use_cases.deleted_workspaces import deletions_of, is_not_deleted
 from enrollment.use_cases.tokens import NewToken, create_token
 from enrollment.use_cases.workspaces import StoredWorkspace
 from enrollments.deleting import delete, prove_deleted
+from enrollments.moving.commands import export_workspace, import_workspace
 from enrollments.reasons import minute
 from enrollments.target import Uuid, in_table, require_workspaces
 from enrollments.texts import in_columns, is_at_terminal
@@ -130,6 +131,8 @@ def adopt(table: Table, sandboxes: Sequence[str], *, yes: bool, as_json: bool) -
 
 workspaces.add_command(delete)
 workspaces.add_command(prove_deleted)
+workspaces.add_command(export_workspace)
+workspaces.add_command(import_workspace)
 
 
 def _refuse_others(sandboxes: Iterable[str], found: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from itertools import batched
 
 from enrollment.store.actions import Action, change, delete, put_new, require, require_absent
 from enrollment.store.attributes import Item, elements
+from enrollment.store.changes import RESTORED_AT
 from enrollment.store.items import (
     client_session_pointers,
     stored_acs_credential,
@@ -427,7 +428,7 @@ class _Checker:
             mend = {"record": require_absent(source_key), "entry": delete(key)}
             return [_Problem(about, f"does not exist, but its {entry.name} does", mend)]
         derived = record.stored(_unkeyed(record_item)) | record.allowed(_unkeyed(record_item))
-        if derived.get(key) == _unkeyed(item):
+        if derived.get(key) == _as_if_new(item):
             return []
         mend = {"record": require(source_key, _as_read(record_item)), "entry": delete(key)}
         return [_Problem(about, f"has a needless {entry.name}", mend)]
@@ -525,6 +526,11 @@ class _Checker:
 
 def _key_of(item: Item) -> Key:
     return Key(str(item["pk"]), str(item["sk"]))
+
+
+def _as_if_new(entry: Item) -> Item:
+    """Return an entry without its key; a link that the import of a workspace has restored says so."""
+    return {name: value for name, value in _unkeyed(entry).items() if name != RESTORED_AT}
 
 
 def _unkeyed(item: Item) -> Item:

@@ -1,19 +1,13 @@
 """``enrollments directory``: import, export and check ACS systems, credential pools and ACS users."""
 
-import errno
 import json
-import os
 import sqlite3
-import stat
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 import click
 
@@ -28,12 +22,20 @@ from enrollments.directory.importing import Outcome, Result, import_rows
 from enrollments.directory.rows import KINDS, read_row
 from enrollments.directory.unused import UnusedNames
 from enrollments.failure import CommandFailed
+from enrollments.files import (
+    STANDARD_STREAM,
+    file_status,
+    opened,
+    printable,
+    progress_of,
+    refuse_file,
+    replacing,
+)
 from enrollments.target import in_workspace
+from enrollments.texts import ERASE_LINE, counted
 
-_STANDARD_STREAM = "-"
 _FORMATS = click.Choice([file_format.value for file_format in Format])
 _MOST_PASSES = 3
-_ERASE_LINE = "\r\x1b[K"
 _HEAD_BYTES = 128
 # Names with these ends promise formats that an export cannot write.
 _OTHER_SUFFIXES = frozenset({".gz", ".ods", ".xls", ".xlsx", ".zip"})
@@ -79,7 +81,7 @@ def import_directory(  # noqa: PLR0913 - options
     """
     file_format = _format_of_import(format_name, file)
     summary = _Summary(is_dry_run=dry_run)
-    with _opened(file) as stream, _progress(stream) as advance:
+    with opened(file) as stream, progress_of(stream) as advance:
         messages = _Messages(file, advance)
         unused = UnusedNames(messages.warn, strict=strict)
         rows = unused.in_rows(map(read_row, read_rows(stream, file_format, unused.in_header)))
@@ -88,7 +90,7 @@ def import_directory(  # noqa: PLR0913 - options
                 summary.add(result)
                 messages.show(result)
         except BadFile as error:
-            _refuse_file(file, error)
+            refuse_file(file, error.line, error)
         except (*AWS_ERRORS, OSError, sqlite3.Error, KeyboardInterrupt) as error:
             why = "interrupted" if isinstance(error, KeyboardInterrupt) else reason_of(error)
             if as_json:
@@ -136,7 +138,7 @@ def check_directory(table: Table, workspace_id: str, *, mend: bool, as_json: boo
 
 @directory.command("export")
 @click.option(
-    "-o", "--output", default=_STANDARD_STREAM, type=click.Path(dir_okay=False, allow_dash=True), help="The file."
+    "-o", "--output", default=STANDARD_STREAM, type=click.Path(dir_okay=False, allow_dash=True), help="The file."
 )
 @click.option(
     "--format",
@@ -157,10 +159,10 @@ def export_directory(
 ) -> None:
     """Export systems, then pools, then ACS users.  The file can be imported unchanged."""
     if not format_name and Path(output).suffix.lower() in _OTHER_SUFFIXES:
-        raise click.UsageError(f"{_printable(output)}: an export is JSON Lines or CSV; name it .jsonl or .csv")
+        raise click.UsageError(f"{printable(output)}: an export is JSON Lines or CSV; name it .jsonl or .csv")
     file_format = Format(format_name) if format_name else format_of(output) or Format.JSONL
     kinds = [KINDS[name] for name in KINDS if name in kind_names or not kind_names]
-    with _written(output) as stream:
+    with replacing(output) as stream:
         write_rows(stream, file_format, export_resources(table, workspace_id, kinds), kinds)
 
 
@@ -173,50 +175,14 @@ def _format_of_import(format_name: str | None, file: str) -> Format:
             try:
                 refuse_other_formats(stream.read(_HEAD_BYTES))
             except BadFile as error:
-                _refuse_file(file, error)
-    raise click.UsageError(f"name the format of {_printable(file)}: --format jsonl or csv")
-
-
-def _refuse_file(file: str, error: BadFile) -> NoReturn:
-    raise CommandFailed(_printable(f"{file}:{error.line}: {error}")) from error
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == _STANDARD_STREAM:
-        yield sys.stdin.buffer
-        return
-    with Path(file).open("rb") as stream:
-        yield stream
-
-
-def _file_status(stream: BinaryIO) -> os.stat_result | None:
-    """Return the status of a regular file; ``None`` for a pipe or a device."""
-    try:
-        status = os.fstat(stream.fileno())
-    except OSError:
-        return None
-    return status if stat.S_ISREG(status.st_mode) else None
+                refuse_file(file, error.line, error)
+    raise click.UsageError(f"name the format of {printable(file)}: --format jsonl or csv")
 
 
 def _time_of(stream: BinaryIO) -> str:
     """Return the time of a file's last change; for a pipe or a device, the present time."""
-    status = _file_status(stream)
+    status = file_status(stream)
     return timestamp(datetime.now(UTC) if status is None else datetime.fromtimestamp(status.st_mtime, UTC))
-
-
-@contextmanager
-def _progress(stream: BinaryIO) -> Iterator[Callable[[int], None] | None]:
-    """Show an import's progress on a terminal.  Yield a function that takes the number of further bytes.
-
-    Yield ``None`` if there is no terminal, or if the input's size is unknown or zero.
-    """
-    status = _file_status(stream)
-    if status is None or not status.st_size or not sys.stderr.isatty():
-        yield None
-        return
-    with click.progressbar(length=status.st_size, label="Importing", file=sys.stderr) as progress:
-        yield progress.update
 
 
 class _Messages:
@@ -238,7 +204,7 @@ class _Messages:
             self._end = result.end
 
     def _print(self, line: str) -> None:
-        click.echo(f"{'' if self._advance is None else _ERASE_LINE}{_printable(line)}", err=True)
+        click.echo(f"{'' if self._advance is None else ERASE_LINE}{printable(line)}", err=True)
 
 
 @dataclass
@@ -261,8 +227,8 @@ class _Summary:
 
     def __str__(self) -> str:
         parts = ", ".join(f"{self.counts[outcome]:,} {outcome}" for outcome in Outcome)
-        removed = f"; {_counted(self.removed_values, 'value')} removed" if self.removed_values else ""
-        return f"{_counted(self.counts.total(), 'row')}: {parts}{removed}"
+        removed = f"; {counted(self.removed_values, 'value')} removed" if self.removed_values else ""
+        return f"{counted(self.counts.total(), 'row')}: {parts}{removed}"
 
     def as_json(self, *, is_complete: bool) -> str:
         return json.dumps(
@@ -274,48 +240,3 @@ class _Summary:
                 "is_complete": is_complete,
             }
         )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _printable(text: str) -> str:
-    """Return a text with its control characters escaped, so that a terminal does not run them."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
-
-
-@contextmanager
-def _written(output: str) -> Iterator[BinaryIO]:
-    """Open the output.  A file is replaced only when its new content is complete."""
-    try:
-        with _replaced(output) as stream:
-            yield stream
-    except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader has closed the pipe, and click ends quietly
-            raise
-        raise CommandFailed(f"{_printable(output)}: {error.strerror}") from error
-
-
-@contextmanager
-def _replaced(output: str) -> Iterator[BinaryIO]:
-    if output == _STANDARD_STREAM:
-        yield sys.stdout.buffer
-        return
-    path = Path(output).resolve()
-    if path.exists() and not path.is_file():  # a pipe or a device
-        with path.open("wb") as stream:
-            yield stream
-        return
-    # It has names and addresses of people.  Only the file's owner can read a temporary file.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
-            yield stream
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

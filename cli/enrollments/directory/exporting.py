@@ -7,6 +7,7 @@ from typing import Any
 from enrollment.resources.acs_systems import AcsCredentialPool
 from enrollment.store.attributes import Item, elements
 from enrollment.store.keys import (
+    Key,
     acs_credential_pool_listing_key,
     acs_system_key,
     acs_system_listing_key,
@@ -61,8 +62,8 @@ def _systems(table: Table, workspace_id: str) -> Iterator[_Resource]:
 
 
 def _pools(table: Table, workspace_id: str) -> Iterator[_Resource]:
-    for entry in table.walk(acs_system_listing_key(workspace_id, "", "").pk, at_once=_ENTRIES_AT_ONCE):
-        listing = acs_credential_pool_listing_key(workspace_id, listed_id(str(entry["sk"])), "", "").pk
+    for acs_system_id in listed_ids(table, acs_system_listing_key(workspace_id, "", "").pk):
+        listing = acs_credential_pool_listing_key(workspace_id, acs_system_id, "", "").pk
         for item in _listed(table, workspace_id, POOL, listing):
             yield AcsCredentialPool.model_validate(item).model_dump(mode="json")
 
@@ -77,7 +78,22 @@ def _users(table: Table, workspace_id: str) -> Iterator[_Resource]:
 
 
 def _listed(table: Table, workspace_id: str, kind: Kind, listing: str) -> Iterator[Item]:
-    for entries in batched(table.walk(listing, at_once=_ENTRIES_AT_ONCE), MOST_KEYS, strict=False):
-        keys = [kind.key(workspace_id, listed_id(str(entry["sk"]))) for entry in entries]
-        found = table.get_all(keys)
-        yield from (found[key] for key in keys if key in found)
+    return listed_items(table, listing, lambda one: kind.key(workspace_id, one))
+
+
+def listed_items(table: Table, listing: str, key: Callable[[str], Key]) -> Iterator[Item]:
+    """Yield the things that a list has entries of, in the list's order; those that are deleted meanwhile are left out.
+
+    Args:
+        table: The table.
+        listing: The listing's partition.
+        key: Returns the key of the thing with an id.
+    """
+    for ids in batched(listed_ids(table, listing), MOST_KEYS, strict=False):
+        found = table.get_all(map(key, ids))
+        yield from (found[key(one)] for one in ids if key(one) in found)
+
+
+def listed_ids(table: Table, listing: str) -> Iterator[str]:
+    """Yield the ids of the things that a list has entries of, in the list's order."""
+    return (listed_id(str(entry["sk"])) for entry in table.walk(listing, at_once=_ENTRIES_AT_ONCE))

@@ -5,13 +5,11 @@ A record that already matches its row is not written.  So a second import resume
 writes nothing.  A transaction has a condition for everything that its rows' plans depend on: the record and its system.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import batched
-from uuid import UUID
 
 from enrollment.errors import AcsSystemIsNotCredentialManager, AcsSystemNotFound
 from enrollment.store.actions import Action, change, delete, put, put_new, require
@@ -20,6 +18,7 @@ from enrollment.store.keys import Key, acs_system_key
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollments.directory.names import trim
 from enrollments.directory.rows import KINDS, NAMES, POOL, SYSTEM, BadRow, Problem, Row, problems_of_record
+from enrollments.seen_ids import SeenIds
 
 # The most items that one request reads.
 _ROWS_AT_ONCE = 100
@@ -29,6 +28,7 @@ _ROWS_TOGETHER = 25
 _ROUNDS = 4
 
 _KIND_NUMBERS = {kind.name: number for number, kind in enumerate(KINDS.values())}
+_ACCEPTED_SYSTEM = len(_KIND_NUMBERS)
 
 
 class Outcome(StrEnum):
@@ -305,42 +305,23 @@ def _unkeyed(item: Item) -> Item:
 
 
 class _SeenRows:
-    """The ids and systems of the file so far.  They are on disk, so a long file does not need more memory.
-
-    SQLite keeps a database without a name in a temporary file, and deletes it when the process ends.
-    """
+    """The ids and systems of the file so far."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.executescript(
-            """
-            PRAGMA journal_mode = OFF;
-            PRAGMA synchronous = OFF;
-            CREATE TABLE seen (kind INTEGER, id BLOB, line INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID;
-            CREATE TABLE systems (id BLOB PRIMARY KEY, is_manager INTEGER) WITHOUT ROWID;
-            BEGIN;
-            """
-        )
+        self._ids = SeenIds()
 
     def close(self) -> None:
-        self._database.close()
+        self._ids.close()
 
     def note(self, row: Row) -> int | None:
         """Note a row and return the line of an earlier row for the same record; ``None`` if this is the first."""
-        place = (_KIND_NUMBERS[row.kind.name], UUID(row.id).bytes)
-        new = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (*place, row.line)).rowcount
-        if new:
-            return None
-        ((line,),) = self._database.execute("SELECT line FROM seen WHERE kind = ? AND id = ?", place)
-        return int(line)
+        return self._ids.note(_KIND_NUMBERS[row.kind.name], row.id, row.line)
 
     def accept_system(self, system: Item) -> None:
         """Note a system after the import of its good row."""
-        place = (UUID(str(system["acs_system_id"])).bytes, system["is_credential_manager"])
-        self._database.execute("INSERT INTO systems VALUES (?, ?)", place)
+        self._ids.note(_ACCEPTED_SYSTEM, str(system["acs_system_id"]), int(system["is_credential_manager"] is True))
 
     def is_credential_manager(self, acs_system_id: str) -> bool | None:
         """Return whether a system is a credential manager after its good row; ``None`` without such a row."""
-        wanted = (UUID(acs_system_id).bytes,)
-        row = self._database.execute("SELECT is_manager FROM systems WHERE id = ?", wanted).fetchone()
-        return None if row is None else bool(row[0])
+        number = self._ids.number_of(_ACCEPTED_SYSTEM, acs_system_id)
+        return None if number is None else bool(number)

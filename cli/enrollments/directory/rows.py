@@ -46,7 +46,7 @@ from enrollments.directory.names import folded, nearest, trim
 type Problem = tuple[str | None, str]
 
 # The values in the published schema.
-type _SystemType = Literal[
+type SystemType = Literal[
     "pti_site",
     "avigilon_alta_org",
     "salto_ks_site",
@@ -111,7 +111,12 @@ def _time_zones() -> frozenset[str]:
     return frozenset(available_timezones() - _NO_TIME_ZONES)
 
 
-def _time_zone(value: str | None) -> str | None:
+def known_time_zone(value: str | None) -> str | None:
+    """Return the name of a time zone.
+
+    Raises:
+        PydanticCustomError: It is no IANA name.
+    """
     if value is None or value in _time_zones():
         return value
     by_folded = {folded(zone): zone for zone in sorted(_time_zones())}
@@ -150,8 +155,10 @@ class _System(_Properties):
     name: _NeededText = ""
     is_credential_manager: Annotated[StrictBool, _NEEDED] = False
     connected_account_id: _Id = ""
-    time_zone: Annotated[NullableText, _TRIMMED, AfterValidator(_time_zone), Field(alias="location.time_zone")] = None
-    external_type: Annotated[_SystemType | None, _TRIMMED] = None
+    time_zone: Annotated[NullableText, _TRIMMED, AfterValidator(known_time_zone), Field(alias="location.time_zone")] = (
+        None
+    )
+    external_type: Annotated[SystemType | None, _TRIMMED] = None
     external_type_display_name: NullableText = None
     image_url: Annotated[_ImageText, _TRIMMED] = None
     image_alt_text: _ImageText = None

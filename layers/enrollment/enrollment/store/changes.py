@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 from enrollment.store.attributes import Item, unmarshal
 from enrollment.store.keys import Key
 
+# The attribute with the moment at which the import of a workspace made an item.
+RESTORED_AT = "restored_at"
+
 # A sequence number has at most 40 digits (DynamoDB Streams, "StreamRecord").  They are compared as texts.
 _DIGITS = 40
 
@@ -29,6 +32,11 @@ class Change(NamedTuple):
     key: Key
     before: Item | None
     after: Item | None
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the import of a workspace made the item.  What it stands for happened before, and is not new."""
+        return self.before is None and self.after is not None and RESTORED_AT in self.after
 
 
 def read_change(record: Mapping[str, Any]) -> Change:

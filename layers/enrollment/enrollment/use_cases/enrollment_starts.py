@@ -1,7 +1,8 @@
 """Starts executions for enrollments: what follows a change of the table, besides its event.
 
 Each change of what is wanted raises the revision of an enrollment.  Requests that change credentials do so themselves.
-For the others it is done here, from the table's stream: a launch stays one request, and an import is covered.  A raised
+For the others it is done here, from the table's stream: a launch stays one request, and an import of the directory is
+covered.  What the import of a workspace restores is at its managers already, so nothing follows it.  A raised
 revision comes by the stream, too, and starts an execution whose name has the revision.  So a record that is delivered
 again starts nothing, or an execution that finds nothing to do.
 
@@ -57,6 +58,8 @@ def wanted_of_change(change: Change) -> Wanted | Watched | None:
     Args:
         change: A change of any item.
     """
+    if change.is_restored:
+        return None
     if change.key.sk == "CONNECTOR":
         return _watched_of_change(change)
     try:

@@ -282,6 +282,8 @@ def event_of_change(change: Change) -> Item | None:
 
 def _happening(change: Change) -> _Happening | None:
     """Return what a change means; ``None`` if it means nothing to clients."""
+    if change.is_restored:
+        return None
     kind, sign, _ = change.key.sk.partition("#")
     match change.before, change.after:
         case None, after if after is not None and (kind + sign, True) in _EVENTS:

@@ -1,0 +1,186 @@
+"""``enrollments workspaces export`` and ``import``: a whole workspace out of a table, and into one."""
+
+import json
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import click
+
+from enrollment.store.table import Table
+from enrollment.timestamps import timestamp
+from enrollment.use_cases.workspaces import show
+from enrollments.database import AWS_ERRORS, reason_of
+from enrollments.directory.decoding import BadFile
+from enrollments.failure import CommandFailed
+from enrollments.files import STANDARD_STREAM, opened_twice, printable, progress_of, refuse_file, replacing
+from enrollments.moving.exporting import NotExportableError, export_records
+from enrollments.moving.files import check_file, read_lines, write_file
+from enrollments.moving.importing import Outcome, Result, Terms, import_lines
+from enrollments.moving.records import FORMAT, Head
+from enrollments.moving.workspace import prepare_workspace
+from enrollments.target import Uuid, in_table, require_workspaces
+from enrollments.texts import ERASE_LINE, counted
+
+_TOLD_EVERY = 500
+_NOT_IN_THE_FILE = "Not in the file: tokens, client sessions, webhooks, connectors with their secrets, and events."
+_SET_AGAIN = (
+    "Set again what a file never has: tokens (enrollments tokens create), webhooks (/webhooks/create) and "
+    "connectors (enrollments connectors set)."
+)
+_GO_ON = (
+    "Work that was pending goes on with: enrollments provisioning check --mend --workspace-id {workspace_id}"
+    "{connectors}"
+)
+
+
+@click.command("export")
+@click.argument("workspace_id", type=Uuid())
+@click.option(
+    "-o", "--output", default=STANDARD_STREAM, type=click.Path(dir_okay=False, allow_dash=True), help="The file."
+)
+@in_table
+def export_workspace(table: Table, workspace_id: str, output: str) -> None:
+    """Export the workspace WORKSPACE_ID as JSON Lines that `enrollments workspaces import` takes.
+
+    The file has ACS systems, credential pools, user identities, ACS users, credentials, phones and automations, with
+    names and addresses of people, and no secrets. The workspace may be in use meanwhile. A file is replaced only when
+    it is complete.
+    """
+    require_workspaces(table, [workspace_id])
+    workspace = show(table, workspace_id)
+    if workspace is None:  # it was deleted between the two reads
+        require_workspaces(table, [workspace_id])
+        return
+    head = Head(format=FORMAT, exported_at=timestamp(datetime.now(UTC)), **workspace._asdict())
+    try:
+        with replacing(output) as stream, _counting() as tell:
+            records = export_records(table, workspace_id, is_sandbox=workspace.is_sandbox)
+            counts = write_file(stream, head, records, tell)
+    except NotExportableError as error:
+        raise CommandFailed(printable(f"{error}; correct it and export the workspace again")) from error
+    except KeyboardInterrupt as error:
+        raise CommandFailed("interrupted, and no file was written; run the command again") from error
+    for name, count in counts.items():
+        click.echo(f"{count:,} {name}", err=True)
+    click.echo(_NOT_IN_THE_FILE, err=True)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
+@click.option("--replace", is_flag=True, help="Replace the profiles of systems, pools, user identities and ACS users.")
+@click.option("--restore-deleted", is_flag=True, help="Bring a workspace back that was deleted.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, for scripts.")
+@in_table
+def import_workspace(  # noqa: PLR0913 - options
+    table: Table, file: str, *, dry_run: bool, replace: bool, restore_deleted: bool, as_json: bool
+) -> None:
+    """Import FILE, which `enrollments workspaces export` has written, into this table.  `-` is standard input.
+
+    Ids and times stay the same. The workspace is created if it is not there. What is there already is kept as it is.
+    Nothing that the import creates makes an event, and no credential manager is asked for anything. Each bad line gets
+    a line on standard error (FILE:LINE: FIELD: REASON), and the exit status is then 1. To resume an interrupted
+    import, run it again.
+    """
+    summary = _Summary(is_dry_run=dry_run)
+    terms = Terms(timestamp(datetime.now(UTC)), is_replacing=replace, is_dry_run=dry_run)
+    with opened_twice(file) as stream:
+        try:
+            head = check_file(stream)
+            stream.seek(0)
+            guarded = prepare_workspace(table, head, is_deletion_over=restore_deleted, is_dry_run=dry_run)
+            with progress_of(stream) as advance:
+                telling = _Telling(file, advance)
+                for result in import_lines(guarded, head.workspace_id, read_lines(stream), terms):
+                    summary.add(result)
+                    telling.show(result)
+        except BadFile as error:
+            refuse_file(file, error.line, error)
+        except (*AWS_ERRORS, OSError, sqlite3.Error, KeyboardInterrupt) as error:
+            why = "interrupted" if isinstance(error, KeyboardInterrupt) else reason_of(error)
+            if as_json:
+                click.echo(summary.as_json(is_complete=False))
+            raise CommandFailed(
+                f"{str(why).rstrip('.')}; before that, {summary}; to resume, import the file again"
+            ) from error
+    _tell_end(summary, head, as_json=as_json)
+    if summary.counts[Outcome.BAD]:
+        click.get_current_context().exit(1)
+
+
+def _tell_end(summary: "_Summary", head: Head, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(summary.as_json(is_complete=True))
+    else:
+        click.echo(f"{'Dry run, nothing was written: ' if summary.is_dry_run else ''}{summary}.")
+    if not summary.is_dry_run:
+        click.echo(_SET_AGAIN, err=True)
+        connectors = "" if head.is_sandbox else " (after the connectors are set)"
+        click.echo(_GO_ON.format(workspace_id=head.workspace_id, connectors=connectors), err=True)
+
+
+@contextmanager
+def _counting() -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how many records were exported.  Yield a function that takes that number."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+
+    def tell(number: int) -> None:
+        if number % _TOLD_EVERY == 0:
+            click.echo(f"{ERASE_LINE}Exporting: {counted(number, 'record')}", nl=False, err=True)
+
+    yield tell
+    click.echo(ERASE_LINE, nl=False, err=True)
+
+
+class _Telling:
+    """An import's messages on standard error."""
+
+    def __init__(self, file: str, advance: Callable[[int], None] | None) -> None:
+        self._file = file
+        self._advance = advance
+        self._end = 0
+
+    def show(self, result: Result) -> None:
+        for name, reason in result.problems:
+            line = printable(f"{self._file}:{result.line}: {name or 'row'}: {reason}")
+            click.echo(f"{'' if self._advance is None else ERASE_LINE}{line}", err=True)
+        if self._advance is not None:
+            self._advance(result.end - self._end)
+            self._end = result.end
+
+
+@dataclass
+class _Summary:
+    """The results of the records so far.
+
+    Attributes:
+        is_dry_run: Whether nothing was written.
+        counts: The number of records by outcome.
+    """
+
+    is_dry_run: bool
+    counts: Counter[Outcome] = field(default_factory=Counter)
+
+    def add(self, result: Result) -> None:
+        self.counts[result.outcome] += 1
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{self.counts[outcome]:,} {outcome}" for outcome in Outcome)
+        return f"{counted(self.counts.total(), 'record')}: {parts}"
+
+    def as_json(self, *, is_complete: bool) -> str:
+        return json.dumps(
+            {
+                "records": self.counts.total(),
+                **{outcome.value: self.counts[outcome] for outcome in Outcome},
+                "dry_run": self.is_dry_run,
+                "is_complete": is_complete,
+            }
+        )
