@@ -379,7 +379,7 @@ def test_the_table_of_a_stack_is_read_from_its_outputs(answer_describe_stacks: C
 @pytest.mark.parametrize(
     ("status", "body", "message"),
     [
-        (200, ANSWER.format(outputs=""), "stack s has no output TableName"),
+        (200, ANSWER.format(outputs=""), "stack s in us-east-1 has no output TableName"),
         (400, MISSING, "there is no stack s in us-east-1; check --stack-name, --region and --profile"),
     ],
 )
