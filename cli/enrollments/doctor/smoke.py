@@ -5,12 +5,12 @@ noted.  A removal reads a few partitions: the table may be large, and a scan of 
 """
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import batched
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
@@ -144,7 +144,7 @@ def remove_earlier(table: Table) -> Iterator[Finding]:
     notes = table.query(doctors_workspace_key("").pk)
     for note in notes:
         left = datetime.fromisoformat(str(note["in_use_until"])) - datetime.now(UTC)
-        time.sleep(max(0.0, left.total_seconds()))  # another doctor may be at work
+        sleep(max(0.0, left.total_seconds()))  # another doctor may be at work
         remove(table, str(note["sk"]), datetime.now(UTC))
     if notes:
         yield good("an earlier doctor", f"{len(notes)} workspaces that were left are removed")
@@ -197,7 +197,7 @@ def _launch(table: Table, workspace_id: str, endpoint: str) -> Finding:
         table, NewToken(TokenKind.API_KEY, [workspace_id], name=_NAME, expires_at=ends, is_sandbox=True)
     )
     acs_system_id = _put_manager(table, workspace_id)
-    client, begin = _Client(endpoint, token), time.monotonic()
+    client, begin = _Client(endpoint, token), monotonic()
     try:
         client.post(_LIST_SYSTEMS_PATH, {})
         person = client.post(_CREATE_PATH, {"full_name": _NAME})["user_identity"]
@@ -216,7 +216,7 @@ def _launch(table: Table, workspace_id: str, endpoint: str) -> Finding:
         return bad(_LAUNCH, f"{endpoint} does not answer as this service: {error!r}", _REACH)
     if read != launched:
         return bad(_LAUNCH, "the automation that is read is not the one that was launched", _LOGS)
-    return good(_LAUNCH, f"at {endpoint}, four requests in {time.monotonic() - begin:.1f} s")
+    return good(_LAUNCH, f"at {endpoint}, four requests in {monotonic() - begin:.1f} s")
 
 
 def _put_manager(table: Table, workspace_id: str) -> str:
