@@ -265,7 +265,8 @@ def _requests_of_a_deletion() -> int:
 
 
 @pytest.mark.long
-def test_a_deletion_that_is_killed_at_any_request_is_finished_by_another() -> None:
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_deletion_that_is_killed_at_any_request_is_finished_by_another(moment: str) -> None:
     everything = _requests_of_a_deletion()
     assert everything > 50
 
@@ -280,10 +281,11 @@ def test_a_deletion_that_is_killed_at_any_request_is_finished_by_another() -> No
             if left < 0:
                 raise Killed
 
-        tenants.world.memory.before = kill
+        usual = getattr(tenants.world.memory, moment)
+        setattr(tenants.world.memory, moment, kill)
         with pytest.raises(Killed):
             tenants.delete()
-        tenants.world.memory.before = lambda _: None
+        setattr(tenants.world.memory, moment, usual)
         tenants.delete()
 
         assert tenants.left() == []
