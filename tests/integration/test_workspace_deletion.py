@@ -59,6 +59,7 @@ class Tenants:
         self.shared = create_token(
             table, NewToken(TokenKind.PERSONAL_ACCESS_TOKEN, [self.other.workspace_id, self.workspace_id])
         )
+        create_token(table, NewToken(TokenKind.API_KEY, [self.other.workspace_id]))
         self._fill(self.other)
 
     def enroll(self) -> None:
@@ -94,11 +95,12 @@ class Tenants:
             self.world.clock.turn(seconds=seconds)
 
     def items_of_others(self) -> dict[Key, Item]:
-        """Return what must stay as it is: all but the workspace, its mark, and the tokens."""
+        """Return what must stay as it is: all but the workspace, its mark, and the tokens that may enter it."""
+        its_own = (self.workspace_id, *(token.split("_")[1] for token in (self.key, self.shared)))
         return {
             key: item
             for key, item in self.world.memory.items().items()
-            if self.workspace_id not in f"{key.pk}{key.sk}" and not key.pk.startswith(("DELETED_WORKSPACE#", "TOKEN"))
+            if not any(text in f"{key.pk}{key.sk}" for text in its_own)
         }
 
     def left(self) -> list[Key]:
