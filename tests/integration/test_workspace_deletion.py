@@ -101,6 +101,7 @@ class Tenants:
             key: item
             for key, item in self.world.memory.items().items()
             if not any(text in f"{key.pk}{key.sk}" for text in its_own)
+            and item.get("workspace_ids") != self.workspace_id
         }
 
     def left(self) -> list[Key]:
