@@ -1,7 +1,9 @@
 """Whole workspaces out of a table and into one: nothing is lost, nothing is made up, nobody is asked again."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +12,8 @@ import pytest
 from enrollment.callers import Caller
 from enrollment.store.actions import change, put
 from enrollment.store.keys import (
+    acs_credential_pool_key,
+    acs_system_key,
     deleted_workspace_key,
     user_identity_key,
 )
@@ -500,3 +504,129 @@ def test_a_person_who_is_being_deleted_is_bad(sandbox: Sandbox) -> None:
     results = imported(sandbox.table, content, is_replacing=True)
 
     assert (None, "It is there and is being deleted; import the file again afterwards") in problems(results)
+
+
+# ----------------------------------------------------------------------------------- What others do during an import
+
+
+def before_transaction(memory: InMemory, number: int, do: Callable[[], object]) -> None:
+    """Have something done right before a transaction, the first of which makes the workspace."""
+    left = [number]
+
+    def before(name: str) -> None:
+        left[0] -= name == "TransactWriteItems"
+        if left[0] == 0 and name == "TransactWriteItems":
+            memory.before = lambda _: None
+            do()
+
+    memory.before = before
+
+
+@dataclass
+class Few:
+    """A file with one person, who has an ACS user, a credential and a phone, and an empty table."""
+
+    source: Sandbox = field(default_factory=Sandbox)
+    memory: InMemory = field(default_factory=InMemory)
+
+    def __post_init__(self) -> None:
+        self.person_id = self.source.enroll("jane")
+        self.content = exported(self.source.table, self.source.workspace_id)
+        self.there = Workspace(self.memory.table, self.source.workspace_id)
+        self.directory = Directory(self.memory.table, Caller(self.source.workspace_id))
+
+    def wrong(self) -> list[str]:
+        return [*violations(self.memory.items()), *map(str, check(self.memory.table, self.source.workspace_id))]
+
+
+@pytest.fixture
+def few() -> Few:
+    return Few()
+
+
+# The transactions of the import of `few`: workspace, systems, pools, people, ACS users (two: both change the
+# person), credentials, what the simulated manager knows of the phone and of its credentials, phones, automations.
+PEOPLE, ACS_USERS, CREDENTIALS, PHONES, AUTOMATIONS = 4, 5, 7, 10, 11
+
+
+@pytest.mark.parametrize("number", [ACS_USERS, CREDENTIALS, PHONES, AUTOMATIONS])
+def test_nothing_is_attached_to_a_person_who_is_deleted_during_an_import(few: Few, number: int) -> None:
+    before_transaction(few.memory, number, lambda: few.directory.delete(few.person_id))
+
+    results = imported(few.memory.table, few.content)
+
+    assert ("user_identity_id", "The user identity does not exist, or is being deleted") in problems(results)
+    assert not [
+        key for key in few.memory.items() if key.sk.startswith(("PHONE#", "ENROLLMENT_AUTOMATION#", "ACS_USER"))
+    ]
+
+
+def test_an_address_that_somebody_takes_during_an_import_stays_theirs(few: Few) -> None:
+    before_transaction(few.memory, PEOPLE, lambda: few.directory.create(email_address="jane@example.com"))
+
+    results = imported(few.memory.table, few.content)
+
+    assert ("email_address", "Another user identity has it") in problems(results)
+    assert few.wrong() == []
+
+
+def test_a_credential_that_is_deleted_during_an_import_leaves_none_to_a_phone(few: Few) -> None:
+    def delete_all() -> None:
+        for credential_id in few.directory.credentials():
+            few.directory.delete_credential(credential_id)
+
+    before_transaction(few.memory, PHONES, delete_all)
+
+    results = imported(few.memory.table, few.content)
+
+    assert ("registrations", "A credential's parent does not exist") in problems(results)
+    assert few.wrong() == []
+
+
+def test_an_acs_user_that_is_unlinked_during_an_import_gets_no_credential(few: Few) -> None:
+    def unlink() -> None:
+        for acs_user in few.directory.acs_users_of(few.person_id):
+            few.directory.remove(acs_user.acs_user_id, few.person_id)
+
+    before_transaction(few.memory, CREDENTIALS, unlink)
+
+    results = imported(few.memory.table, few.content)
+
+    assert ("acs_user_id", "The ACS user does not exist, or is not linked to the user identity") in problems(results)
+    assert few.wrong() == []
+
+
+def test_a_profile_that_changes_during_an_import_is_replaced_with_its_entries(few: Few) -> None:
+    imported(few.memory.table, few.content)
+    few.directory.update(few.person_id, email_address="first@example.com")
+    change_again = partial(few.directory.update, few.person_id, email_address="second@example.com")
+    before_transaction(few.memory, 1, change_again)
+
+    results = imported(few.memory.table, few.content, is_replacing=True)
+
+    assert outcomes(results)[Outcome.UPDATED] == 1
+    assert few.directory.get(few.person_id).email_address == "jane@example.com"
+    assert few.wrong() == []
+
+
+@pytest.mark.parametrize("kind", ["acs_system", "acs_credential_pool"])
+def test_nothing_is_attached_to_what_is_being_deleted(few: Few, kind: str) -> None:
+    record = next(one for one in records_in(few.content) if one["type"] == kind)
+    imported(few.memory.table, file_of_one(few.content, kind))
+    key = {"acs_system": acs_system_key, "acs_credential_pool": acs_credential_pool_key}[kind]
+    retired = change(
+        key(few.there.workspace_id, record[f"{kind}_id"]), assign={"retired_at": "2026-01-31T12:00:00.000Z"}
+    )
+    few.memory.table.transact({"retired": retired})
+
+    results = imported(few.memory.table, few.content)
+
+    assert (None, "It is there and is being deleted; import the file again afterwards") in problems(results)
+    assert few.wrong() == []
+
+
+def file_of_one(content: bytes, kind: str) -> bytes:
+    """Return a file with what comes before the records behind a kind."""
+    head, *records, _ = records_in(content)
+    some = records[: 1 + max(index for index, record in enumerate(records) if record["type"] == kind)]
+    return file_of([head, *some, {"type": "end", "counts": {"all": len(some)}}])
