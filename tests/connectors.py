@@ -249,7 +249,7 @@ class World:
             self.workspace.acs_system(), user_identity_id=self.person_id
         ).acs_user_id
         self.provisioning = Provisioning(
-            self.memory.table, self.memory.items, self.clock, connector_of=self._connector_of
+            self.memory.table, self.memory.items, self.clock, connector_of=self.connector_of
         )
         self.memory.after = lambda _: self.look()
 
@@ -356,7 +356,8 @@ class World:
         """Return the keys of all items of people."""
         return [key for key in self.memory.items() if "#USER_IDENTITY#" in key.pk]
 
-    def _connector_of(self, connector_id: ConnectorId, item: Item) -> CredentialManager:
+    def connector_of(self, connector_id: ConnectorId, item: Item) -> CredentialManager:
+        """Return the connector, as its item says how it is asked."""
         versions = live_secret_versions(item, self.clock.now())
         secrets = [connector_secret(MASTER, *connector_id, version) for version in versions]
         return _Looking(self, Connector(self.send or self.network.post, str(item["url"]), secrets))

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from enrollment.store.actions import put
+from enrollment.store.actions import Action, change, put, require
+from enrollment.store.keys import Key
 from enrollment.use_cases import (
     acs_users,
     automations,
@@ -18,6 +19,8 @@ from enrollment.use_cases import (
     phones,
     user_identities,
 )
+from enrollments.moving import importing
+from enrollments.moving.restoring import Required
 
 VARIABLE = "ENROLLMENTS_REMOVED_CONDITION"
 
@@ -64,6 +67,10 @@ def _manager_of_any_automation(*arguments: Any) -> credential_owners.Manager:
     return _manager_of_automations(*arguments)._replace(actions={})
 
 
+def _check_existence(key: Key, required: Required) -> Action:
+    return change(key, add=required.added) if required.added else require(key)
+
+
 _PERSON = ("full_name", "email_address", "phone_number")
 CONDITIONS: dict[str, Condition] = {
     **{
@@ -100,6 +107,11 @@ CONDITIONS: dict[str, Condition] = {
     "client_session_lookup: no pointer was put meanwhile": Condition(
         client_session_lookup, "put_new", put, "test_client_sessions"
     ),
+    "importing: what a record refers to is as it was read": Condition(
+        importing, "_check", _check_existence, "test_workspace_moving"
+    ),
+    "importing: nobody has made it meanwhile": Condition(importing, "put_new", put, "test_workspace_moving"),
+    "importing: a profile is still as it was read": Condition(importing, "as_read", _none, "test_workspace_moving"),
 }
 
 

@@ -40,6 +40,8 @@ OTHER = "00000000-0000-4000-8000-000000000002"
 _PEOPLE, _PEOPLE_WITH_PHONES = 150, 8
 # Before that a command only starts.
 _SECONDS_TO_BEGIN = 0.5
+# With fewer, all kills can be too late.
+_ENOUGH_ROUNDS = 5
 # When a thing was written, which differs from run to run.
 _MOMENTS = {"started_at", "finished_at", "access_ended_at", "created_at", "deleted_after", "removed_at", "revoked_at"}
 
@@ -266,4 +268,4 @@ def test_a_command_that_is_killed_and_run_again_ends_in_the_same_state(
         assert rig.state(command) == expected, f"round {number} with ENROLLMENTS_KILL_SEED={SEED}"
 
     found.append({"command": name, "rounds": ROUNDS, "killed in the middle": in_the_middle, "violations": 0})
-    assert in_the_middle
+    assert in_the_middle or ROUNDS < _ENOUGH_ROUNDS

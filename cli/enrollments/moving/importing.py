@@ -20,7 +20,7 @@ from typing import Any
 from enrollment.store.actions import Action, as_read, change, delete, put, put_new, require, require_absent
 from enrollment.store.attributes import Item, Value
 from enrollment.store.changes import RESTORED_AT
-from enrollment.store.keys import Key
+from enrollment.store.keys import Key, workspace_key
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollments.directory.rows import BadRow, Problem
 from enrollments.moving.files import Line
@@ -29,7 +29,7 @@ from enrollments.moving.restoring import Required, Wanted, wanted_of
 from enrollments.seen_ids import SeenIds
 
 # The records whose items are read together, with what they refer to.
-_LINES_AT_ONCE = 100
+_LINES_AT_ONCE = 500
 # A transaction has 4 MB at most.  The largest record has 1 MB, and hardly any has more than 2 kB.
 _MOST_BYTES = 1_000_000
 # Another client can change something between its read and its transaction.  Each further round follows such a change.
@@ -103,6 +103,8 @@ def import_lines(table: Table, workspace_id: str, lines: Iterable[Line | BadRow]
         GuardFailedError: Somebody has begun to delete the workspace.
     """
     with closing(SeenIds()) as seen:
+        if terms.is_dry_run:
+            seen.note(_WOULD_BE_THERE, _place(workspace_key(workspace_id)), 1)
         importer = _Importer(table, workspace_id, terms, seen)
         # A record can refer to one of another kind, so that has to be written before this is read.
         for _, of_kind in groupby(lines, lambda line: None if isinstance(line, BadRow) else line.kind.name):
@@ -246,7 +248,7 @@ class _Importer:
     def _problems_of_required(self, wanted: Wanted, found: Mapping[Key, Item]) -> Iterator[Problem]:
         for key, required in wanted.required.items():
             item = found.get(key)
-            if item is None and self._seen.number_of(_WOULD_BE_THERE, _place(key)) is not None:
+            if item is None and self._terms.is_dry_run and self._seen.number_of(_WOULD_BE_THERE, _place(key)):
                 continue
             if item is None or any(item.get(name) != value for name, value in required.where.items()):
                 yield required.problem

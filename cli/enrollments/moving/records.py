@@ -41,6 +41,7 @@ from enrollment.resources.fields import (
 from enrollment.resources.zod import zod_message
 from enrollment.store.attributes import Item, elements
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.workspaces import require_name
 from enrollments.directory.rows import Problem, SystemType, known_time_zone
 
 FORMAT: Literal[1] = 1
@@ -60,6 +61,14 @@ def _moment(value: str) -> str:
         is_as_stored = False
     if not is_as_stored:
         raise PydanticCustomError("moment", "Invalid datetime: write it as 2026-01-31T12:00:00.000Z")
+    return value
+
+
+def _name(value: str) -> str:
+    try:
+        require_name(value)
+    except ValueError as error:
+        raise PydanticCustomError("name", "Invalid name: {reason}", {"reason": str(error)}) from error
     return value
 
 
@@ -316,7 +325,7 @@ class _Simulated(Record):
         """Require attributes, unless it was removed before it was ever there."""
         missing = [name for name in names if getattr(self, name) is None]
         if missing and (self.removed_at is None or len(missing) < len(names)):
-            raise PydanticCustomError("missing", "Specify {name}, or removed_at alone", {"name": missing[0]})
+            raise PydanticCustomError("incomplete", "Specify {name}, or removed_at alone", {"name": missing[0]})
 
 
 class SimulatedPhone(_Simulated):
@@ -353,7 +362,7 @@ class Head(Record):
 
     format: Literal[1]
     workspace_id: Uuid
-    name: Annotated[StrictStr, Field(min_length=1, max_length=100)]
+    name: Annotated[StrictStr, AfterValidator(_name)]
     is_sandbox: StrictBool
     created_at: _Moment
     exported_at: _Moment

@@ -181,6 +181,11 @@ def simulated_credential_key(
     return Key(partition, f"SIMULATED_CREDENTIAL#{acs_credential_id}")
 
 
+def simulated_prefix(workspace_id: str, acs_system_id: str) -> str:
+    """Return the beginning of the partition keys of all that a simulated credential manager knows."""
+    return _simulated(workspace_id, acs_system_id, "")
+
+
 def connector_key(workspace_id: str, acs_system_id: str) -> Key:
     """Return the key of a credential manager's connector."""
     return Key(f"{acs_system_key(workspace_id, acs_system_id).pk}#CONNECTOR", "CONNECTOR")

@@ -122,7 +122,7 @@ def rename(table: Table, workspace_id: str, name: str) -> bool:
         ValueError: It cannot have that name.
         ServiceUnavailable: The database stays out of reach.
     """
-    _require_name(name)
+    require_name(name)
     return not table.transact({"workspace": change(workspace_key(workspace_id), assign={"name": name})})
 
 
@@ -164,14 +164,19 @@ def find_unadopted(table: Table) -> list[str]:
     return sorted(one for one in named if workspace_key(one) not in found)
 
 
-def _new(workspace_id: str, name: str, *, is_sandbox: bool) -> StoredWorkspace:
-    _require_name(name)
-    return StoredWorkspace(workspace_id, name, is_sandbox, timestamp(datetime.now(UTC)))
+def require_name(name: str) -> None:
+    """Require that a workspace can have a name.
 
-
-def _require_name(name: str) -> None:
+    Raises:
+        ValueError: It cannot.
+    """
     if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
         raise ValueError(f"a workspace's name has 1 to {LONGEST_NAME} printable characters")
+
+
+def _new(workspace_id: str, name: str, *, is_sandbox: bool) -> StoredWorkspace:
+    require_name(name)
+    return StoredWorkspace(workspace_id, name, is_sandbox, timestamp(datetime.now(UTC)))
 
 
 def _put(table: Table, workspace: StoredWorkspace) -> bool:

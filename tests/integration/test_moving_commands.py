@@ -1,0 +1,189 @@
+"""``enrollments workspaces export`` and ``import``, as an operator sees them."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner, Result
+
+from enrollment.use_cases.workspaces import show
+from enrollments.main import main
+from enrollments.moving import commands
+from tests.fixtures import Store, Workspace, create_table
+from tests.moving import changed, file_of, records_in
+
+type Run = Callable[..., Result]
+
+ELSEWHERE = "Elsewhere"
+
+
+@pytest.fixture
+def run(store: Store) -> Run:
+    def run_(*arguments: str, table: str = store.table_name, given: bytes | None = None) -> Result:
+        return CliRunner().invoke(main, ["workspaces", *arguments, "--table-name", table], input=given)
+
+    return run_
+
+
+@pytest.fixture
+def exported(run: Run, workspace: Workspace, tmp_path: Path) -> Path:
+    """The file of a small workspace."""
+    workspace.exist("Main Street")
+    workspace.user_identity(email_address="jane@example.com")
+    workspace.acs_user(workspace.acs_system())
+    file = tmp_path / "workspace.jsonl"
+    assert run("export", workspace.workspace_id, "-o", str(file)).exit_code == 0
+    return file
+
+
+@pytest.fixture
+def elsewhere(store: Store) -> Any:
+    yield create_table(store.client, ELSEWHERE)
+    store.client.delete_table(TableName=ELSEWHERE)
+
+
+def test_an_export_says_what_is_in_the_file_and_what_is_not(run: Run, workspace: Workspace, tmp_path: Path) -> None:
+    workspace.exist()
+    workspace.user_identity()
+    file = tmp_path / "workspace.jsonl"
+
+    result = run("export", workspace.workspace_id, "-o", str(file))
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "1 user_identity" in result.stderr.splitlines()
+    assert result.stderr.splitlines()[-1] == (
+        "Not in the file: tokens, client sessions, webhooks, connectors with their secrets, and events."
+    )
+    assert [record["type"] for record in records_in(file.read_bytes())] == ["workspace", "user_identity", "end"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_an_export_that_fails_leaves_the_file_as_it_was(
+    run: Run, workspace: Workspace, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = exported.read_bytes()
+    monkeypatch.setattr(commands, "export_records", _interrupted)
+
+    result = run("export", workspace.workspace_id, "-o", str(exported))
+
+    assert result.exit_code == 1
+    assert result.stderr == "Error: interrupted, and no file was written; run the command again\n"
+    assert exported.read_bytes() == before
+    assert list(exported.parent.iterdir()) == [exported]
+
+
+def _interrupted(*_: Any, **__: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_an_item_that_no_import_would_take_is_named(run: Run, workspace: Workspace) -> None:
+    workspace.exist()
+    person_id = workspace.user_identity(email_address="nobody")
+
+    result = run("export", workspace.workspace_id)
+
+    key = f"WORKSPACE#{workspace.workspace_id}#USER_IDENTITY#{person_id} USER_IDENTITY"
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"Error: {key}: email_address: Invalid email; correct it and export the workspace again"
+    ]
+
+
+def test_an_unknown_workspace_cannot_be_exported(run: Run) -> None:
+    unknown = str(uuid4())
+
+    result = run("export", unknown)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: there is no workspace {unknown}; ")
+
+
+def test_an_import_says_what_it_did_and_what_is_left_to_do(
+    run: Run, workspace: Workspace, exported: Path, elsewhere: Any
+) -> None:
+    result = run("import", str(exported), table=ELSEWHERE)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "3 records: 3 created, 0 updated, 0 unchanged, 0 kept, 0 bad.\n"
+    set_again, go_on = result.stderr.splitlines()
+    assert set_again.startswith("Set again what a file never has: tokens")
+    assert go_on.endswith(
+        f"provisioning check --mend --workspace-id {workspace.workspace_id} (after the connectors are set)"
+    )
+    found = show(elsewhere, workspace.workspace_id)
+    assert found is not None
+    assert found.name == "Main Street"
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_file_can_come_by_standard_input(run: Run, exported: Path) -> None:
+    result = run("import", "-", "--json", table=ELSEWHERE, given=exported.read_bytes())
+
+    assert json.loads(result.stdout) == {
+        "records": 3,
+        "created": 3,
+        "updated": 0,
+        "unchanged": 0,
+        "kept": 0,
+        "bad": 0,
+        "dry_run": False,
+        "is_complete": True,
+    }
+
+
+def test_a_dry_run_writes_nothing(run: Run, workspace: Workspace, exported: Path, elsewhere: Any) -> None:
+    result = run("import", str(exported), "--dry-run", table=ELSEWHERE)
+
+    assert result.stdout == (
+        "Dry run, nothing was written: 3 records: 3 created, 0 updated, 0 unchanged, 0 kept, 0 bad.\n"
+    )
+    assert show(elsewhere, workspace.workspace_id) is None
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_each_bad_line_is_one_line_and_the_exit_status_is_1(run: Run, exported: Path) -> None:
+    content = changed(
+        exported.read_bytes(), "user_identity", lambda record: record.update(full_name=7, color="red\x1b")
+    )
+    exported.write_bytes(content)
+
+    result = run("import", str(exported), table=ELSEWHERE)
+
+    assert result.exit_code == 1
+    assert result.stdout == "3 records: 2 created, 0 updated, 0 unchanged, 0 kept, 1 bad.\n"
+    assert result.stderr.splitlines()[:2] == [
+        f"{exported}:3: full_name: Expected string, received number",
+        f"{exported}:3: color: Unknown property",
+    ]
+
+
+def test_a_file_that_was_cut_off_is_refused_before_anything_is_written(
+    run: Run, workspace: Workspace, exported: Path, elsewhere: Any
+) -> None:
+    exported.write_bytes(file_of(records_in(exported.read_bytes())[:-1]))
+
+    result = run("import", str(exported), table=ELSEWHERE)
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"Error: {exported}:4: the file is not complete: its last line has to be that of the end; "
+        "export the workspace again"
+    ]
+    assert show(elsewhere, workspace.workspace_id) is None
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_an_interrupted_import_says_how_to_go_on(run: Run, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "import_lines", _interrupted)
+
+    result = run("import", str(exported), table=ELSEWHERE)
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: interrupted; before that, 0 records: 0 created, 0 updated, 0 unchanged, 0 kept, 0 bad; "
+        "to resume, import the file again\n"
+    )
