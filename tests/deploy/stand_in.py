@@ -5,11 +5,13 @@ usage: PYTHON stand_in.py CLOUDFORMATION PORT
 PYTHON is the workbench's own interpreter, CLOUDFORMATION its cloudformation.py.
 """
 
+import importlib
 import importlib.util
 import json
 import random
 import string
 import sys
+from pathlib import Path
 
 from moto.awslambda.models import LayerVersion
 from moto.cloudformation import parsing
@@ -20,6 +22,10 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.server import main
+
+# What makes moto's transactions quick locally does it here, too.
+sys.path.insert(0, str(Path(__file__).parents[2] / "cli"))
+quick_transactions = importlib.import_module("local_aws.quick_transactions").quick_transactions
 
 specification = importlib.util.spec_from_file_location("workbench", sys.argv[1])
 workbench = importlib.util.module_from_spec(specification)
@@ -129,4 +135,5 @@ class Secret(CloudFormationModel):
 known_class = parsing.resource_class_from_type
 parsing.resource_class_from_type = lambda kind: Secret if kind == "AWS::SecretsManager::Secret" else known_class(kind)
 
-main(["-H", "127.0.0.1", "-p", sys.argv[2]])
+with quick_transactions():
+    main(["-H", "127.0.0.1", "-p", sys.argv[2]])
