@@ -125,7 +125,7 @@ class Record(BaseModel):
         return {
             name: frozenset(value) if isinstance(value, list) else value
             for name in type(self).model_fields
-            if (value := getattr(self, name)) is not None and not _has_parts(value)
+            if (value := getattr(self, name)) not in (None, []) and not _has_parts(value)
         }
 
 
