@@ -44,7 +44,7 @@ TYPESCRIPT := tests/acceptance/clients/typescript
 
 .DEFAULT_GOAL := help
 .PHONY: help run invoke connector build sbom deploy test test-document test-javascript test-clients test-browser test-build test-deploy \
-	test-setup check gates audit format sam-local invoke-docker test-sam-local test-large test-faults test-races test-provisioning soak test-hostile fuzz \
+	test-setup check gates audit format sam-local invoke-docker test-sam-local test-large test-faults test-races test-kills test-provisioning soak test-hostile fuzz \
 	test-mutation reliability bench flat burst scale figures openapi answers published cost lock lock-javascript clean node
 
 ##@ Start
@@ -167,6 +167,9 @@ test-faults: .venv/dev.stamp ## * every fault at every request to DynamoDB (6 mi
 test-races: .venv/dev.stamp ## * conflicting requests at the same moment (2 min)
 	@$(BIN)/pytest -m races -n 0 -s $(ARGS) experiments/reliability
 
+test-kills: .venv/dev.stamp ## * kill long commands at random moments, and run them again (20 min)
+	@$(BIN)/pytest -m kills -n 0 -s $(ARGS) experiments/reliability
+
 test-provisioning: export ENROLLMENTS_PROVISIONING_ROUNDS ?= 2000
 test-provisioning: .venv/dev.stamp ## made-up rounds of provisioning, in which much goes wrong (5 min)
 	@$(BIN)/pytest -n 0 $(ARGS) experiments/reliability/test_provisioning.py experiments/reliability/test_told.py
@@ -189,7 +192,7 @@ reliability: export ENROLLMENTS_PROVISIONING_ROUNDS ?= 10000
 reliability: export ENROLLMENTS_FUZZ_REQUESTS ?= 200000
 reliability: .venv/dev.stamp .venv-mutation/stamp ## * all of the above in full, and their figures into docs/reliability.md (hours)
 	@failed=0; \
-	$(BIN)/pytest -m "faults or hostile or races or soak" -n 0 -s -p no:logging $(ARGS) experiments/reliability || failed=1; \
+	$(BIN)/pytest -m "faults or hostile or kills or races or soak" -n 0 -s -p no:logging $(ARGS) experiments/reliability || failed=1; \
 	$(BIN)/pytest -n 0 experiments/reliability/test_time.py experiments/reliability/test_provisioning.py || failed=1; \
 	$(MAKE) --no-print-directory test-mutation || failed=1; \
 	$(BIN)/python -m experiments.figures --write; exit $$failed

@@ -47,6 +47,11 @@ DOCUMENTS: Mapping[str, Mapping[str, Sequence[str]]] = {
             "cli/enrollments/directory",
             *(f"{_RELIABILITY}/{name}.py" for name in ("processes", "test_races")),
         ),
+        "kills": (
+            *_SERVICE,
+            "cli/enrollments",
+            *(f"{_RELIABILITY}/{name}.py" for name in ("quick_commands", "test_killed_commands")),
+        ),
         "provisioning": (
             *_SERVICE,
             "tests/in_memory.py",

@@ -11,10 +11,11 @@ import click
 
 from enrollment.store.keys import deleted_workspace_key
 from enrollment.store.table import Table
+from enrollment.use_cases import workspace_deletion
 from enrollment.use_cases import workspaces as use_cases
+from enrollment.use_cases.deleted_workspaces import deletions_of
 from enrollment.use_cases.waiting import Why
 from enrollment.use_cases.workspace_deletion import (
-    CLOCK,
     Progress,
     Step,
     StillAtManagersError,
@@ -29,7 +30,7 @@ from enrollments.target import Uuid, in_table, parameters_of_stack, require_work
 from enrollments.texts import ERASE_LINE, is_at_terminal
 
 _CACHE_PARAMETER, _USUAL_CACHE_SECONDS = "AuthorizerCacheSeconds", 60
-_LOGS_PARAMETER, _USUAL_LOG_DAYS = "LogRetentionDays", "LogRetentionDays (30 by default)"
+_LOGS_PARAMETER, _USUAL_LOG_DAYS = "LogRetentionDays", "30 (or as LogRetentionDays says)"
 _MOST_SHOWN = 20
 
 _BEGINS = {
@@ -88,7 +89,7 @@ def delete(  # noqa: PLR0913 - options
     terms = Terms(timedelta(seconds=cache_seconds), timedelta(seconds=patience), leave_at_managers)
     telling = _Telling()
     try:
-        delete_workspace(table, workspace_id, terms, telling.tell, CLOCK)
+        delete_workspace(table, workspace_id, terms, telling.tell, workspace_deletion.CLOCK)
     except WorkspaceNotFoundError:
         require_workspaces(table, [workspace_id])
     except StillAtManagersError as error:
@@ -155,7 +156,7 @@ def _line_of(progress: Progress) -> str:
 
 def _confirm(table: Table, workspace_id: str) -> None:
     """Ask for the name of a workspace that is not yet being deleted."""
-    if use_cases.deletions_of(table, [workspace_id]):
+    if deletions_of(table, [workspace_id]):
         return
     require_workspaces(table, [workspace_id])
     found = use_cases.show(table, workspace_id)
@@ -179,7 +180,7 @@ def _prove(table: Table, workspace_id: str) -> None:
     shown = list(islice(left, _MOST_SHOWN))
     if shown:
         for key in shown:
-            click.echo(f"left: {key.pk}  {key.sk}")
+            click.echo(f"left: {key.pk}  {key.sk}", err=True)
         count = len(shown) + sum(1 for _ in left)
         raise CommandFailed(
             f"items that are left: {count:,}; to delete them, run: enrollments workspaces delete {workspace_id}"

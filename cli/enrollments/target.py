@@ -7,12 +7,14 @@ from uuid import UUID
 
 import boto3
 import click
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from enrollment.store.attributes import Item
 from enrollment.store.client import CLIENT_CONFIG
 from enrollment.store.table import GuardFailedError, Table
-from enrollment.use_cases.workspaces import deletions_of, is_not_deleted, show
+from enrollment.use_cases.deleted_workspaces import deletions_of, is_not_deleted
+from enrollment.use_cases.workspaces import show
 from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, is_aws, reason_of
 from enrollments.failure import CommandFailed
 from enrollments.reasons import moment
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _TABLE_OUTPUT = "TableName"
+
+# A command has more time than a request: one that works for an hour goes on when the database is slow for a while.
+_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=20))
 
 type Command = Callable[..., None]
 
@@ -100,7 +105,7 @@ def in_table(command: Command) -> Command:
             else:
                 session = boto3.session.Session(region_name=region, profile_name=profile)
                 name = table_name or table_of_stack(session, str(stack_name))
-                client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
+                client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=_CONFIG)
                 table = Table(client, name)
             command(table=table, **options)
         except GuardFailedError as error:
@@ -183,7 +188,7 @@ def _local_client(endpoint_url: str) -> "DynamoDBClient":
         region_name="us-east-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 - not a secret
-        config=CLIENT_CONFIG,
+        config=_CONFIG,
     )
 
 

@@ -9,8 +9,9 @@ import click
 from enrollment.callers import TokenKind
 from enrollment.store.table import Table
 from enrollment.use_cases import workspaces as use_cases
+from enrollment.use_cases.deleted_workspaces import deletions_of, is_not_deleted
 from enrollment.use_cases.tokens import NewToken, create_token
-from enrollment.use_cases.workspaces import StoredWorkspace, is_not_deleted
+from enrollment.use_cases.workspaces import StoredWorkspace
 from enrollments.deleting import delete, prove_deleted
 from enrollments.moving.commands import export_workspace, import_workspace
 from enrollments.target import Uuid, in_table, require_workspaces
@@ -63,7 +64,7 @@ def create(table: Table, name: str, *, sandbox: bool, with_key: bool, as_json: b
 def list_(table: Table, *, as_json: bool) -> None:
     """List workspaces, oldest first."""
     found = use_cases.list_all(table)
-    being_deleted = use_cases.deletions_of(table, [one.workspace_id for one in found])
+    being_deleted = deletions_of(table, [one.workspace_id for one in found])
     _print(found, being_deleted, as_json=as_json)
 
 
@@ -109,6 +110,8 @@ def adopt(table: Table, sandboxes: Sequence[str], *, yes: bool, as_json: bool) -
     if not yes and (as_json or not is_at_terminal()):
         raise click.UsageError("there is no terminal to ask at: add --yes, and --sandbox ID for each sandbox")
     found = use_cases.find_unadopted(table)
+    deleted = deletions_of(table, found)
+    found = [one for one in found if one not in deleted]
     _refuse_others(sandboxes, found)
     adopted = []
     for workspace_id in found:

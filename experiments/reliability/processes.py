@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from enrollment.callers import Caller
+from enrollment.callers import Caller, TokenKind
 from enrollment.errors import EnrollmentError
 from enrollment.http.page_cursors import Cursors
 from enrollment.managers.simulated import SimulatedManager
@@ -30,13 +30,16 @@ from enrollment.store.actions import change, put
 from enrollment.store.attributes import Item
 from enrollment.store.client import create_client
 from enrollment.store.keys import Key, acs_credential_pool_key, acs_system_key, page_cursor_key, user_identity_key
-from enrollment.store.table import Table
+from enrollment.store.table import GuardFailedError, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases import acs_users, client_sessions
 from enrollment.use_cases.automations import known_items
 from enrollment.use_cases.client_session_items import end_sessions_of_user_identity
+from enrollment.use_cases.deleted_workspaces import is_not_deleted
 from enrollment.use_cases.enrollments import EnrollmentId, View, raise_revision
 from enrollment.use_cases.provisioning import Provisioner
+from enrollment.use_cases.tokens import NewToken, create_token
+from enrollment.use_cases.workspace_deletion import Terms, delete_workspace
 from tests.fixtures import MASTER
 from tests.integration.conftest import Directory
 
@@ -44,6 +47,9 @@ PROCESSES = 4
 _LONGEST_WAIT_SECONDS = 60
 _LONGEST_SLEEP_SECONDS = 1
 _MOST_LOOKS = 20
+_LONGEST_REQUEST_SECONDS = 3
+# The calls that are made by operators' commands.
+_COMMANDS = frozenset({"import_row", "issue_key"})
 
 
 class Memory(StrEnum):
@@ -189,6 +195,21 @@ class Racer(Directory):
         with suppress(AssertionError):
             self.import_row(**properties)
 
+    def in_workspace(self, workspace_id: str, method: str, *positional: Any, **named: Any) -> Any:
+        """Make a call in another workspace: as a client's request that was let in, or as an operator's command."""
+        table = self.table.guarded_by(is_not_deleted(workspace_id)) if method in _COMMANDS else self.table
+        return getattr(Racer(table, Caller(workspace_id), self.known), method)(*positional, **named)
+
+    def delete_workspace(self, workspace_id: str) -> None:
+        """Delete a workspace, with waits that are long enough for requests on this machine."""
+        waits = timedelta(seconds=_LONGEST_REQUEST_SECONDS)
+        terms = Terms(timedelta(0), timedelta(0), longest_request=waits, longest_invocation=waits)
+        delete_workspace(self.table, workspace_id, terms, lambda _: None)
+
+    def issue_key(self) -> None:
+        """Issue an API key, as an operator's command does."""
+        create_token(self.table, NewToken(TokenKind.API_KEY, [self.caller.workspace_id]))
+
     def move(self, acs_user_id: str, user_identity_id: str, other_identity_id: str) -> None:
         """Take an ACS user from one user identity and link it to another."""
         self.remove(acs_user_id, user_identity_id)
@@ -248,4 +269,6 @@ def _make(directory: Racer, next_call: Call) -> Outcome:
         result = getattr(directory, next_call.method)(*next_call.positional, **dict(next_call.named))
     except EnrollmentError as error:
         return Outcome(error.type, error.details(), {})
+    except GuardFailedError:
+        return Outcome("workspace_is_deleted", {}, {})
     return Outcome(None, {}, result.model_dump() if isinstance(result, BaseModel) else {})

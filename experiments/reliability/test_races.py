@@ -14,6 +14,7 @@ import pytest
 
 from enrollment.callers import Caller
 from enrollment.store.client import create_client
+from enrollment.use_cases.workspace_deletion import left_of_workspace
 from enrollments.directory.checking import check
 from enrollments.local.stack import lambda_environment
 from experiments import figures
@@ -552,6 +553,28 @@ def test_a_deletion_by_identity_against_what_moves_its_acs_user(race: Race) -> N
     outcomes = race.run(prepare, "acs_user_not_found", "user_identity_not_found", "acs_user_already_linked")
     for (_, moved, *_), (acs_user_id, other) in zip(outcomes, rounds, strict=True):
         assert moved.code or acs_user_id in race.directory.get(other).acs_user_ids
+
+
+def test_a_workspaces_deletion_against_requests_and_commands_in_it(race: Race) -> None:
+    deleted: list[str] = []
+
+    def prepare() -> list[Call]:
+        workspace = Workspace(race.store.table, str(uuid4()))
+        workspace.exist()
+        deleted.append(workspace.workspace_id)
+        system, identity = workspace.credential_manager(), workspace.user_identity()
+        row = {"acs_user_id": str(uuid4()), "acs_system_id": system, "full_name": "Ann"}
+        in_it = ("in_workspace", workspace.workspace_id)
+        return [
+            call("delete_workspace", workspace.workspace_id),
+            call(*in_it, "launch", identity, system, create_credential_manager_user=True),
+            call(*in_it, "get_or_create_session", user_identity_ids=[identity]),
+            call(*in_it, "issue_key") if len(deleted) % 2 else call(*in_it, "import_row", **row),
+        ]
+
+    race.run(prepare, "workspace_is_deleted", "user_identity_not_found")
+
+    assert [left for one in deleted for left in left_of_workspace(race.store.table, one)] == []
 
 
 def test_registrations_of_one_installation_are_one_phone(race: Race) -> None:

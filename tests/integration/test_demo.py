@@ -1,8 +1,9 @@
 """The demo workspaces are put into a table that may have some of them."""
 
 from enrollment.store.actions import put_new
+from enrollment.store.keys import deleted_workspace_key
 from enrollments.local.demo import demo, seed
-from tests.fixtures import Store
+from tests.fixtures import Store, put_all
 
 
 def test_an_empty_table_gets_everything_by_one_request(store: Store) -> None:
@@ -30,3 +31,12 @@ def test_a_table_that_has_everything_stays_as_it_is(store: Store) -> None:
     seed(store.table)
 
     assert store.items() == before
+
+
+def test_a_demo_workspace_that_was_deleted_begins_anew(store: Store) -> None:
+    workspace_id = demo().variables["SEAM_WORKSPACE_ID"]
+    put_all(store.table, {deleted_workspace_key(workspace_id): {"workspace_id": workspace_id}})
+
+    seeded = seed(store.table)
+
+    assert store.items() == seeded.items

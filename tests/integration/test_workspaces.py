@@ -9,10 +9,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from enrollment.callers import Caller, Principal, TokenKind
+from enrollment.store.keys import deleted_workspace_key
 from enrollment.use_cases import workspaces
 from enrollment.use_cases.tokens import NewToken, authenticate, create_token
 from enrollments.workspaces import workspaces as command
-from tests.fixtures import TABLE_NAME, Store, Workspace
+from tests.fixtures import TABLE_NAME, Store, Workspace, put_all
 from tests.invariants import violations
 
 type Run = Callable[..., Result]
@@ -204,4 +205,12 @@ def test_scripts_get_what_was_adopted(run: Run, old: list[str]) -> None:
 
 
 def test_a_table_without_workspaces_has_nothing_to_adopt(run: Run) -> None:
+    assert run("adopt", "--yes").output == "Nothing is to be adopted.\n"
+
+
+def test_a_workspace_that_was_deleted_is_not_adopted(store: Store, run: Run) -> None:
+    workspace_id = str(uuid4())
+    create_token(store.table, NewToken(TokenKind.API_KEY, [workspace_id]))
+    put_all(store.table, {deleted_workspace_key(workspace_id): {"workspace_id": workspace_id}})
+
     assert run("adopt", "--yes").output == "Nothing is to be adopted.\n"

@@ -117,6 +117,7 @@ MAY_IMPORT = {
         *OUTBOUND,
         *("enrollment.outbound.event_bus", "enrollment.outbound.executions"),
         *("enrollment.store.changes", "enrollment.use_cases.recording", "enrollment.use_cases.webhook_items"),
+        "enrollment.use_cases.deleted_workspaces",
         # What follows a change.
         *("enrollment.use_cases.connector_items", "enrollment.use_cases.enrollment_starts", *ENROLLMENTS),
     },

@@ -11,7 +11,7 @@ from itertools import batched
 
 from enrollment.callers import TokenKind
 from enrollment.resources.automations import EnrollmentAutomation, LaunchRequest
-from enrollment.store.actions import put_new
+from enrollment.store.actions import delete, put_new
 from enrollment.store.attributes import Item
 from enrollment.store.items import (
     client_session_pointers,
@@ -29,11 +29,13 @@ from enrollment.store.items import (
 from enrollment.store.keys import (
     Key,
     acs_user_link_key,
+    deleted_workspace_key,
     enrollment_key,
     page_cursor_key,
     token_key,
     token_listing_key,
     webhook_key,
+    workspace_key,
 )
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
@@ -56,6 +58,10 @@ _CURSOR_SECRET = "de30" * 16  # in hex; a constant, so that page cursors in even
 
 def _id(number: int) -> str:
     return f"de300000-0000-4000-8000-{number:012x}"
+
+
+# The demo workspaces that one transaction puts, at most.
+_MOST_MARKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +237,15 @@ def seed(table: Table) -> Demo:
 
 
 def put_missing(table: Table, items: Mapping[Key, Item]) -> None:
-    """Put items into a table.  Existing ones stay unchanged."""
-    for some in batched(items.items(), MOST_ACTIONS, strict=False):
+    """Put items into a table.  Existing ones stay unchanged.
+
+    In a table that stays, somebody may have deleted a workspace.  It loses the mark of that, and begins anew.
+    """
+    for some in batched(items.items(), MOST_ACTIONS - _MOST_MARKS, strict=False):
         missing = {str(key): put_new(key, item) for key, item in some}
+        for key, item in some:
+            if key == workspace_key(str(item.get("workspace_id"))):
+                missing[f"mark of {key}"] = delete(deleted_workspace_key(str(item["workspace_id"])))
         while missing and (present := table.transact(missing)):
             missing = {name: action for name, action in missing.items() if name not in present}
 

@@ -28,10 +28,10 @@ from enrollment.store.items import stored_event
 from enrollment.store.keys import Key, acs_system_key, webhook_key
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.deleted_workspaces import deletions_of
 from enrollment.use_cases.enrollment_starts import Starter, Wanted, Watched, wanted_of_change
 from enrollment.use_cases.events import event_of
 from enrollment.use_cases.webhook_items import wants
-from enrollment.use_cases.workspaces import deletions_of
 
 type Delivery = Mapping[str, Any]
 type Record = Mapping[str, Any]

@@ -5,19 +5,17 @@ same, under its id and as no sandbox.
 """
 
 import uuid
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from enrollment.callers import Caller, Principal, split_ids
 from enrollment.errors import ServiceUnavailable
 from enrollment.resources.workspaces import Workspace
-from enrollment.store.actions import Action, change, put_new, require_absent
+from enrollment.store.actions import change, put_new
 from enrollment.store.attributes import Item
 from enrollment.store.items import stored_workspace
 from enrollment.store.keys import (
     EVERY_WORKSPACE,
-    deleted_workspace_key,
     listed_id,
     token_key,
     token_listing_key,
@@ -150,29 +148,8 @@ def list_all(table: Table) -> list[StoredWorkspace]:
     return [_stored(found[key]) for key in keys if key in found]
 
 
-def deletions_of(table: Table, workspace_ids: Iterable[str]) -> dict[str, Item]:
-    """Return the marks of workspaces that are being deleted, or were, by the workspaces' ids.
-
-    Args:
-        table: The table.
-        workspace_ids: The workspaces.
-
-    Raises:
-        ServiceUnavailable: The database stays out of reach.
-    """
-    marks = table.get_all(map(deleted_workspace_key, workspace_ids)).values()
-    return {str(mark["workspace_id"]): mark for mark in marks}
-
-
-def is_not_deleted(workspace_id: str) -> dict[str, Action]:
-    """Return the guard of a table whose transactions do nothing in a workspace that is being deleted, or was."""
-    return {f"{workspace_id} is not deleted": require_absent(deleted_workspace_key(workspace_id))}
-
-
 def find_unadopted(table: Table) -> list[str]:
     """Return the ids of the workspaces that tokens or items name and that have no item of their own.
-
-    Those that are being deleted are left out.
 
     It reads the whole table.
 
@@ -184,8 +161,7 @@ def find_unadopted(table: Table) -> list[str]:
     named = {one for record in records for one in split_ids(str(record["workspace_ids"]))}
     named |= {workspace_of(str(item["pk"])) for item in table.scan(EVERY_WORKSPACE)}
     found = table.get_all(map(workspace_key, named))
-    deleted = deletions_of(table, named)
-    return sorted(one for one in named if workspace_key(one) not in found and one not in deleted)
+    return sorted(one for one in named if workspace_key(one) not in found)
 
 
 def require_name(name: str) -> None:
