@@ -4,7 +4,8 @@ from enrollment.store.actions import Action, as_read, delete, put_new, require_a
 from enrollment.store.items import stored_workspace
 from enrollment.store.keys import deleted_workspace_key
 from enrollment.store.table import Table
-from enrollment.use_cases.workspaces import deletions_of, is_not_deleted, show
+from enrollment.use_cases.deleted_workspaces import deletions_of, is_not_deleted
+from enrollment.use_cases.workspaces import show
 from enrollments.failure import CommandFailed
 from enrollments.moving.records import Head
 from enrollments.reasons import moment
