@@ -210,7 +210,7 @@ fuzz: .venv/dev.stamp .venv-atheris/stamp ## bodies and tokens that atheris make
 bench: build .venv-bench/stamp ## build, and time a start and a request; ARGS=--help lists options (minutes)
 	@.venv-bench/bin/python -m experiments.bench $(ARGS)
 
-flat: .venv/dev.stamp ## * capacity that a call takes among 1,000 and among 200,000 automations (minutes)
+flat: .venv/dev.stamp ## * what does not grow: capacity of a call among 200,000 automations, memory of a moved workspace (minutes)
 	@$(BIN)/pytest -m flat -n 0 -s $(ARGS) experiments/scale
 
 burst: .venv/dev.stamp ## simulate 10,000 launches in a minute (seconds)

@@ -155,6 +155,7 @@ class InMemory:
                 self._put(key, _changed(known, asked))
 
     def _put(self, key: Key, item: Attributes) -> None:
+        assert {"SS": []} not in item.values(), "DynamoDB stores no empty set"
         if key not in self._stored:
             insort(self._sort_keys.setdefault(key.pk, []), key.sk)
         self._stored[key] = item

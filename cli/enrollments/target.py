@@ -7,6 +7,7 @@ from uuid import UUID
 
 import boto3
 import click
+from botocore.config import Config
 
 from enrollment.store.attributes import Item
 from enrollment.store.client import CLIENT_CONFIG
@@ -21,6 +22,9 @@ from enrollments.stacks import table_of_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+# A command has more time than a request: one that works for an hour goes on when the database is slow for a while.
+_CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=20))
 
 type Command = Callable[..., None]
 
@@ -102,7 +106,7 @@ def in_table(command: Command) -> Command:
             else:
                 session = boto3.session.Session(region_name=region, profile_name=profile)
                 name = table_name or table_of_stack(session, str(stack_name))
-                client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=CLIENT_CONFIG)
+                client = session.client("dynamodb", endpoint_url=endpoint_url or None, config=_CONFIG)
                 table = Table(client, name)
             command(table=table, **options)
         except GuardFailedError as error:
@@ -185,5 +189,5 @@ def local_client(endpoint_url: str) -> "DynamoDBClient":
         region_name="us-east-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 - not a secret
-        config=CLIENT_CONFIG,
+        config=_CONFIG,
     )

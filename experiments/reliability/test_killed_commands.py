@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import batched
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,13 +23,16 @@ import boto3
 import pytest
 
 from enrollment.callers import Caller, TokenKind
+from enrollment.store.actions import put
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key, workspace_prefix
+from enrollment.store.table import MOST_ACTIONS
 from enrollment.use_cases.tokens import NewToken, create_token
 from experiments import figures
 from tests.fixtures import PROJECT, Store, Workspace, create_table
 from tests.in_memory import InMemory
 from tests.integration.conftest import Directory
+from tests.moving import exported
 from tests.provisioning import Provisioning
 
 pytestmark = [pytest.mark.kills, pytest.mark.timeout(3600)]
@@ -42,8 +46,18 @@ _PEOPLE, _PEOPLE_WITH_PHONES = 150, 8
 _SECONDS_TO_BEGIN = 0.5
 # With fewer, all kills can be too late.
 _ENOUGH_ROUNDS = 5
-# When a thing was written, which differs from run to run.
-_MOMENTS = {"started_at", "finished_at", "access_ended_at", "created_at", "deleted_after", "removed_at", "revoked_at"}
+# When a thing was written, which differs from run to run.  A restored enrollment's revision is a moment, too.
+_MOMENTS = {
+    "started_at",
+    "finished_at",
+    "access_ended_at",
+    "created_at",
+    "deleted_after",
+    "removed_at",
+    "restored_at",
+    "revision",
+    "revoked_at",
+}
 
 
 def _ids(number: int) -> UUID:
@@ -195,10 +209,31 @@ def _damaged(items: dict[Key, Item]) -> dict[Key, Item]:
     return items | {Key(key.pk, f"2020-01-01T00:00:00.000Z#{uuid4()}"): {} for key in entries[::3]}
 
 
+def _export(folder: Path) -> Command:
+    made = folder / "workspace.jsonl"
+    return Command("workspaces export", ["workspaces", "export", TENANT, "-o", str(made)], makes=made)
+
+
+def _import(folder: Path) -> Command:
+    path = folder / "workspace.jsonl"
+
+    def without_tenant(items: dict[Key, Item]) -> dict[Key, Item]:
+        memory = InMemory()
+        for some in batched(items.items(), MOST_ACTIONS, strict=False):
+            memory.table.transact({str(key): put(key, item) for key, item in some})
+        path.write_bytes(exported(memory.table, TENANT))
+        others = {key: item for key, item in items.items() if not key.pk.startswith(workspace_prefix(TENANT))}
+        return {key: item for key, item in others.items() if key.pk != "WORKSPACES" or not key.sk.endswith(TENANT)}
+
+    return Command("workspaces import", ["workspaces", "import", str(path)], without_tenant)
+
+
 COMMANDS: dict[str, Callable[[Path], Command]] = {
     "workspaces delete": lambda _: Command(
         "workspaces delete", ["workspaces", "delete", TENANT, "--yes", "--patience", "100000"]
     ),
+    "workspaces export": _export,
+    "workspaces import": _import,
     "directory import": lambda folder: Command(
         "directory import",
         ["directory", "import", str(_directory_file(folder)), "--workspace-id", TENANT],

@@ -324,6 +324,57 @@ def test_each_interruption_leaves_a_whole_table_and_the_next_import_finishes_it(
         assert violations(elsewhere.items()) == []
 
 
+MANY = 40
+
+
+@pytest.fixture
+def crowded() -> Sandbox:
+    """A person with more credentials on a phone than a transaction takes."""
+    sandbox = Sandbox()
+    person_id = sandbox.enroll("jane")
+    (acs_user_id,) = [
+        one.acs_user_id for one in sandbox.directory.acs_users_of(person_id) if one.acs_system_id == sandbox.system_id
+    ]
+    for _ in range(MANY):
+        sandbox.directory.create_credential(acs_user_id, credential_manager_acs_system_id=sandbox.manager_id)
+    sandbox.provisioning.settle()
+    return sandbox
+
+
+def test_a_phone_with_many_credentials_is_restored(crowded: Sandbox) -> None:
+    content, elsewhere = exported(crowded.table, crowded.workspace_id), InMemory()
+
+    results = imported(elsewhere.table, content)
+
+    assert set(outcomes(results)) == {Outcome.CREATED}
+    assert exported(elsewhere.table, crowded.workspace_id) == content
+    assert violations(elsewhere.items()) == []
+    assert set(outcomes(imported(elsewhere.table, content))) == {Outcome.UNCHANGED}
+
+
+def test_an_interrupted_import_of_a_phone_with_many_credentials_asks_nobody_and_is_finished_by_the_next(
+    crowded: Sandbox,
+) -> None:
+    content, whole = exported(crowded.table, crowded.workspace_id), InMemory()
+    transactions: list[str] = []
+    whole.before = lambda name: transactions.append(name) if name == "TransactWriteItems" else None
+    imported(whole.table, content)
+
+    for last in range(len(transactions) - 6, len(transactions) + 1):
+        elsewhere = InMemory()
+        stop_at(elsewhere, last)
+        with pytest.raises(KeyboardInterrupt):
+            imported(elsewhere.table, content)
+        elsewhere.before = lambda _: None
+        provisioning = Provisioning(elsewhere.table, elsewhere.items, crowded.clock)
+        for one in enrollments_of_workspace(elsewhere.table, crowded.workspace_id):
+            have_go_on(elsewhere.table, one)
+        provisioning.settle(minutes=10)
+        imported(elsewhere.table, content)
+        assert exported(elsewhere.table, crowded.workspace_id) == content
+        assert provisioning.asked == []
+
+
 def stop_at(memory: InMemory, number: int) -> None:
     """Have the command killed before a transaction."""
     left = [number]

@@ -154,6 +154,10 @@ def with_child(**changes: Any) -> dict[str, Any]:
             with_child(acs_credential_pool_id=ID),
             "registrations.0.credentials.0: Specify one of parent_acs_credential_id and acs_credential_pool_id",
         ),
+        (
+            {**PHONE, "registrations": [REGISTRATION, REGISTRATION]},
+            "row: Has a credential manager or a credential twice",
+        ),
         ({"type": "token"}, "type: Invalid enum value. Expected acs_system | acs_credential_pool | user_identity"),
         ({"type": ["phone"]}, "type: Invalid enum value."),
         (

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import batched, groupby
 from typing import Any
@@ -22,10 +23,11 @@ from enrollment.store.attributes import Item, Value
 from enrollment.store.changes import RESTORED_AT
 from enrollment.store.keys import Key, workspace_key
 from enrollment.store.table import MOST_ACTIONS, Table
+from enrollment.timestamps import timestamp
 from enrollments.directory.rows import BadRow, Problem
 from enrollments.moving.files import Line
-from enrollments.moving.records import AcsUser, Record
-from enrollments.moving.restoring import Required, Wanted, wanted_of
+from enrollments.moving.records import AcsUser, DeactivatedPhone, Phone, Record
+from enrollments.moving.restoring import BEING_RESTORED, Required, Wanted, parts_of, release_of, wanted_of
 from enrollments.seen_ids import SeenIds
 
 # The records whose items are read together, with what they refer to.
@@ -42,6 +44,9 @@ _PERSON = "user_identity_id"
 _FIXED = ("acs_system_id", "is_credential_manager", _PERSON, "created_at")
 _IN_USE: Mapping[str, Value | None] = {"being_deleted_at": None, "retired_at": None}
 _LINK = "ACS_USER#"
+# For how long nobody is asked for what is not restored yet of a phone, if the import is interrupted.
+_HELD_FOR = timedelta(hours=1)
+_TOO_LARGE: Sequence[Problem] = [(None, "It has more parts than a transaction takes")]
 # Kinds of what was seen: the record of a thing, and an item that a dry run would have made.
 _LINE, _WOULD_BE_THERE = 0, 1
 
@@ -120,11 +125,13 @@ class _Plan:
         outcome: The effect once its actions are done.
         problems: The problems of a bad record.
         actions: The actions to write, by the keys of their items; none if nothing changes.
+        further: The actions of the transactions after that, for what is too large for one.
     """
 
     outcome: Outcome
     problems: Sequence[Problem] = ()
     actions: Mapping[Key, Action] = field(default_factory=dict)
+    further: Sequence[Mapping[Key, Action]] = ()
 
 
 @dataclass(slots=True)
@@ -133,17 +140,25 @@ class _Group:
 
     planned: list[tuple[Line | BadRow, _Plan]] = field(default_factory=list)
     actions: dict[Key, Action] = field(default_factory=dict)
+    further: Sequence[Mapping[Key, Action]] = ()
     _bytes: int = 0
 
     def takes(self, plan: _Plan, size: int) -> bool:
         # A transaction can name an item only once.  Several records can check the same thing with one action.
         differs = any(self.actions.get(key, action) != action for key, action in plan.actions.items())
         count = len(self.actions.keys() | plan.actions.keys())
-        return not plan.actions or (not differs and count <= MOST_ACTIONS and self._bytes + size <= _MOST_BYTES)
+        if not plan.actions or not self.actions:
+            return True
+        return (
+            not (differs or plan.further or self.further)
+            and count <= MOST_ACTIONS
+            and self._bytes + size <= _MOST_BYTES
+        )
 
     def add(self, line: Line | BadRow, plan: _Plan, size: int) -> None:
         self.planned.append((line, plan))
         self.actions.update(plan.actions)
+        self.further = plan.further or self.further
         self._bytes += size if plan.actions else 0
 
 
@@ -185,7 +200,7 @@ class _Importer:
         return plan
 
     def _write(self, group: _Group) -> Iterator[Result]:
-        is_refused = bool(group.actions) and not self._terms.is_dry_run and not self._transact(group.actions)
+        is_refused = bool(group.actions) and not self._terms.is_dry_run and not self._transact(group)
         for line, plan in group.planned:
             if is_refused and plan.actions and isinstance(line, Line):
                 # Something has changed since it was read.  Each record is now tried alone.
@@ -196,29 +211,41 @@ class _Importer:
         wanted = wanted_of(self._workspace_id, line.record)
         for _ in range(_ROUNDS):
             plan = self._plan(line, wanted, self._read([wanted]))
-            if not plan.actions or self._transact(plan.actions):
+            if not plan.actions or self._transact(plan):
                 return plan
         return _Plan(Outcome.BAD, [(None, "Another client keeps changing it; import the file again")])
 
-    def _transact(self, actions: Mapping[Key, Action]) -> bool:
-        return not self._table.transact({f"{key.pk} {key.sk}": action for key, action in actions.items()})
+    def _transact(self, planned: _Plan | _Group) -> bool:
+        """Write what is planned.  Return whether it was still right; what is large may then be there in part."""
+        return not any(
+            self._table.transact({f"{key.pk} {key.sk}": action for key, action in actions.items()})
+            for actions in (planned.actions, *planned.further)
+        )
 
     def _plan(self, line: Line, wanted: Wanted, found: Mapping[Key, Item]) -> _Plan:
         existing = found.get(wanted.key)
         if existing is None:
-            return self._plan_new(wanted, found)
+            return self._plan_new(line.record, wanted, found)
         if wanted.is_replaceable and not _IN_USE.keys().isdisjoint(existing):
             return _Plan(Outcome.BAD, [(None, "It is there and is being deleted; import the file again afterwards")])
+        if any(BEING_RESTORED in found.get(key, {}) for key in wanted.items):
+            return self._plan_in_parts(line.record, found)
         if all(_says_the_same(found.get(key), item, wanted.unsaid) for key, item in wanted.items.items()):
             return _Plan(Outcome.UNCHANGED)
         if not self._terms.is_replacing or not wanted.is_replaceable:
             return _Plan(Outcome.KEPT)
         return self._plan_replacement(line.record, existing, found)
 
-    def _plan_new(self, wanted: Wanted, found: Mapping[Key, Item]) -> _Plan:
+    def _plan_new(self, record: Record, wanted: Wanted, found: Mapping[Key, Item]) -> _Plan:
         problems = [*self._problems_of_required(wanted, found), *_problems_of_others(wanted, found)]
         if problems:
             return _Plan(Outcome.BAD, list(dict.fromkeys(problems)))
+        actions = self._actions_of_new(wanted, found)
+        if len(actions) > MOST_ACTIONS:
+            return self._plan_in_parts(record, found)
+        return _Plan(Outcome.CREATED, actions=actions)
+
+    def _actions_of_new(self, wanted: Wanted, found: Mapping[Key, Item]) -> dict[Key, Action]:
         actions = {key: put_new(key, {**item, **self._mark}) for key, item in wanted.items.items()}
         for key, item in wanted.entries.items():
             actions[key] = self._entry(key, item, found)
@@ -226,13 +253,28 @@ class _Importer:
             actions[key] = _check(key, required)
         actions |= {key: require_absent(key) for key in wanted.absent}
         for key, enrollment_id in wanted.enrollments.items():
+            # Executions are named by the revision.  A higher one than ever before is a name that no execution had.
             new: Item = {**enrollment_id.to_json(), "revision": int(time.time()), **self._mark}
             actions[key] = require(key) if key in found else put_new(key, new)
-        if len(actions) > MOST_ACTIONS:
-            return _Plan(
-                Outcome.BAD, [(None, f"It has too many parts: they take {len(actions)} of {MOST_ACTIONS} actions")]
-            )
-        return _Plan(Outcome.CREATED, actions=actions)
+        return actions
+
+    def _plan_in_parts(self, record: Record, found: Mapping[Key, Item]) -> _Plan:
+        """Return the plan of a phone with more credentials than a transaction takes.
+
+        Until all are there, no execution asks its credential managers for those that are missing.
+        """
+        if not isinstance(record, Phone | DeactivatedPhone):
+            return _Plan(Outcome.BAD, _TOO_LARGE)
+        held_until = timestamp(datetime.fromisoformat(self._terms.restored_at) + _HELD_FOR)
+        wanted = list(parts_of(self._workspace_id, record, found, held_until))
+        problems = [problem for part in wanted for problem in _problems_of_others(part, found)]
+        if problems:
+            return _Plan(Outcome.BAD, problems)
+        parts = [self._actions_of_new(part, found) for part in wanted]
+        first, *further = [*parts, release_of(self._workspace_id, record)]
+        if any(len(actions) > MOST_ACTIONS for actions in (first, *further)):
+            return _Plan(Outcome.BAD, _TOO_LARGE)
+        return _Plan(Outcome.CREATED, actions=first, further=further)
 
     def _entry(self, key: Key, item: Item, found: Mapping[Key, Item]) -> Action:
         if not item:  # it has only its key, so an existing one is already right

@@ -125,7 +125,7 @@ class Record(BaseModel):
         return {
             name: frozenset(value) if isinstance(value, list) else value
             for name in type(self).model_fields
-            if (value := getattr(self, name)) is not None and not _has_parts(value)
+            if (value := getattr(self, name)) not in (None, []) and not _has_parts(value)
         }
 
 
@@ -278,11 +278,23 @@ class Registration(_AtManager):
     credentials: Annotated[list[CredentialOfPhone], Field(max_length=_MOST_PARTS)] = []
 
 
-class Phone(Record):
-    """A phone, with its registrations."""
-
+class _Registered(Record):
     device_id: Uuid
     user_identity_id: Uuid
+    registrations: Annotated[list[Registration], Field(max_length=_MOST_PARTS)] = []
+
+    @model_validator(mode="after")
+    def _has_each_once(self) -> Self:
+        managers = [one.credential_manager_acs_system_id for one in self.registrations]
+        credentials = [child.acs_credential_id for one in self.registrations for child in one.credentials]
+        if len(set(managers)) < len(managers) or len(set(credentials)) < len(credentials):
+            raise PydanticCustomError("twice", "Has a credential manager or a credential twice")
+        return self
+
+
+class Phone(_Registered):
+    """A phone, with its registrations."""
+
     created_at: _Moment
     device_type: Literal["android_phone", "ios_phone"]
     device_manufacturer: NullableText = None
@@ -290,14 +302,11 @@ class Phone(Record):
     os_version: NullableText = None
     assa_abloy_metadata: _JsonObject | None = None
     custom_sdk_installation_id: InstallationId | None = None
-    registrations: Annotated[list[Registration], Field(max_length=_MOST_PARTS)] = []
 
 
-class DeactivatedPhone(Record):
+class DeactivatedPhone(_Registered):
     """A phone that was deactivated, with its registrations: its credential managers have not let go of it yet."""
 
-    device_id: Uuid
-    user_identity_id: Uuid
     registrations: Annotated[list[Registration], Field(min_length=1, max_length=_MOST_PARTS)]
 
 

@@ -4,9 +4,11 @@ It is derived from the record alone.  ``importing`` compares it with what is sto
 conditions of the transaction that writes it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import batched
 
+from enrollment.store.actions import Action, change
 from enrollment.store.attributes import Item, Value
 from enrollment.store.items import (
     stored_acs_credential,
@@ -55,6 +57,12 @@ from enrollments.moving.records import (
 # Attributes of items that no record has: other records say the same, or nobody needs them after a move.
 _LINKED = frozenset({"acs_user_ids"})
 _OWNED = frozenset({"acs_credential_ids"})
+
+# The mark of a registration of which not all credentials are restored yet.
+BEING_RESTORED = "is_being_restored"
+_IS_BEING_RESTORED: Mapping[str, Value | None] = {BEING_RESTORED: True}
+# A credential takes six actions, with those on its ACS user and on what it stands under.
+_CREDENTIALS_AT_ONCE = 15
 
 _NOT_RETIRED: Mapping[str, Value | None] = {"retired_at": None}
 _IS_MANAGER: Mapping[str, Value | None] = {"is_credential_manager": True, **_NOT_RETIRED}
@@ -324,3 +332,62 @@ def _owner(
     problem = ("acs_user_id", "The ACS user does not exist, or is not linked to the user identity")
     added = {"acs_credential_ids": frozenset(ids)}
     return {acs_user_key(workspace_id, acs_user_id): Required(where, problem, added)}
+
+
+def parts_of(
+    workspace_id: str, phone: Phone | DeactivatedPhone, there: Container[Key], held_until: str
+) -> Iterator[Wanted]:
+    """Yield what is missing of a phone, in parts that a transaction takes: the phone, then some credentials each.
+
+    Until ``release_of`` is done, its registrations wait, as after a request without an answer.  So no execution asks a
+    credential manager for a credential that is not restored yet.
+
+    Args:
+        workspace_id: The workspace.
+        phone: The phone.
+        there: The keys of what is there.
+        held_until: When executions go on if the import does not.
+    """
+    bare = [one.model_copy(update={"credentials": [], "retry_at": held_until}) for one in phone.registrations]
+    first = wanted_of(workspace_id, phone.model_copy(update={"registrations": bare}))
+    for key in _registration_keys(workspace_id, phone):
+        first.items[key] = {**first.items[key], BEING_RESTORED: True}
+    if first.key not in there:
+        yield first
+    for registration, key in zip(phone.registrations, _registration_keys(workspace_id, phone), strict=True):
+        at = {
+            "user_identity_id": phone.user_identity_id,
+            "device_id": phone.device_id,
+            "credential_manager_acs_system_id": registration.credential_manager_acs_system_id,
+        }
+        missing = [
+            one
+            for one in registration.credentials
+            if acs_credential_key(workspace_id, phone.user_identity_id, one.acs_credential_id) not in there
+        ]
+        for some in batched(missing, _CREDENTIALS_AT_ONCE, strict=False):
+            part = Wanted({})
+            part.required.update(_person(workspace_id, phone.user_identity_id))
+            lists = _lists_of(registration.model_copy(update={"credentials": [*some]}))
+            part.required[key] = Required(_IS_BEING_RESTORED, ("registrations", "Somebody has changed it"), lists)
+            for child in some:
+                _want_child(part, workspace_id, phone.user_identity_id, child, at)
+            yield part
+
+
+def release_of(workspace_id: str, phone: Phone | DeactivatedPhone) -> dict[Key, Action]:
+    """Return the actions after which executions go on with a phone that was restored in parts."""
+    return {
+        key: change(
+            key,
+            assign={} if registration.retry_at is None else {"retry_at": registration.retry_at},
+            remove=[BEING_RESTORED, *(["retry_at"] if registration.retry_at is None else [])],
+            where=_IS_BEING_RESTORED,
+        )
+        for registration, key in zip(phone.registrations, _registration_keys(workspace_id, phone), strict=True)
+    }
+
+
+def _registration_keys(workspace_id: str, phone: Phone | DeactivatedPhone) -> list[Key]:
+    managers = [one.credential_manager_acs_system_id for one in phone.registrations]
+    return [registration_key(workspace_id, phone.user_identity_id, phone.device_id, one) for one in managers]
