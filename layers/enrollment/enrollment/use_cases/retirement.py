@@ -175,10 +175,9 @@ def delete_unused(table: Table, thing: Thing, tell: Tell, clock: Clock = CLOCK) 
     tell(Step.LOOK, 0)
     _require_no_dependants(table, thing, item)
     item = _retire(table, thing, clock.now())
-    wait = datetime.fromisoformat(str(item[RETIRED])) + KNOWN_FOR - clock.now()
-    if wait > timedelta(0):
-        tell(Step.WAIT, round(wait.total_seconds()))
-        clock.sleep(wait.total_seconds())
+    # Also if a call before has waited: another machine may have another time.
+    tell(Step.WAIT, round(KNOWN_FOR.total_seconds()))
+    clock.sleep(KNOWN_FOR.total_seconds())
     tell(Step.LOOK_AGAIN, 0)
     _require_no_dependants(table, thing, item)
     tell(Step.DELETE, 0)
@@ -261,7 +260,9 @@ def _delete(table: Table, thing: Thing, retired_at: str) -> None:
             table.delete_all(some)
     for _ in range(_ROUNDS):
         item = table.get(thing.key)
-        if item is None or item.get(RETIRED) != retired_at:
+        if item is None:  # another command has done the same
+            return
+        if item.get(RETIRED) != retired_at:
             raise ChangedMeanwhileError
         where = as_read(item, [RETIRED, *_ENTRIES_COME_FROM])
         (itself, *entries) = thing.stored(item)
