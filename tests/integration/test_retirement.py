@@ -285,7 +285,7 @@ def unused() -> tuple[InMemory, Thing]:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("at", range(1, 7))
+@pytest.mark.parametrize("at", range(1, 10))
 def test_killed_at_any_request_and_called_again_it_ends_in_the_same_state(
     unused: tuple[InMemory, Thing], when: str, at: int
 ) -> None:
