@@ -123,7 +123,7 @@ def test_it_is_retired_until_no_process_knows_it_any_more(store: Store, system: 
 
     waits.delete(store.table, system)
 
-    assert waits.seconds == [88]
+    assert waits.seconds == [116]
     assert "retired_at" in str(found)
     assert waits.steps == [Step.LOOK, Step.WAIT, Step.LOOK_AGAIN, Step.DELETE]
 

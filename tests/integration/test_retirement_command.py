@@ -41,7 +41,7 @@ def test_a_system_is_deleted_and_each_step_is_a_line(store: Store, workspace: Wo
     assert result.stdout == f"The ACS system {system} is deleted.\n"
     assert result.stderr.splitlines() == [
         "Looking in all of the workspace for what depends on it.",
-        "It is retired: launches refuse it. Waiting 88 s for requests that still know it.",
+        "It is retired: launches refuse it. Waiting 116 s for requests that still know it.",
         "Looking again for what depends on it.",
         "Nothing depends on it. Deleting it.",
     ]

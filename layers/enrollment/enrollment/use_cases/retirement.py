@@ -39,8 +39,9 @@ from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 from enrollment.use_cases.links import is_usable
 from enrollment.use_cases.workspace_deletion import CLOCK, LONGEST_REQUEST, Clock
 
-# After this time nobody knows a retired thing as one that can be used.
-KNOWN_FOR = timedelta(seconds=KNOWN_ITEMS_SECONDS) + LONGEST_REQUEST
+# After this time nobody attaches anything to a retired thing.  At worst a request has read it just before, and
+# its process remembers it from the request's end on; another request begins just before that is forgotten.
+KNOWN_FOR = LONGEST_REQUEST + timedelta(seconds=KNOWN_ITEMS_SECONDS) + LONGEST_REQUEST
 
 # The attributes that entries of systems and pools come from, besides their ids.
 _ENTRIES_COME_FROM = ("created_at", "is_credential_manager", "acs_system_id")
