@@ -102,8 +102,11 @@ class InMemory:
         return answer
 
     def scan(self, ExpressionAttributeValues: Attributes, **_: Any) -> dict[str, Any]:  # noqa: N803
+        self.before("Scan")
         prefixes = tuple(str(value["S"]) for value in ExpressionAttributeValues.values())
-        return {"Items": [item for key, item in self._stored.items() if key.pk.startswith(prefixes)]}
+        found = [item for key, item in self._stored.items() if key.pk.startswith(prefixes)]
+        self.after("Scan")
+        return {"Items": found}
 
     def batch_write_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
         self.before("BatchWriteItem")

@@ -52,7 +52,7 @@ def delete_system(table: Table, workspace_id: str, acs_system_id: str, *, yes: b
 
     What depends on it is listed, and then nothing is deleted: automations, ACS users, pools, credentials, phones that
     are registered with it, its connector, and other systems that name it. The command reads the whole table twice, and
-    waits a minute and a half in between. To finish an interrupted deletion, run the command again.
+    waits two minutes in between. To finish an interrupted deletion, run the command again.
     """
     _delete(table, Thing.system(workspace_id, acs_system_id), "ACS system", yes=yes, as_json=as_json)
 
@@ -65,7 +65,7 @@ def delete_pool(table: Table, workspace_id: str, acs_credential_pool_id: str, *,
     """Delete the credential pool ACS_CREDENTIAL_POOL_ID, if nothing depends on it.
 
     What depends on it is listed, and then nothing is deleted: automations that were launched with it, and credentials
-    from it. The command reads the whole table twice, and waits a minute and a half in between. To finish an interrupted
+    from it. The command reads the whole table twice, and waits two minutes in between. To finish an interrupted
     deletion, run the command again.
     """
     _delete(table, Thing.pool(workspace_id, acs_credential_pool_id), "credential pool", yes=yes, as_json=as_json)

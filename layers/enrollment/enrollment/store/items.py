@@ -54,8 +54,8 @@ ADDRESSES = ("email_address", "phone_number")
 
 # The attributes whose values are unique among the user identities of a workspace.
 UNIQUE = ("user_identity_key", *ADDRESSES)
-# An ACS system or a credential pool that is being deleted has this attribute.  Whoever attaches something takes it for one
-# that does not exist.
+# An ACS system or a credential pool has this attribute while it is being deleted.  Whoever attaches something
+# to it takes it for one that does not exist.
 RETIRED = "retired_at"
 NOT_RETIRED: Mapping[str, Value | None] = {RETIRED: None}
 

@@ -39,8 +39,9 @@ from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 from enrollment.use_cases.links import is_usable
 from enrollment.use_cases.workspace_deletion import CLOCK, LONGEST_REQUEST, Clock
 
-# After this time nobody knows a retired thing as one that can be used.
-KNOWN_FOR = timedelta(seconds=KNOWN_ITEMS_SECONDS) + LONGEST_REQUEST
+# After this time nobody attaches anything to a retired thing.  At worst a request has read it just before, and
+# its process remembers it from the request's end on; another request begins just before that is forgotten.
+KNOWN_FOR = LONGEST_REQUEST + timedelta(seconds=KNOWN_ITEMS_SECONDS) + LONGEST_REQUEST
 
 # The attributes that entries of systems and pools come from, besides their ids.
 _ENTRIES_COME_FROM = ("created_at", "is_credential_manager", "acs_system_id")
@@ -175,10 +176,9 @@ def delete_unused(table: Table, thing: Thing, tell: Tell, clock: Clock = CLOCK) 
     tell(Step.LOOK, 0)
     _require_no_dependants(table, thing, item)
     item = _retire(table, thing, clock.now())
-    wait = datetime.fromisoformat(str(item[RETIRED])) + KNOWN_FOR - clock.now()
-    if wait > timedelta(0):
-        tell(Step.WAIT, round(wait.total_seconds()))
-        clock.sleep(wait.total_seconds())
+    # Also if a call before has waited: another machine may have another time.
+    tell(Step.WAIT, round(KNOWN_FOR.total_seconds()))
+    clock.sleep(KNOWN_FOR.total_seconds())
     tell(Step.LOOK_AGAIN, 0)
     _require_no_dependants(table, thing, item)
     tell(Step.DELETE, 0)
@@ -261,7 +261,9 @@ def _delete(table: Table, thing: Thing, retired_at: str) -> None:
             table.delete_all(some)
     for _ in range(_ROUNDS):
         item = table.get(thing.key)
-        if item is None or item.get(RETIRED) != retired_at:
+        if item is None:  # another command has done the same
+            return
+        if item.get(RETIRED) != retired_at:
             raise ChangedMeanwhileError
         where = as_read(item, [RETIRED, *_ENTRIES_COME_FROM])
         (itself, *entries) = thing.stored(item)
