@@ -213,7 +213,7 @@ fuzz: .venv/dev.stamp .venv-atheris/stamp ## bodies and tokens that atheris make
 bench: build .venv-bench/stamp ## build, and time a start and a request; ARGS=--help lists options (minutes)
 	@.venv-bench/bin/python -m experiments.bench $(ARGS)
 
-flat: .venv/dev.stamp ## * what does not grow: capacity of a call among 200,000 automations, memory of a moved workspace (minutes)
+flat: .venv/dev.stamp ## * what does not grow with size: capacity of a call, memory of a move (minutes)
 	@$(BIN)/pytest -m flat -n 0 -s $(ARGS) experiments/scale
 
 burst: .venv/dev.stamp ## simulate 10,000 launches in a minute (seconds)
