@@ -31,8 +31,8 @@ IDS = {
     "EventsFailuresQueue": "https://sqs/s-failures",
     "DeliveriesDeadLetterQueue": "https://sqs/s-dead",
     "DeliveriesQueue": "https://sqs/s-deliveries",
-    "ClientSessionsSecret": "arn:sessions",
-    "ConnectorsSecret": "arn:connectors",
+    "ClientSessionsSecret": "arn:aws:sessions",
+    "ConnectorsSecret": "arn:aws:connectors",
 }
 OUTPUTS = {"TableName": "s-Table", "Endpoint": "https://e", "DashboardUrl": "d", "Release": VERSION}
 TABLE: dict[str, Any] = {
