@@ -68,8 +68,13 @@ help: ## print this list
 
 ##@ Deploy
 
-deploy: build ## build, and deploy to your AWS account; ARGS=--guided the first time (minutes)
-	@SAM_CLI_TELEMETRY=0 $(SAM) deploy $(ARGS)
+# The answers to --guided are in a file that git does not track.  samconfig.toml has what they begin with.
+deploy: .venv/run.stamp ## build, and deploy to your AWS account; ARGS=--guided the first time (minutes)
+	@$(BIN)/enrollments deploy check $(ARGS)
+	@$(MAKE) --no-print-directory build
+	@if [ -f samconfig.local.toml ]; then set -- --config-file "$$PWD/samconfig.local.toml"; fi; \
+		SAM_CLI_TELEMETRY=0 $(SAM) deploy "$$@" $(ARGS)
+	@$(BIN)/enrollments deploy show $(ARGS)
 
 build: .venv-sam/stamp sbom ## build what is deployed; CUT= keeps all files of the packages (1 min)
 	@BUILD_PYTHON="$$PWD/.venv-sam/bin/python" SAM_CLI_TELEMETRY=0 $(SAM) build

@@ -24,6 +24,10 @@ _OPERAND = re.compile(
 )
 
 
+class ConditionalCheckFailedError(Exception):
+    """The condition of a single change failed."""
+
+
 class TransactionCanceledError(Exception):
     """A condition of a transaction failed."""
 
@@ -48,7 +52,10 @@ class InMemory:
     before: Callable[[str], None] = _nothing
     after: Callable[[str], None] = _nothing
     exceptions: Any = field(
-        default_factory=lambda: SimpleNamespace(TransactionCanceledException=TransactionCanceledError)
+        default_factory=lambda: SimpleNamespace(
+            ConditionalCheckFailedException=ConditionalCheckFailedError,
+            TransactionCanceledException=TransactionCanceledError,
+        )
     )
     _stored: dict[Key, Attributes] = field(default_factory=dict)
     _read: dict[Key, Item] = field(default_factory=dict)
@@ -95,8 +102,11 @@ class InMemory:
         return answer
 
     def scan(self, ExpressionAttributeValues: Attributes, **_: Any) -> dict[str, Any]:  # noqa: N803
+        self.before("Scan")
         prefixes = tuple(str(value["S"]) for value in ExpressionAttributeValues.values())
-        return {"Items": [item for key, item in self._stored.items() if key.pk.startswith(prefixes)]}
+        found = [item for key, item in self._stored.items() if key.pk.startswith(prefixes)]
+        self.after("Scan")
+        return {"Items": found}
 
     def batch_write_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
         self.before("BatchWriteItem")
@@ -104,6 +114,15 @@ class InMemory:
         for one in asked:
             self._do(_key(one["DeleteRequest"]["Key"]), "Delete", {})
         self.after("BatchWriteItem")
+        return {}
+
+    def update_item(self, **asked: Any) -> dict[str, Any]:
+        self.before("UpdateItem")
+        key = _key(asked["Key"])
+        if self._reason(key, asked)["Code"] != "None":
+            raise ConditionalCheckFailedError
+        self._do(key, "Update", asked)
+        self.after("UpdateItem")
         return {}
 
     def transact_write_items(self, TransactItems: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803

@@ -113,6 +113,7 @@ def _note_phones(table: Mapping[Key, Item], expected: dict[Key, Item], required:
             case "REGISTRATION":
                 expected[key] = item
                 required.append((key, _enrollment_of(item)))
+                required.append((key, acs_system_key(_of(item), str(item["credential_manager_acs_system_id"]))))
                 required += [
                     (key, acs_credential_key(_of(item), str(item["user_identity_id"]), credential_id))
                     for credential_id in elements(item.get("acs_credential_ids"))
@@ -122,7 +123,7 @@ def _note_phones(table: Mapping[Key, Item], expected: dict[Key, Item], required:
                 required.append((key, _enrollment_of(item)))
             case "ENROLLMENT":
                 expected[key] = item
-                required.append((key, acs_system_key(_of(item), str(item["credential_manager_acs_system_id"]))))
+                # It stays when its system is deleted, so that its revision does not begin anew.
                 if _execution_of(item) not in table:
                     required.append((key, _identity_of(item)))
 

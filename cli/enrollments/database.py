@@ -47,7 +47,7 @@ _NOT_DYNAMODB = "the server is not DynamoDB; check the address"
 _EXPIRED = "your AWS credentials have expired; log in again"
 _NOT_ACCEPTED = (
     "AWS does not accept your credentials; check --profile, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-    "and this machine's clock"
+    "whether the region is enabled for your account, and this machine's clock"
 )
 _NO_CREDENTIALS = (
     "there are no AWS credentials; name a profile that has some (--profile), or set AWS_ACCESS_KEY_ID and "
@@ -68,6 +68,16 @@ _BY_CODE = {
     "SignatureDoesNotMatch": _NOT_ACCEPTED,
     "UnrecognizedClientException": _NOT_ACCEPTED,
 }
+# Codes of services that do not let somebody in, and what their messages say of the action that is missing.
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "UnauthorizedOperation",
+}
+_ACTION = re.compile(r"perform: ([a-z0-9-]+:\w+)")
+_RIGHTS = "docs/operations.md, “Who may do what”, has the rights of who operates and of who deploys"
 # Parts of DynamoDB's messages about a key that the table does not have.
 _KEY_MESSAGES = ("key schema element", "does not match the schema", "Query key condition not supported")
 # The first entry that fits is used.  "{}" stands for botocore's own text.
@@ -97,11 +107,27 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, ServiceUnavailable) and error.__cause__ is not None:
         return reason_of(error.__cause__)
     if isinstance(error, ClientError):
+        if (action := denied_action(error)) is not None:
+            return f"you lack the right {action} here; {_RIGHTS}"
         return _one_line(_reason_of_answer(cast("dict[str, Any]", error.response), str(error)))
     for types, text in _BY_TYPE:
         if isinstance(error, types):
             return text.format(_one_line(str(error).rstrip(".")))
     return _one_line(str(error))
+
+
+def denied_action(error: BaseException) -> str | None:
+    """Return the action that AWS does not allow, such as ``dynamodb:Query``; ``None`` if the error is another one.
+
+    Args:
+        error: What a call to AWS raised.
+    """
+    if isinstance(error, ServiceUnavailable) and error.__cause__ is not None:
+        return denied_action(error.__cause__)
+    if not isinstance(error, ClientError) or error.response.get("Error", {}).get("Code") not in _DENIED:
+        return None
+    named = _ACTION.search(str(error))
+    return named[1] if named else f"to {error.operation_name}"
 
 
 def check_table(client: "DynamoDBClient", name: str) -> None:

@@ -26,7 +26,8 @@ from enrollment.use_cases.workspace_deletion import (
 )
 from enrollments.failure import CommandFailed
 from enrollments.reasons import words_of
-from enrollments.target import Uuid, in_table, parameters_of_stack, require_workspaces
+from enrollments.stacks import parameters_of_stack
+from enrollments.target import Uuid, in_table, require_workspaces
 from enrollments.texts import ERASE_LINE, is_at_terminal
 
 _CACHE_PARAMETER, _USUAL_CACHE_SECONDS = "AuthorizerCacheSeconds", 60

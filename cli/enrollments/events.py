@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import click
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from enrollment.callers import Caller
 from enrollment.resources.events import Event, ListEventsRequest
@@ -20,6 +19,7 @@ from enrollment.use_cases.events import list_events
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.failure import CommandFailed
 from enrollments.resending import Resending
+from enrollments.stacks import physical_id
 from enrollments.target import in_workspace
 
 # An event can be listed after one with a later `created_at` (contract, "Events").
@@ -139,21 +139,10 @@ def resend(stack_name: str, region: str | None, profile: str | None) -> None:
 
 
 def _resending(session: boto3.session.Session, stack_name: str) -> Resending:
-    stack = session.client("cloudformation")
+    def name_of(logical_id: str) -> str:
+        return physical_id(session, stack_name, logical_id)
 
-    def physical_id(logical_id: str) -> str:
-        try:
-            found = stack.describe_stack_resource(StackName=stack_name, LogicalResourceId=logical_id)
-        except ClientError as error:
-            if "does not exist" not in str(error):
-                raise
-            raise click.ClickException(
-                f"there is no {logical_id} of a stack {stack_name} in {stack.meta.region_name}; "
-                "check --stack-name, --region and --profile"
-            ) from error
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
-
-    function, queue_url = f"{physical_id('EventsFunction')}:live", physical_id("EventsFailuresQueue")
+    function, queue_url = f"{name_of('EventsFunction')}:live", name_of("EventsFailuresQueue")
     functions = session.client("lambda", config=_PATIENT)
 
     def invoke(event: Mapping[str, Any]) -> Any:

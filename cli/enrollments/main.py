@@ -52,10 +52,16 @@ class _LazyGroup(click.Group):
             "enrollments.connectors.commands", "connectors", "Set, try and show the connectors of credential managers."
         ),
         "credentials": _Place("enrollments.waiting", "credentials", "Show which credentials of phones wait, and why."),
+        "deploy": _Place(
+            "enrollments.deploying", "deploy", "Look whether a deployment can begin, and show what was deployed."
+        ),
         "directory": _Place(
             "enrollments.directory.commands",
             "directory",
             "Import and export ACS systems, credential pools and ACS users.",
+        ),
+        "doctor": _Place(
+            "enrollments.doctor.commands", "doctor", "Look whether a deployed system works, and say what to do."
         ),
         "events": _Place("enrollments.events", "events", "Follow events, and send those again that were not recorded."),
         "local": _Place("enrollments.local.commands", "local", "Run the deployed system on this machine, without AWS."),
@@ -64,7 +70,7 @@ class _LazyGroup(click.Group):
         "provisioning": _Place(
             "enrollments.provisioning", "provisioning", "Find enrollments that stand still, and have them go on."
         ),
-        "tokens": _Place("enrollments.tokens", "tokens", "Issue, list and revoke the tokens of clients."),
+        "tokens": _Place("enrollments.tokens", "tokens", "Issue, list, rotate and revoke the tokens of clients."),
         "user-identities": _Place(
             "enrollments.user_identities", "user_identities", "Prove that a user identity was deleted."
         ),

@@ -8,6 +8,7 @@ import boto3
 import click
 
 from enrollments.local.demo import CLIENT_SESSIONS_SECRET, CONNECTORS_SECRET
+from enrollments.stacks import physical_id
 
 type Command = Callable[..., None]
 type ReadSecret = Callable[[], bytes]
@@ -77,8 +78,5 @@ def with_secret(secret: MasterSecret) -> Callable[[Command], Command]:
 
 def secret_of_stack(session: boto3.session.Session, stack_name: str, secret: MasterSecret) -> bytes:
     """Return a master secret of a stack."""
-    found = session.client("cloudformation").describe_stack_resource(
-        StackName=stack_name, LogicalResourceId=secret.logical_id
-    )
-    secret_id = str(found["StackResourceDetail"]["PhysicalResourceId"])
+    secret_id = physical_id(session, stack_name, secret.logical_id)
     return str(session.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]).encode()

@@ -64,6 +64,11 @@ def moment(text: object) -> str:
     return f"{datetime.fromisoformat(str(text)).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def minute(text: object) -> str:
+    """Return a stored moment as lists print it: ``2026-11-30 23:33 UTC``."""
+    return f"{datetime.fromisoformat(str(text)).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def why_unanswered(because: str) -> str:
     """Return why there is no usable answer.
 

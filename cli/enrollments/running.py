@@ -22,27 +22,30 @@ class RunningSystem:
         table_name: The table.
         workspace_id: The demo workspace.
         process_id: The process that runs it.
+        endpoint: The address of its API.
     """
 
     dynamodb_endpoint: str
     table_name: str
     workspace_id: str
     process_id: int
+    endpoint: str
 
 
 @contextmanager
-def announced(dynamodb_endpoint: str, table_name: str, workspace_id: str) -> Iterator[None]:
+def announced(dynamodb_endpoint: str, table_name: str, workspace_id: str, endpoint: str) -> Iterator[None]:
     """Let other commands find the system of this process until the context ends.
 
     Args:
         dynamodb_endpoint: The DynamoDB server that has its table.
         table_name: The table.
         workspace_id: The demo workspace.
+        endpoint: The address of its API.
 
     Raises:
         OSError: The file cannot be written.
     """
-    system = RunningSystem(dynamodb_endpoint, table_name, workspace_id, os.getpid())
+    system = RunningSystem(dynamodb_endpoint, table_name, workspace_id, os.getpid(), endpoint)
     unfinished = FILE.with_suffix(".new")
     unfinished.write_text(json.dumps(asdict(system)))
     unfinished.replace(FILE)

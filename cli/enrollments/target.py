@@ -8,7 +8,6 @@ from uuid import UUID
 import boto3
 import click
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from enrollment.store.attributes import Item
 from enrollment.store.client import CLIENT_CONFIG
@@ -19,11 +18,10 @@ from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, i
 from enrollments.failure import CommandFailed
 from enrollments.reasons import moment
 from enrollments.running import find_running
+from enrollments.stacks import table_of_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_TABLE_OUTPUT = "TableName"
 
 # A command has more time than a request: one that works for an hour goes on when the database is slow for a while.
 _CONFIG = CLIENT_CONFIG.merge(Config(read_timeout=20))
@@ -50,10 +48,13 @@ class Uuid(click.ParamType[str]):
             self.fail(f"{'a token' if _TOKEN in str(value) else value} is not a UUID", param, ctx)
 
 
-class _Endpoint(click.ParamType[str]):
+class Endpoint(click.ParamType[str]):
+    """The address of a server, which begins with http:// or https://."""
+
     name = "url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the address."""
         try:
             host_of(str(value))
         except ValueError as error:
@@ -71,7 +72,7 @@ def in_table(command: Command) -> Command:
     @click.option("--table-name", help="The table, instead of a stack.")
     @click.option(
         "--endpoint-url",
-        type=_Endpoint(),
+        type=Endpoint(),
         help="A DynamoDB server other than AWS, with --table-name. It gets the region and credentials of `make run`.",
     )
     @click.option("--region", help="The AWS region. The default is in your AWS configuration.")
@@ -99,7 +100,7 @@ def in_table(command: Command) -> Command:
             raise click.UsageError("--endpoint-url names AWS; add --region or --profile, or leave --endpoint-url out")
         try:
             if is_local:
-                client = _local_client(str(endpoint_url))
+                client = local_client(str(endpoint_url))
                 check_table(client, str(table_name))
                 table = Table(client, str(table_name))
             else:
@@ -177,7 +178,7 @@ def _reason_of_deletion(mark: Item) -> str:
     )
 
 
-def _local_client(endpoint_url: str) -> "DynamoDBClient":
+def local_client(endpoint_url: str) -> "DynamoDBClient":
     """Return a client with the credentials of `make run`.
 
     DynamoDB Local and similar servers keep a separate database for each access key.
@@ -190,41 +191,3 @@ def _local_client(endpoint_url: str) -> "DynamoDBClient":
         aws_secret_access_key="local",  # noqa: S106 - not a secret
         config=_CONFIG,
     )
-
-
-def table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
-    """Return the name of a stack's table.
-
-    Raises:
-        click.ClickException: There is no such stack, or it is not one of this service.
-    """
-    for output in _stack(session, stack_name).get("Outputs", []):
-        if output.get("OutputKey") == _TABLE_OUTPUT:
-            return str(output["OutputValue"])
-    raise click.ClickException(
-        f"stack {stack_name} has no output {_TABLE_OUTPUT}, so it is not one of this service; check --stack-name"
-    )
-
-
-def parameters_of_stack(session: boto3.session.Session, stack_name: str) -> dict[str, str]:
-    """Return the parameters of a stack.
-
-    Raises:
-        click.ClickException: There is no such stack.
-    """
-    parameters = _stack(session, stack_name).get("Parameters", [])
-    return {str(one["ParameterKey"]): str(one["ParameterValue"]) for one in parameters}
-
-
-def _stack(session: boto3.session.Session, stack_name: str) -> Any:
-    client = session.client("cloudformation")
-    try:
-        (stack,) = client.describe_stacks(StackName=stack_name)["Stacks"]
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
-        region = client.meta.region_name
-        raise click.ClickException(
-            f"there is no stack {stack_name} in {region}; check --stack-name, --region and --profile"
-        ) from error
-    return stack

@@ -7,6 +7,7 @@ import click
 from enrollment.store.attributes import Item, elements
 from enrollment.store.keys import webhook_key
 from enrollment.store.table import Table
+from enrollments.reasons import moment
 from enrollments.target import in_workspace
 
 # What a webhook has only while its deliveries fail, and what it means; see `use_cases.webhook_items`.
@@ -48,4 +49,4 @@ def _shown(item: Item) -> dict[str, object]:
 
 
 def _state(item: Item) -> str:
-    return ", ".join(f"{text} {item[name]}" for name, text in _STATES.items() if name in item) or "good"
+    return ", ".join(f"{text} {moment(item[name])}" for name, text in _STATES.items() if name in item) or "good"

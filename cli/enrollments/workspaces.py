@@ -14,6 +14,7 @@ from enrollment.use_cases.tokens import NewToken, create_token
 from enrollment.use_cases.workspaces import StoredWorkspace
 from enrollments.deleting import delete, prove_deleted
 from enrollments.moving.commands import export_workspace, import_workspace
+from enrollments.reasons import minute
 from enrollments.target import Uuid, in_table, require_workspaces
 from enrollments.texts import in_columns, is_at_terminal
 
@@ -153,7 +154,7 @@ def _print(found: Sequence[StoredWorkspace], being_deleted: Container[str], *, a
             one.workspace_id,
             "sandbox" if one.is_sandbox else "production",
             "being deleted" if one.workspace_id in being_deleted else "in use",
-            one.created_at[:16],
+            minute(one.created_at),
             one.name,
         )
         for one in found

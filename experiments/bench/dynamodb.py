@@ -28,6 +28,8 @@ def _token_record() -> dict[str, Any]:
         "user_identity_ids": "",
         "name": "",
         "created_at": "2024-01-01T00:00:00.000Z",
+        # A use is noted once an hour, so that a request is timed which notes none.
+        "last_used_at": "2099-01-01T00:00:00.000Z",
     }
     return {"Item": {name: {"S": value} for name, value in record.items()}}
 

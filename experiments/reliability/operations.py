@@ -155,6 +155,7 @@ class Operation:
         is_warm: The functions still know what they have read for that.
         is_in_steps: It is more than one transaction, so that it can stay half done.
         doubles: It creates something without a unique value, so that repeating it creates a second one.
+        may_lose: The kind of request whose failure changes no answer.
     """
 
     ask: Ask
@@ -162,6 +163,7 @@ class Operation:
     is_warm: bool = False
     is_in_steps: bool = False
     doubles: bool = False
+    may_lose: str = ""
 
 
 def operations(world: World) -> dict[str, Operation]:
@@ -306,13 +308,14 @@ def operations(world: World) -> dict[str, Operation]:
         "client session: delete": Operation(route("/client_sessions/delete", client_session_id=w.session)),
         "workspace: get": Operation(route("/workspaces/get")),
         "workspace: list": Operation(route("/workspaces/list")),
-        "authorizer": Operation(partial(_authorize, w.token)),
-        "request with a token that the gateway has not seen": Operation(partial(_request, w)),
+        "authorizer": Operation(partial(_authorize, w.token), may_lose="UpdateItem"),
+        "request with a token that the gateway has not seen": Operation(partial(_request, w), may_lose="UpdateItem"),
         "command: tokens create": Operation(
             _command(tokens, "create", "--kind", "api-key", "--workspace-id", w.workspace_id), doubles=True
         ),
         "command: tokens list": Operation(_command(tokens, "list")),
         "command: tokens revoke": Operation(_command(tokens, "revoke", w.token.split("_")[1])),
+        "command: tokens rotate": Operation(_command(tokens, "rotate", w.token.split("_")[1]), doubles=True),
         "command: connectors show": Operation(_of_connector(w, "show", "--json")),
         # Each time that one is set or resumed, it has another revision.  `experiments/reliability/rounds.py` has these.
         "command: connectors remove": Operation(_of_connector(w, "remove")),

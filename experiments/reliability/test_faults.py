@@ -316,9 +316,13 @@ def _try(experiment: Experiment, operation: Operation, usual: Usual, plan: Plan)
         problems.append("no request met it")
     if is_half_done and not operation.is_in_steps:
         problems.append(f"half done: {_difference(usual.after_first, table)}")
-    if plan.is_lasting and not answer.is_unavailable:
+    met = usual.requests[plan.at - 1 :] if plan.is_lasting else usual.requests[plan.at - 1 : plan.at]
+    is_lost_quietly = set(met) == {operation.may_lose}
+    if is_lost_quietly and not is_usual:
+        problems.append(f"not as usual, though nothing was lost but what may be: {answer}")
+    if plan.is_lasting and not answer.is_unavailable and not is_lost_quietly:
         problems.append(f"answered {answer}")
-    if not plan.is_lasting and not (is_usual and is_done):
+    if not plan.is_lasting and not is_lost_quietly and not (is_usual and is_done):
         problems.append(f"not as usual: {answer}")
     if lost := experiment.lost(repeated, items_at_last) | (experiment.lost(answer, items) if is_usual else set()):
         problems.append(f"named, but not there: {lost}")

@@ -41,7 +41,7 @@ def stored(kind: TokenKind, secret: str = SECRET) -> Item:
 def opens(store: Store, short: str, secret: str = SECRET) -> TokenKind | None:
     """Return as what a token is let in."""
     with suppress(Unauthorized):
-        return authenticate(store.table, f"Bearer seam_{short}_{secret}", NOW).kind
+        return authenticate(store.table, f"Bearer seam_{short}_{secret}", NOW).principal.kind
     return None
 
 

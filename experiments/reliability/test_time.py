@@ -12,6 +12,10 @@ from typing import Any, override
 
 import pytest
 
+from enrollment.store.attributes import marshal
+from enrollment.store.client import create_client
+from enrollment.store.keys import token_key
+from enrollment.store.table import Table
 from enrollments.local.stack import Stack, open_stack
 from experiments import figures
 from local_aws.functions import FunctionError, InvocationContext
@@ -178,6 +182,34 @@ def test_a_function_that_has_little_time_left_answers_as_usual_when_the_database
         answer = stack.invoke(event_of("user_identities_list"))
 
     assert answer["statusCode"] == 200
+
+
+def test_a_note_of_a_use_that_gets_no_answer_holds_up_no_decision(project: Path) -> None:
+    token, log = event_of("authorizer_api_key"), io.StringIO()
+    record: dict[str, Any] = {}
+
+    def answer(operation: str, request: Any) -> tuple[int, dict[str, Any]]:  # noqa: ARG001
+        if operation == "UpdateItem":
+            time.sleep(5)
+        return 200, record
+
+    with (
+        open_stack(project / "template.yaml", log=log, terminal=io.StringIO()) as stack,
+        answering(answer) as endpoint,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        found = Table(create_client(), stack.table_name).get(token_key("testDemo"))
+        record["Item"] = marshal({name: value for name, value in (found or {}).items() if name != "last_used_at"})
+        remaining(patch, 10_000)
+        patch.setenv(ENDPOINT, endpoint)
+        began = time.monotonic()
+
+        decision = stack.invoke(token)
+
+        took = time.monotonic() - began
+    assert decision["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+    assert took < 1 + ALLOWANCE_SECONDS
+    assert '"use not noted"' in log.getvalue()
 
 
 _rows: list[dict[str, Any]] = []

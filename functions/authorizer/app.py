@@ -25,13 +25,17 @@ from enrollment.log import create_logger
 from enrollment.settings import Settings
 from enrollment.store.client import create_client
 from enrollment.store.table import Table
-from enrollment.use_cases.tokens import authenticate
+from enrollment.use_cases.tokens import Admission, authenticate, note_use
 
 logger = create_logger()
 table = Table(create_client(), Settings.from_environment().table_name)
 
 # `make openapi` writes it from the route table.
 _CLIENT_SESSION_ROUTES: list[str] = json.loads(Path(__file__).with_name("client_session_routes.json").read_text())
+
+# A note of a use that takes longer is given up: after 0.5 s for a connection, and 0.25 s for the answer.  The rest is
+# the reserve that a deadline has.
+_LONGEST_NOTE_MILLISECONDS = 1000
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -46,7 +50,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     stage = _stage(event["methodArn"])
     try:
         with ending_before(context.get_remaining_time_in_millis()):
-            principal = authenticate(table, event["authorizationToken"], datetime.now(UTC))
+            admission = authenticate(table, event["authorizationToken"], datetime.now(UTC))
     except Unauthorized as refusal:
         logger.info("denied", reason=refusal.message)
         return _policy("Deny", [f"{stage}/*"], "unknown", {"message": refusal.message})
@@ -56,6 +60,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         if isinstance(error, ServiceUnavailable):
             raise ServiceUnavailable from None
         raise InternalServerError from None
+    _note_use(admission, context.get_remaining_time_in_millis())
+    principal = admission.principal
     logger.info("allowed", token_id=principal.token_id, token_kind=principal.kind)
     if principal.kind is TokenKind.CLIENT_SESSION:
         routes = [f"{stage}/*{path}" for path in _CLIENT_SESSION_ROUTES]
@@ -64,6 +70,15 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     # This message is for the routes that the policy does not name.
     reason = {"message": NOT_FOR_CLIENT_SESSIONS}
     return _policy("Allow", routes, principal.token_id, principal.to_context() | reason)
+
+
+def _note_use(admission: Admission, remaining_milliseconds: int) -> None:
+    """Note that a token was used.  The decision stands, whether or not that succeeds."""
+    try:
+        with ending_before(min(remaining_milliseconds, _LONGEST_NOTE_MILLISECONDS)):
+            note_use(table, admission, datetime.now(UTC))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the token is good
+        logger.warning("use not noted", token_id=admission.principal.token_id, extra=facts_of(error))
 
 
 def _log_failure(error: Exception) -> None:

@@ -324,7 +324,11 @@ ANSWER = """<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/d
 <Stacks><member><StackName>s</StackName><StackStatus>CREATE_COMPLETE</StackStatus>
 <CreationTime>2026-01-09T05:45:33.068Z</CreationTime><Outputs>{outputs}</Outputs></member></Stacks>
 </DescribeStacksResult></DescribeStacksResponse>"""
-OUTPUT = "<member><OutputKey>TableName</OutputKey><OutputValue>enrollments-Table</OutputValue></member>"
+VALUES = {"TableName": "enrollments-Table", "Endpoint": "https://e", "DashboardUrl": "https://d"}
+OUTPUTS = "".join(
+    f"<member><OutputKey>{name}</OutputKey><OutputValue>{value}</OutputValue></member>"
+    for name, value in VALUES.items()
+)
 MISSING = """<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>
 <Code>ValidationError</Code><Message>Stack with id s does not exist</Message></Error></ErrorResponse>"""
 
@@ -364,7 +368,7 @@ def answer_describe_stacks(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> Cal
 
 @pytest.mark.usefixtures("service")
 def test_the_table_of_a_stack_is_read_from_its_outputs(answer_describe_stacks: Callable[[int, str], None]) -> None:
-    answer_describe_stacks(200, ANSWER.format(outputs=OUTPUT))
+    answer_describe_stacks(200, ANSWER.format(outputs=OUTPUTS))
 
     result = CliRunner().invoke(tokens, ["list", "--stack-name", "s"])
 
@@ -375,7 +379,7 @@ def test_the_table_of_a_stack_is_read_from_its_outputs(answer_describe_stacks: C
 @pytest.mark.parametrize(
     ("status", "body", "message"),
     [
-        (200, ANSWER.format(outputs=""), "stack s has no output TableName"),
+        (200, ANSWER.format(outputs=""), "stack s in us-east-1 has no output TableName"),
         (400, MISSING, "there is no stack s in us-east-1; check --stack-name, --region and --profile"),
     ],
 )

@@ -5,13 +5,27 @@ usage: PYTHON stand_in.py CLOUDFORMATION PORT
 PYTHON is the workbench's own interpreter, CLOUDFORMATION its cloudformation.py.
 """
 
+import importlib
 import importlib.util
+import json
+import random
+import string
 import sys
+from pathlib import Path
 
 from moto.awslambda.models import LayerVersion
 from moto.cloudformation import parsing
-from moto.cloudformation.models import ChangeSet
+from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.models import ChangeSet, CloudFormationBackend
+from moto.core.common_models import CloudFormationModel
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.table import Table
+from moto.secretsmanager.models import secretsmanager_backends
 from moto.server import main
+
+# What makes moto's transactions quick locally does it here, too.
+sys.path.insert(0, str(Path(__file__).parents[2] / "cli"))
+quick_transactions = importlib.import_module("local_aws.quick_transactions").quick_transactions
 
 specification = importlib.util.spec_from_file_location("workbench", sys.argv[1])
 workbench = importlib.util.module_from_spec(specification)
@@ -56,4 +70,70 @@ def apply_changes_and_outputs(self):
 
 ChangeSet.apply = apply_changes_and_outputs
 
-main(["-H", "127.0.0.1", "-p", sys.argv[2]])
+
+# moto stumbles over what a condition left out when it looks for one resource.
+def describe_present_resource(self, stack_name, logical_resource_id):
+    found = self.get_stack(stack_name)
+    for resource in filter(None, found.stack_resources):
+        if resource.logical_resource_id == logical_resource_id:
+            return found, resource
+    raise ValidationError(stack_name, f"Resource {logical_resource_id} does not exist for stack {stack_name}")
+
+
+CloudFormationBackend.describe_stack_resource = describe_present_resource
+
+# moto's table of a stack has neither time to live nor point-in-time recovery.
+create_table = Table.create_from_cloudformation_json.__func__
+
+
+def create_whole_table(cls, resource_name, cloudformation_json, account_id, region_name, **more):
+    table = create_table(cls, resource_name, cloudformation_json, account_id, region_name, **more)
+    dynamodb, properties = dynamodb_backends[account_id][region_name], cloudformation_json["Properties"]
+    dynamodb.update_time_to_live(resource_name, properties["TimeToLiveSpecification"])
+    dynamodb.update_continuous_backups(resource_name, properties["PointInTimeRecoverySpecification"])
+    return table
+
+
+Table.create_from_cloudformation_json = classmethod(create_whole_table)
+
+
+class Secret(CloudFormationModel):
+    """A secret whose value Secrets Manager makes up, which moto's CloudFormation does not know."""
+
+    __module__ = "moto.secretsmanager.models"  # moto's metaclass reads the service from it
+
+    def __init__(self, arn):
+        self.arn = self.physical_resource_id = arn
+
+    @staticmethod
+    def cloudformation_name_type():
+        return "Name"
+
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::SecretsManager::Secret"
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, _, account_id, region_name, **__):
+        secrets = secretsmanager_backends[account_id][region_name]
+        value = "".join(random.choices(string.ascii_letters, k=64))
+        made = secrets.create_secret(resource_name, value, None, None, None, None, None, [], False)  # noqa: FBT003
+        return cls(json.loads(made)["ARN"])
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, *_, **__):
+        return original_resource
+
+    @classmethod
+    def delete_from_cloudformation_json(cls, *_, **__):  # it is retained
+        pass
+
+    def delete(self, *_, **__):  # as above
+        pass
+
+
+known_class = parsing.resource_class_from_type
+parsing.resource_class_from_type = lambda kind: Secret if kind == "AWS::SecretsManager::Secret" else known_class(kind)
+
+with quick_transactions():
+    main(["-H", "127.0.0.1", "-p", sys.argv[2]])

@@ -4,99 +4,20 @@ What only AWS checks is left out: who may do what, quotas, and what properties m
 """
 
 import json
-import os
 import re
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
-import boto3
 import pytest
+
+from tests.deploy.conftest import STACK, Aws
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
 
-STACK = "enrollment-automations"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_DEFAULT_REGION": "us-east-1"}
 # What a person answers to --guided, and what samconfig.toml says for AWS.
 OVERRIDES = "MemorySize=512 LogRetentionDays=60 EventBusName=owners"
 RESTORED = "restored"
 ANSWERS = "--no-confirm-changeset --no-resolve-s3 --s3-bucket artefacts"
-
-
-class Aws:
-    """Clients of the stand-in, and commands that take it for AWS."""
-
-    def __init__(self, endpoint: str, project: Path) -> None:
-        self.endpoint = endpoint
-        self.project = project
-
-    def client(self, service: str) -> Any:
-        make: Any = boto3.client  # boto3-stubs has types for DynamoDB only
-        return make(
-            service,
-            endpoint_url=self.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="made-up",
-            aws_secret_access_key="made-up",
-        )
-
-    def run(self, *command: str) -> str:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        more = {"AWS_ENDPOINT_URL": self.endpoint, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "1"}
-        finished = subprocess.run(  # noqa: S603
-            command, cwd=self.project, env=kept | CREDENTIALS | more, capture_output=True, text=True, check=False
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
-        return finished.stdout
-
-    def stack(self) -> dict[str, Any]:
-        (stack,) = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
-        return {**stack, "Outputs": outputs, "Parameters": parameters}
-
-    def functions(self) -> list[dict[str, Any]]:
-        functions: list[dict[str, Any]] = self.client("lambda").list_functions()["Functions"]
-        return functions
-
-
-@contextmanager
-def served(*command: str | Path) -> Iterator[str]:
-    """Run a command that takes a port as its last argument, and yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with TemporaryFile("w+") as log, subprocess.Popen([*command, str(port)], stdout=log, stderr=log) as process:  # noqa: S603
-        try:
-            while not listens(port):
-                assert process.poll() is None, log.seek(0) or log.read()
-                time.sleep(0.2)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture(scope="module")
-def aws(project: Path) -> Iterator[Aws]:
-    workbench = Path(os.environ.get("WORKBENCH", project / "../shared/workbench"))
-    assert workbench.is_dir(), f"the stand-in for AWS is not in {workbench}"
-    python = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "workbench-cloudformation/bin/python"
-    if not python.exists():
-        with served(workbench / "cloudformation"):  # installs what it needs before it listens
-            pass
-    with served(python, project / "tests/deploy/stand_in.py", workbench / "cloudformation.py") as endpoint:
-        aws = Aws(endpoint, project)
-        aws.client("s3").create_bucket(Bucket="artefacts")
-        yield aws
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +53,7 @@ def restored(aws: Aws, updated: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_first_deployment_creates_the_stack(aws: Aws, created: dict[str, Any]) -> None:
     assert created["StackStatus"] == "CREATE_COMPLETE"
-    assert created["Outputs"].keys() == {"DashboardUrl", "Document", "Endpoint", "TableName"}
+    assert created["Outputs"].keys() == {"DashboardUrl", "Document", "Endpoint", "Release", "TableName"}
     assert re.fullmatch(r"https://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod", created["Outputs"]["Endpoint"])
     assert created["Outputs"]["TableName"] in aws.client("dynamodb").list_tables()["TableNames"]
 

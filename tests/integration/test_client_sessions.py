@@ -74,11 +74,11 @@ class Sessions:
 
     def seen_by(self, session: ClientSession) -> set[str]:
         """Return the user identities that a session's token sees."""
-        return set(authenticate(self.table, f"Bearer {session.token}", datetime.now(UTC)).user_identity_ids)
+        return set(authenticate(self.table, f"Bearer {session.token}", datetime.now(UTC)).principal.user_identity_ids)
 
     def itself(self, session: ClientSession) -> "Sessions":
         """Return the calls of a session's own token."""
-        principal = authenticate(self.table, f"Bearer {session.token}", datetime.now(UTC))
+        principal = authenticate(self.table, f"Bearer {session.token}", datetime.now(UTC)).principal
         return Sessions(self.table, principal.enter(None))
 
     def expire(self, session: ClientSession) -> None:

@@ -73,16 +73,15 @@ TABLE_ARN = f"{TABLES}{TABLE}"
 KEYS_ARN = f"arn:aws:kms:{REGION}:123456789012:key/"
 KEY_ARN, OTHER_KEY_ARN = f"{KEYS_ARN}1234", f"{KEYS_ARN}5678"
 # What DynamoDB's developer guide ("Customer managed key policy") names for who uses a table, but for CreateGrant.
-KEY_ACTIONS_TO_READ = ["kms:Decrypt"]
 KEY_ACTIONS = [
-    *KEY_ACTIONS_TO_READ,
+    "kms:Decrypt",
     "kms:Encrypt",
     "kms:GenerateDataKey",
     "kms:GenerateDataKeyWithoutPlaintext",
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 ]
-LEADING_KEYS = "dynamodb:LeadingKeys"
+LEADING_KEYS, ATTRIBUTES = "dynamodb:LeadingKeys", "dynamodb:Attributes"
 
 # These are all that the class Table asks for, so no branch of a function can need another.
 READS_AND_WRITES = [
@@ -118,6 +117,20 @@ def on_others(actions: list[str], *resources: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": resources[0] if len(resources) == 1 else [*resources]}
 
 
+def noting(*attributes: str) -> dict[str, Any]:
+    """Return the statement that allows changes of these attributes of tokens, besides their keys."""
+    return {
+        "Effect": "Allow",
+        "Action": ["dynamodb:UpdateItem"],
+        "Condition": {
+            "ForAllValues:StringLike": {LEADING_KEYS: ["TOKEN#*"]},
+            "ForAllValues:StringEquals": {ATTRIBUTES: ["pk", "sk", *attributes]},
+            "Null": {LEADING_KEYS: "false", ATTRIBUTES: "false"},
+        },
+        "Resource": [TABLE_ARN],
+    }
+
+
 IN_WORKSPACES = on_keys(READS_AND_WRITES, "StringLike", "WORKSPACE#*")
 OF_PAGE_CURSORS = on_keys(PAGE_CURSOR, "StringEquals", "SECRET#PAGE_CURSOR")
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:enrollments-webhooks"
@@ -133,7 +146,10 @@ KEEPS_ITS_PLACE = ["lambda:CheckpointDurableExecution", "lambda:GetDurableExecut
 CHANGES = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
 # The first statements of each role.
 OWN = {
-    "Authorizer": [on_keys(["dynamodb:GetItem"], "StringLike", "TOKEN#*")],
+    "Authorizer": [
+        on_keys(["dynamodb:GetItem"], "StringLike", "TOKEN#*"),
+        noting("last_used_at", "former_secret_last_used_at"),
+    ],
     "EnrollmentAutomations": [IN_WORKSPACES],
     "UserIdentities": [
         on_keys(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], "StringLike", "WORKSPACE#*"),
@@ -504,11 +520,20 @@ OWN_KEY = {
 
 @dataclass(frozen=True)
 class Needed:
-    """What a request needs: an action on a resource, for records with these partition keys."""
+    """What a request needs: an action on a resource, for records with these partition keys, and for these attributes.
+
+    Of a request that names no attributes, as of one that reads whole items, AWS knows none.
+    """
 
     action: str
     resource: str
     keys: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+
+    @property
+    def context(self) -> dict[str, Sequence[str]]:
+        """What conditions are about."""
+        return {name: found for name, found in ((LEADING_KEYS, self.keys), (ATTRIBUTES, self.attributes)) if found}
 
 
 def needed(operation: str, request: Mapping[str, Any]) -> Iterator[Needed]:
@@ -527,6 +552,10 @@ def needed(operation: str, request: Mapping[str, Any]) -> Iterator[Needed]:
             (placeholder,) = re.findall(r"\bpk = (:\w+)", request["KeyConditionExpression"])
             key = request["ExpressionAttributeValues"][placeholder]["S"]
             yield Needed("dynamodb:Query", TABLES + request["TableName"], (key,))
+        case "UpdateItem":
+            names = (*request["Key"], *request.get("ExpressionAttributeNames", {}).values())
+            key, attributes = request["Key"]["pk"]["S"], tuple(sorted(set(names)))
+            yield Needed("dynamodb:UpdateItem", TABLES + request["TableName"], (key,), attributes)
         case "GetItem":
             yield Needed("dynamodb:GetItem", TABLES + request["TableName"], (request["Key"]["pk"]["S"],))
         case _ if operation in ANSWERS:
@@ -584,7 +613,7 @@ class Guard:
         denied = [
             one
             for one in needed(model.name, request_of(model.name, params))
-            if not is_allowed(self.statements, one.action, one.resource, {LEADING_KEYS: one.keys} if one.keys else {})
+            if not is_allowed(self.statements, one.action, one.resource, one.context)
         ]
         self.denied += denied
         if denied:
@@ -753,7 +782,7 @@ def test_a_role_allows_this_and_nothing_else(resources: dict[str, Resource], nam
         },
         {
             "Effect": "Allow",
-            "Action": KEY_ACTIONS_TO_READ if name == "Authorizer" else KEY_ACTIONS,
+            "Action": KEY_ACTIONS,
             "Resource": f"{KEYS_ARN}*",
             "Condition": {
                 "StringEquals": {
@@ -858,6 +887,27 @@ def test_provisioning_changes_no_directory(resources: dict[str, Resource], actio
     found = statements(resources, "Provisioning")
 
     assert not is_allowed(found, action, TABLE_ARN, {LEADING_KEYS: [f"WORKSPACE#{WORKSPACE}#{key}"]})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "is_it"),
+    [
+        (["pk", "sk", "last_used_at"], True),
+        (["pk", "sk", "former_secret_last_used_at", "last_used_at"], True),
+        (["pk", "sk", "last_used_at", "secret_sha256"], False),
+        (["pk", "sk", "revoked_at"], False),
+        (["pk", "sk", "workspace_ids"], False),
+        ([], False),
+    ],
+)
+def test_the_authorizer_writes_nothing_of_a_token_but_when_it_was_used(
+    resources: dict[str, Resource],
+    attributes: list[str],
+    is_it: bool,  # noqa: FBT001
+) -> None:
+    context = {LEADING_KEYS: ["TOKEN#testDemo"], ATTRIBUTES: attributes}
+
+    assert is_allowed(statements(resources, "Authorizer"), "dynamodb:UpdateItem", TABLE_ARN, context) is is_it
 
 
 @pytest.mark.parametrize("name", ["UserIdentities", "Acs", "Phones", "EventsApi", "ClientSessions"])

@@ -17,6 +17,7 @@ from enrollment.use_cases.tokens import (
     authenticate,
     create_token,
     list_tokens,
+    note_use,
     revoke_token,
     store_token,
 )
@@ -38,7 +39,7 @@ def api_key(store: Store) -> None:
 
 @pytest.mark.parametrize("header", [f"Bearer {KEY}", f"bearer {KEY}", f"BEARER   {KEY}", f"  Bearer {KEY} "])
 def test_a_good_key_opens_its_workspace(store: Store, header: str) -> None:
-    principal = authenticate(store.table, header, NOW)
+    principal = authenticate(store.table, header, NOW).principal
 
     assert principal == Principal(TokenKind.API_KEY, "testDemo", (WORKSPACE_ID,))
 
@@ -105,7 +106,7 @@ def test_a_created_token_of_each_kind_is_good(store: Store, kind: TokenKind) -> 
 
     token = create_token(store.table, new)
 
-    principal = authenticate(store.table, f"Bearer {token}", NOW)
+    principal = authenticate(store.table, f"Bearer {token}", NOW).principal
     assert (principal.kind, principal.workspace_ids) == (kind, tuple(new.workspace_ids))
     assert principal.user_identity_ids == tuple(new.user_identity_ids)
     assert Principal.from_context(principal.to_context()) == principal
@@ -116,7 +117,7 @@ def test_a_token_works_until_it_expires(store: Store, kind: TokenKind) -> None:
     new, name = KINDS[kind]
     token = create_token(store.table, replace(new, expires_at=NOW))
 
-    assert authenticate(store.table, f"Bearer {token}", NOW - timedelta(milliseconds=1)).kind is kind
+    assert authenticate(store.table, f"Bearer {token}", NOW - timedelta(milliseconds=1)).principal.kind is kind
     with pytest.raises(Unauthorized, match=f"^{name} has expired$"):
         authenticate(store.table, f"Bearer {token}", NOW)
 
@@ -192,6 +193,7 @@ def test_a_listed_token_says_what_it_was_issued_for_and_what_became_of_it(store:
         created_at="2026-01-10T05:45:33.000Z",
         expires_at=None,
         revoked_at="2026-01-10T05:45:33.000Z",
+        is_use_noted=True,
     )
 
 
@@ -319,3 +321,55 @@ def test_the_other_kinds_are_in_their_own_workspace_whatever_is_named(named: str
 
     assert key.enter(named) == Caller(WORKSPACE_ID)
     assert session.enter(named) == Caller(WORKSPACE_ID, frozenset({IDENTITY}), "cst1")
+
+
+def used_at(store: Store) -> dict[str, object]:
+    record = store.items()[token_key("testDemo")]
+    return {name: value for name, value in record.items() if name.endswith("last_used_at")}
+
+
+def use(store: Store, now: datetime) -> list[str]:
+    """Use the API key, and return the requests of that."""
+    requests = store.count_requests()
+    note_use(store.table, authenticate(store.table, f"Bearer {KEY}", now), now)
+    return [request.partition(".")[2] for request in requests]
+
+
+def test_the_first_use_is_noted(store: Store) -> None:
+    use(store, NOW)
+
+    assert used_at(store) == {"last_used_at": "2026-01-09T05:45:33.000Z"}
+
+
+def test_a_use_is_noted_once_an_hour(store: Store) -> None:
+    use(store, NOW)
+
+    assert use(store, NOW + timedelta(minutes=59)) == ["GetItem"]
+    assert use(store, NOW + timedelta(hours=1)) == ["GetItem", "UpdateItem"]
+    assert used_at(store) == {"last_used_at": "2026-01-09T06:45:33.000Z"}
+
+
+def test_the_use_of_a_client_session_is_not_noted(store: Store) -> None:
+    token = create_token(store.table, KINDS[TokenKind.CLIENT_SESSION][0])
+    requests = store.count_requests()
+
+    note_use(store.table, authenticate(store.table, f"Bearer {token}", NOW), NOW)
+
+    assert requests == ["DynamoDB_20120810.GetItem"]
+
+
+def test_the_use_of_a_token_that_was_deleted_meanwhile_makes_no_record(store: Store) -> None:
+    admission = authenticate(store.table, f"Bearer {KEY}", NOW)
+    store.restore({})
+
+    note_use(store.table, admission, NOW)
+
+    assert store.items() == {}
+
+
+def test_a_listed_token_says_when_it_was_used(store: Store) -> None:
+    use(store, NOW)
+
+    (token,) = list_tokens(store.table)
+
+    assert (token.last_used_at, token.is_use_noted) == ("2026-01-09T05:45:33.000Z", True)

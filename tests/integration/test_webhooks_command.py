@@ -53,8 +53,8 @@ def test_each_webhook_is_a_line_that_says_what_fails(put_webhook: Put, run: Run)
 
     assert run().stdout.splitlines() == [
         f"{FIRST}  good  https://example.com/hook  acs_user.created,acs_user.deleted",
-        f"{SECOND}  failing since {FAILING}, events held since {HELD}, switched off since {OFF}  "
-        "https://example.com/hook  all events",
+        f"{SECOND}  failing since 2026-11-20 10:00:00 UTC, events held since 2026-11-20 10:05:00 UTC, "
+        "switched off since 2026-11-25 10:00:00 UTC  https://example.com/hook  all events",
     ]
 
 

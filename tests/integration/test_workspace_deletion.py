@@ -139,7 +139,7 @@ def test_tokens_end_and_one_of_several_workspaces_only_loses_this_one(tenants: T
 
     tenants.delete()
 
-    found = authenticate(table, f"Bearer {tenants.shared}", datetime.now(UTC))
+    found = authenticate(table, f"Bearer {tenants.shared}", datetime.now(UTC)).principal
     assert found.workspace_ids == (tenants.other.workspace_id,)
     with pytest.raises(Unauthorized):
         authenticate(table, f"Bearer {tenants.key}", datetime.now(UTC))

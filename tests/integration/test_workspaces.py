@@ -70,7 +70,7 @@ def test_a_token_lists_the_workspaces_that_it_may_enter(store: Store, run: Run) 
 def test_a_first_key_works_in_the_new_workspace(store: Store, run: Run) -> None:
     workspace_id, key = run("create", "Main Street", "--with-key").stdout.splitlines()
 
-    found = authenticate(store.table, f"Bearer {key}", datetime.now(UTC))
+    found = authenticate(store.table, f"Bearer {key}", datetime.now(UTC)).principal
 
     assert (found.kind, found.workspace_ids) == (TokenKind.API_KEY, (workspace_id,))
     assert violations(store.items()) == []

@@ -54,10 +54,15 @@ def test_a_failure_is_said_with_what_to_do(error: Exception, reason: str) -> Non
     assert reason_of(error).startswith(reason)
 
 
-def test_what_may_not_be_done_is_named() -> None:
-    error = refusal("AccessDeniedException", "User: u is not authorized to perform: dynamodb:Query")
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"])
+def test_a_right_that_is_missing_is_named(code: str) -> None:
+    error = refusal(code, "User: u is not authorized to perform: dynamodb:Query on resource: r")
 
-    assert "is not authorized to perform: dynamodb:Query" in reason_of(error)
+    assert reason_of(error).startswith("you lack the right dynamodb:Query here; docs/operations.md")
+
+
+def test_where_aws_does_not_name_the_right_the_operation_is_named() -> None:
+    assert reason_of(refusal("AccessDenied", "Access Denied")).startswith("you lack the right to Query here")
 
 
 def test_an_outage_is_explained_by_its_cause() -> None:

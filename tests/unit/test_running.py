@@ -10,6 +10,8 @@ import pytest
 
 from enrollments.running import FILE, RunningSystem, announced, find_running
 
+API = "http://127.0.0.1:3000"
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,15 +27,23 @@ def endpoint() -> Iterator[str]:
 
 def write(endpoint: str, process_id: int) -> None:
     FILE.write_text(
-        json.dumps({"dynamodb_endpoint": endpoint, "table_name": "t", "workspace_id": "w", "process_id": process_id})
+        json.dumps(
+            {
+                "dynamodb_endpoint": endpoint,
+                "table_name": "t",
+                "workspace_id": "w",
+                "process_id": process_id,
+                "endpoint": API,
+            }
+        )
     )
 
 
 def test_a_system_is_found_while_it_runs(endpoint: str) -> None:
     assert find_running() is None
 
-    with announced(endpoint, "table", "workspace"):
-        assert find_running() == RunningSystem(endpoint, "table", "workspace", os.getpid())
+    with announced(endpoint, "table", "workspace", API):
+        assert find_running() == RunningSystem(endpoint, "table", "workspace", os.getpid(), API)
 
     assert find_running() is None
     assert not FILE.exists()
@@ -64,14 +74,14 @@ def test_a_file_that_is_none_is_no_system(content: str) -> None:
 
 
 def test_a_system_ends_without_its_database_and_leaves_no_file() -> None:
-    with announced("http://127.0.0.1:9", "table", "workspace"):
+    with announced("http://127.0.0.1:9", "table", "workspace", API):
         assert FILE.exists()
 
     assert not FILE.exists()
 
 
 def test_the_end_of_one_system_leaves_another_found(endpoint: str) -> None:
-    with announced(endpoint, "table", "workspace"):
+    with announced(endpoint, "table", "workspace", API):
         write(endpoint, os.getppid())
 
     assert FILE.exists()

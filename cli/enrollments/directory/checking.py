@@ -19,6 +19,7 @@ from enrollment.store.attributes import Item, elements
 from enrollment.store.changes import RESTORED_AT
 from enrollment.store.items import (
     client_session_pointers,
+    is_there,
     stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
@@ -282,6 +283,7 @@ _ENTRIES = (
 )
 
 
+_DELETION = {"ACS system": "delete-system", "credential pool": "delete-pool"}
 _OF_USER_IDENTITY = {"ACS user", "automation", "credential", "enrollment of user identity", "phone"}
 _FAULTS: Mapping[str, Callable[[Item, Mapping[Key, Item]], Iterator[Fault]]] = {
     "ACS user": faults_of_acs_user,
@@ -392,6 +394,9 @@ class _Checker:
         if record.name in _FAULTS:
             problems += [_Problem(about, text, mend) for text, mend in _FAULTS[record.name](_unkeyed(item), found)]
         problems += self._problems_of_system(about, record, item, found)
+        if record.name in _DELETION and not is_there(item):
+            command = f"enrollments directory {_DELETION[record.name]}"
+            problems.append(_Problem(about, f"its deletion has begun and not ended; to finish it, run: {command}"))
         return problems
 
     def _problems_of_session(self, about: str, session: Item, found: Mapping[Key, Item]) -> Iterator[_Problem]:

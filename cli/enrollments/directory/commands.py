@@ -1,4 +1,4 @@
-"""``enrollments directory``: import, export and check ACS systems, credential pools and ACS users."""
+"""``enrollments directory``: import, export, check and delete ACS systems, credential pools and ACS users."""
 
 import json
 import sqlite3
@@ -16,6 +16,7 @@ from enrollment.timestamps import timestamp
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.directory.checking import check
 from enrollments.directory.decoding import BadFile, refuse_other_formats
+from enrollments.directory.deleting import delete_pool, delete_system
 from enrollments.directory.exporting import export_resources
 from enrollments.directory.files import Format, format_of, read_rows, write_rows
 from enrollments.directory.importing import Outcome, Result, import_rows
@@ -164,6 +165,10 @@ def export_directory(
     kinds = [KINDS[name] for name in KINDS if name in kind_names or not kind_names]
     with replacing(output) as stream:
         write_rows(stream, file_format, export_resources(table, workspace_id, kinds), kinds)
+
+
+directory.add_command(delete_system)
+directory.add_command(delete_pool)
 
 
 def _format_of_import(format_name: str | None, file: str) -> Format:

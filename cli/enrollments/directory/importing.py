@@ -14,6 +14,7 @@ from itertools import batched
 from enrollment.errors import AcsSystemIsNotCredentialManager, AcsSystemNotFound
 from enrollment.store.actions import Action, change, delete, put, put_new, require
 from enrollment.store.attributes import Item, Value
+from enrollment.store.items import NOT_RETIRED, is_there
 from enrollment.store.keys import Key, acs_system_key
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollments.directory.names import trim
@@ -26,6 +27,11 @@ _ROWS_AT_ONCE = 100
 _ROWS_TOGETHER = 25
 # Another client can change the record between its read and its transaction.  Each further round follows such a change.
 _ROUNDS = 4
+
+_DELETION = {
+    SYSTEM.name: "enrollments directory delete-system",
+    POOL.name: "enrollments directory delete-pool",
+}
 
 _KIND_NUMBERS = {kind.name: number for number, kind in enumerate(KINDS.values())}
 _ACCEPTED_SYSTEM = len(_KIND_NUMBERS)
@@ -242,15 +248,17 @@ class _Importer:
         wanted = self._wanted(row, existing)
         problems = list(problems_of_record(row.kind, wanted, existing))
         system_is: Mapping[str, Value | None] | None = None
+        if existing is not None and not is_there(existing):
+            problems.append((row.kind.id_name, f"It is being deleted; finish that first: {_DELETION[row.kind.name]}"))
         if row.kind is SYSTEM:
             problems += _problems_of_change(existing, wanted)
         elif "acs_system_id" in wanted:
             system_id = str(wanted["acs_system_id"])
             is_manager = is_manager_by_file(system_id)
-            if is_manager is None and (system := found.get(self._system_key(system_id))):
+            if is_manager is None and is_there(system := found.get(self._system_key(system_id))):
                 is_manager = bool(system["is_credential_manager"])
             problems += _problems_of_place(row, existing, wanted, is_manager=is_manager)
-            system_is = {"is_credential_manager": True} if row.kind is POOL else {}
+            system_is = {**NOT_RETIRED, "is_credential_manager": True} if row.kind is POOL else NOT_RETIRED
         if problems:
             return _Plan(Outcome.BAD, problems)
 

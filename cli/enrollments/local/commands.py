@@ -137,7 +137,8 @@ def run(  # noqa: PLR0913, PLR0917 - each is an option
                 click.echo(_introduction(variables, stack.gateway.routes, log_path, has_pages=True))
                 if connector_url is not None:
                     click.echo(_CONNECTOR_TEXT.format(connector_url))
-                with announced(str(stack.endpoint), stack.table_name, variables["SEAM_WORKSPACE_ID"]):
+                system = str(stack.endpoint), stack.table_name, variables["SEAM_WORKSPACE_ID"]
+                with announced(*system, variables["SEAM_ENDPOINT"]):
                     click.echo(f"Listening on {variables['SEAM_ENDPOINT']}; Ctrl-C stops it. Requests and events:\n")
                     serve(server)
     except (TemplateError, StackError) as error:

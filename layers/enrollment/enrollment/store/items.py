@@ -8,6 +8,7 @@ names these.  Otherwise a change between the read and the transaction leaves an 
 """
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from enrollment.store.attributes import Item, Value
 from enrollment.store.keys import (
@@ -53,11 +54,25 @@ ADDRESSES = ("email_address", "phone_number")
 
 # The attributes whose values are unique among the user identities of a workspace.
 UNIQUE = ("user_identity_key", *ADDRESSES)
+# An ACS system or a credential pool has this attribute while it is being deleted.  Whoever attaches something
+# to it takes it for one that does not exist.
+RETIRED = "retired_at"
+NOT_RETIRED: Mapping[str, Value | None] = {RETIRED: None}
+
 ENTRIES_OF_USER_IDENTITY_COME_FROM = ("created_at", *UNIQUE)
 ENTRIES_OF_CLIENT_SESSION_COME_FROM = ("created_at", "user_identity_ids", "user_identifier_key")
 ENTRIES_OF_ACS_USER_COME_FROM = ("acs_system_id", "created_at", *ADDRESSES)
 ENTRIES_OF_PHONE_COME_FROM = ("created_at", "custom_sdk_installation_id")
 ENTRIES_OF_ACS_CREDENTIAL_COME_FROM = ("acs_system_id", "created_at")
+
+
+def is_there(found: Item | None) -> TypeGuard[Item]:
+    """Return whether an ACS system or a credential pool is there to attach something to it.
+
+    Args:
+        found: Its item; ``None`` if there is none.
+    """
+    return found is not None and RETIRED not in found
 
 
 def normalized(attribute: str, value: Value) -> str:

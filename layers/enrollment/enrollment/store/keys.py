@@ -181,6 +181,11 @@ def simulated_credential_key(
     return Key(partition, f"SIMULATED_CREDENTIAL#{acs_credential_id}")
 
 
+def simulated_prefix(workspace_id: str, acs_system_id: str) -> str:
+    """Return the beginning of the partition keys of all that a simulated credential manager knows."""
+    return _simulated(workspace_id, acs_system_id, "")
+
+
 def connector_key(workspace_id: str, acs_system_id: str) -> Key:
     """Return the key of a credential manager's connector."""
     return Key(f"{acs_system_key(workspace_id, acs_system_id).pk}#CONNECTOR", "CONNECTOR")
@@ -311,6 +316,11 @@ def deleted_workspace_key(workspace_id: str) -> Key:
     It is outside of the workspace's keys, because it outlives them: what comes late must not begin the workspace anew.
     """
     return Key(f"DELETED_WORKSPACE#{workspace_id}", "DELETED_WORKSPACE")
+
+
+def doctors_workspace_key(workspace_id: str) -> Key:
+    """Return the key of the note that a workspace was made by ``enrollments doctor``, which removes it again."""
+    return Key("DOCTORS_WORKSPACES", workspace_id)
 
 
 def listed_id(sk: str) -> str:

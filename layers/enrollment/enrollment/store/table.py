@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import batched
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +22,7 @@ from botocore.parsers import ResponseParserError
 
 from enrollment.aws.deadline import seconds_left
 from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
-from enrollment.store.actions import Action
+from enrollment.store.actions import Action, change
 from enrollment.store.attributes import Item, marshal, unmarshal
 from enrollment.store.keys import Key
 
@@ -284,6 +285,19 @@ class Table:
                 return found
             wanted = unprocessed["Keys"]
         raise ServiceUnavailable
+
+    def note(self, key: Key, assign: Item) -> None:
+        """Set attributes of an item if it exists, with one request that is not repeated here.
+
+        It is for what may be lost: it has no guard, and half the price of a transaction.
+
+        Args:
+            key: The item's key.
+            assign: Attributes to set.
+        """
+        request = change(key, assign=assign)["Update"]
+        with _reachable, suppress(self.client.exceptions.ConditionalCheckFailedException):
+            self.client.update_item(TableName=self.name, **cast("Any", request))
 
     def transact(self, actions: Mapping[str, Action]) -> dict[str, Item | None]:
         """Do all of the actions, or none.

@@ -14,6 +14,7 @@ from enrollment.resources.acs_systems import (
     ListAcsSystemsRequest,
 )
 from enrollment.store.attributes import Item
+from enrollment.store.items import is_there
 from enrollment.store.keys import (
     Key,
     acs_credential_pool_key,
@@ -121,7 +122,7 @@ def list_compatible_credential_managers(table: Table, caller: Caller, request: A
     load = _loader(
         table,
         lambda system_id: acs_system_key(caller.workspace_id, system_id),
-        lambda item: item["is_credential_manager"] is True,
+        lambda item: item["is_credential_manager"] is True and is_there(item),
         lambda items: _answered(table, caller.workspace_id, items),
     )
     return read_page(positions, load, lambda _: True, MOST_RECORDS).records

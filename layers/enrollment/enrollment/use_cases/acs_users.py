@@ -22,7 +22,7 @@ from enrollment.resources.acs_users import (
     ListAcsUsersRequest,
 )
 from enrollment.store.attributes import Item, Value, elements
-from enrollment.store.items import normalized
+from enrollment.store.items import is_there, normalized
 from enrollment.store.keys import (
     Key,
     acs_system_key,
@@ -78,7 +78,7 @@ def create_user(table: Table, caller: Caller, request: CreateAcsUserRequest) -> 
         require_usable(related.get(identity_key))
     if request.acs_access_group_ids:
         raise AcsAccessGroupNotFound
-    if system_key not in related:
+    if not is_there(related.get(system_key)):
         raise AcsSystemNotFound
 
     given = {

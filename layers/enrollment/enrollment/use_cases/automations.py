@@ -41,7 +41,7 @@ from enrollment.resources.automations import (
 from enrollment.store.actions import Action, as_read, put, put_new, require
 from enrollment.store.actions import delete as delete_item
 from enrollment.store.attributes import Item, Value
-from enrollment.store.items import stored_automation
+from enrollment.store.items import is_there, stored_automation
 from enrollment.store.keys import (
     Key,
     acs_credential_pool_key,
@@ -279,14 +279,14 @@ def _are_usable(known: Mapping[Key, Item], system_key: Key, pool_key: Key | None
 
 def _require_usable_manager(found: Mapping[Key, Item], system_key: Key, pool_key: Key | None) -> None:
     system = found.get(system_key)
-    if system is None:
+    if not is_there(system):
         raise AcsSystemNotFound
     if not system["is_credential_manager"]:
         raise AcsSystemIsNotCredentialManager
     if pool_key is None:
         return
     pool = found.get(pool_key)
-    if pool is None:
+    if not is_there(pool):
         raise AcsCredentialPoolNotFound
     if pool["acs_system_id"] != system["acs_system_id"]:
         raise AcsCredentialPoolNotInAcsSystem

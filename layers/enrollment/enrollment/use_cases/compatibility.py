@@ -1,6 +1,7 @@
 """Which credential managers can issue credentials for the users of an ACS system."""
 
 from enrollment.store.attributes import Item, elements
+from enrollment.store.items import is_there
 
 
 def named_credential_managers(system: Item) -> set[str]:
@@ -19,4 +20,5 @@ def can_issue_for(manager: Item, system: Item) -> bool:
         system: The item of the system that the ACS users are in.
     """
     named = named_credential_managers(system)
-    return manager["is_credential_manager"] is True and (not named or manager["acs_system_id"] in named)
+    can_issue = manager["is_credential_manager"] is True and is_there(manager)
+    return can_issue and (not named or manager["acs_system_id"] in named)

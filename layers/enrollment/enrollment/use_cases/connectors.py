@@ -23,6 +23,7 @@ from typing import NamedTuple
 from enrollment.outbound.addresses import ForbiddenAddress, require_allowed
 from enrollment.store.actions import Action, as_read, change, delete, put_new, require, require_absent
 from enrollment.store.attributes import Item
+from enrollment.store.items import RETIRED, is_there
 from enrollment.store.keys import (
     acs_system_key,
     connector_pools_key,
@@ -367,7 +368,7 @@ def _guards_of_manager(table: Table, connector_id: ConnectorId) -> dict[str, Act
     workspace, system = found.get(workspace_key(workspace_id)), found.get(acs_system_key(workspace_id, manager_id))
     if workspace is not None and workspace["is_sandbox"] is True:
         raise SandboxHasNoConnectorsError
-    if system is None:
+    if not is_there(system):
         raise SystemNotFoundError
     if system["is_credential_manager"] is not True:
         raise NotCredentialManagerError
@@ -375,7 +376,9 @@ def _guards_of_manager(table: Table, connector_id: ConnectorId) -> dict[str, Act
     return {
         # One that an older release used has no item, and is no sandbox.
         "workspace": require_absent(key) if workspace is None else require(key, as_read(workspace, ["is_sandbox"])),
-        "system": require(acs_system_key(workspace_id, manager_id), as_read(system, ["is_credential_manager"])),
+        "system": require(
+            acs_system_key(workspace_id, manager_id), as_read(system, ["is_credential_manager", RETIRED])
+        ),
     }
 
 

@@ -22,6 +22,7 @@ from enrollment.errors import (
 from enrollment.resources.acs_credentials import CreateAcsCredentialRequest
 from enrollment.store.actions import Action, as_read, change, require
 from enrollment.store.attributes import Item, elements
+from enrollment.store.items import is_there
 from enrollment.store.keys import acs_system_key, acs_user_key, acs_user_link_key, automation_key, user_identity_key
 from enrollment.store.table import Table
 from enrollment.use_cases.compatibility import can_issue_for
@@ -103,7 +104,7 @@ def choose_owner(table: Table, workspace_id: str, request: CreateAcsCredentialRe
     link_key = acs_user_link_key(workspace_id, identity_id, system_id)
     found = table.batch_get([identity_key, system_key, link_key])
     identity = require_usable(found.get(identity_key))
-    if system_key not in found:
+    if not is_there(found.get(system_key)):
         raise AcsSystemNotFound
     if link_key in found:
         acs_user = table.get(acs_user_key(workspace_id, str(found[link_key]["acs_user_id"])))
@@ -126,7 +127,7 @@ def choose_manager(table: Table, request: CreateAcsCredentialRequest, owner: Own
     system, workspace_id = owner.system, str(owner.system["workspace_id"])
     if named := request.credential_manager_acs_system_id:
         manager = table.get(acs_system_key(workspace_id, named))
-        if manager is None:
+        if not is_there(manager):
             raise AcsSystemNotFound
         if not manager["is_credential_manager"]:
             raise AcsSystemIsNotCredentialManager
@@ -164,7 +165,7 @@ def _existing(table: Table, acs_user: Item, credential_id: str) -> Owner:
     system_key = acs_system_key(workspace_id, str(acs_user["acs_system_id"]))
     found = table.batch_get([identity_key, system_key])
     require_usable(found.get(identity_key))
-    if system_key not in found:
+    if not is_there(found.get(system_key)):
         raise AcsSystemNotFound
     if len(elements(acs_user.get("acs_credential_ids"))) >= _MOST_CREDENTIALS:
         raise TooManyAcsCredentials

@@ -32,7 +32,13 @@ from enrollment.resources.user_identities import (
 from enrollment.store.actions import Action, as_read, change, put_new
 from enrollment.store.actions import delete as delete_item
 from enrollment.store.attributes import Item, Value, elements
-from enrollment.store.items import ENTRIES_OF_USER_IDENTITY_COME_FROM, UNIQUE, stored_user_identity, unique_keys
+from enrollment.store.items import (
+    ENTRIES_OF_USER_IDENTITY_COME_FROM,
+    UNIQUE,
+    is_there,
+    stored_user_identity,
+    unique_keys,
+)
 from enrollment.store.keys import (
     Key,
     acs_system_key,
@@ -92,7 +98,8 @@ def create(table: Table, caller: Caller, request: CreateUserIdentityRequest) -> 
     """
     system_ids = list(dict.fromkeys(request.acs_system_ids or []))
     systems = [acs_system_key(caller.workspace_id, system_id) for system_id in system_ids]
-    if table.get_all(systems).keys() != set(systems):
+    found = table.get_all(systems)
+    if not all(is_there(found.get(key)) for key in systems):
         raise AcsSystemNotFound
     profile = {name: value for name in _PROFILE if (value := getattr(request, name)) is not None}
     for _ in range(_ROUNDS):

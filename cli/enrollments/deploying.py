@@ -1,0 +1,213 @@
+"""``enrollments deploy``: what ``make deploy`` looks at before it builds, and what it shows when it is done.
+
+SAM deploys.  These commands take the same arguments as ``sam deploy``, and use those that say which stack it is.
+"""
+
+import shlex
+import shutil
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import boto3
+import click
+from botocore.exceptions import NoRegionError
+
+from enrollments.database import AWS_ERRORS, reason_of
+from enrollments.doctor.account import look_at_credentials
+from enrollments.failure import CommandFailed
+from enrollments.stacks import ENDPOINT_OUTPUT, find_stack, stack_of_service
+
+_DEFAULTS = Path("samconfig.toml")
+# What somebody has answered to --guided.  git does not track it.
+ANSWERS = Path("samconfig.local.toml")
+_ROLE_PARAMETER = "ApiGatewayLogsRole"
+# States from which a deployment goes on, and those in which somebody has to do something first.
+_NEW = {"REVIEW_IN_PROGRESS"}
+_AT_WORK = "_IN_PROGRESS"
+_STUCK = {
+    "UPDATE_ROLLBACK_FAILED": "the way back from an update failed; mend what its events name, then: "
+    "aws cloudformation continue-update-rollback --stack-name {}",
+    "UPDATE_FAILED": "an update failed and was not taken back: aws cloudformation rollback-stack --stack-name {}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What is deployed, and where.
+
+    Attributes:
+        stack_name: The stack's name.
+        region: Its region; ``None`` if only the AWS configuration says it.
+        profile: The AWS profile; as above.
+        is_guided: Whether SAM asks for all of this.
+        overrides: Values of parameters, as SAM takes them.
+    """
+
+    stack_name: str
+    region: str | None
+    profile: str | None
+    is_guided: bool
+    overrides: str
+
+    @property
+    def session(self) -> boto3.session.Session:
+        """The session for AWS.
+
+        Raises:
+            BotoCoreError: There is no such profile.
+        """
+        return boto3.session.Session(region_name=self.region, profile_name=self.profile)
+
+    @property
+    def region_in_use(self) -> str | None:
+        """The region of the session; ``None`` if none is set anywhere.
+
+        Raises:
+            BotoCoreError: There is no such profile.
+        """
+        region: str | None = self.session.region_name
+        return region
+
+    @property
+    def options(self) -> str:
+        """The options that name the stack for a command, as a person types them."""
+        named = {"--stack-name": self.stack_name, "--region": self.region, "--profile": self.profile}
+        return " ".join(f"{name} {shlex.quote(value)}" for name, value in named.items() if value)
+
+
+def read_deployment(arguments: dict[str, str | None], config: Path, more: Sequence[str]) -> Deployment:
+    """Return what SAM would deploy.
+
+    Args:
+        arguments: Arguments of ``sam deploy``, by name; ``None`` for those that are left out.
+        config: SAM's configuration file.
+        more: The other arguments.
+
+    Raises:
+        CommandFailed: The configuration cannot be read.
+    """
+    saved = _saved(config, arguments.get("config_env") or "default")
+
+    def value(name: str) -> str | None:
+        found = arguments.get(name) or saved.get(name)
+        return None if found is None else str(found)
+
+    stack_name = value("stack_name")
+    if stack_name is None:
+        raise CommandFailed(f"{config} names no stack; add ARGS='--stack-name NAME'")
+    kept = saved.get("parameter_overrides", "")
+    overrides = " ".join(
+        [arguments.get("parameter_overrides") or "", *more, kept if isinstance(kept, str) else str(kept)]
+    )
+    return Deployment(stack_name, value("region"), value("profile"), bool(arguments.get("guided")), overrides)
+
+
+def _saved(config: Path, environment: str) -> dict[str, Any]:
+    """Return what SAM's configuration says of ``sam deploy``."""
+    try:
+        content: dict[str, Any] = tomllib.loads(config.read_text())
+    except (OSError, ValueError) as error:
+        raise CommandFailed(
+            f"{config} cannot be read: {error}; mend it, or delete it and deploy with ARGS=--guided"
+        ) from error
+    commands = content.get(environment, {})
+    return {**commands.get("global", {}).get("parameters", {}), **commands.get("deploy", {}).get("parameters", {})}
+
+
+def _as_sam(command: Any) -> Any:
+    """Give a command the arguments of ``sam deploy``, and pass it the deployment."""
+
+    @click.option("--stack-name")
+    @click.option("--region")
+    @click.option("--profile")
+    @click.option("--config-file")
+    @click.option("--config-env")
+    @click.option("--parameter-overrides")
+    @click.option("--guided", "-g", is_flag=True)
+    @click.argument("more", nargs=-1, type=click.UNPROCESSED)
+    @wraps(command)
+    def with_deployment(*, config_file: str | None, more: Sequence[str], guided: bool, **arguments: str | None) -> None:
+        if guided and not ANSWERS.exists():
+            shutil.copyfile(_DEFAULTS, ANSWERS)
+        config = Path(config_file) if config_file else ANSWERS if ANSWERS.exists() else _DEFAULTS
+        guided_argument = "guided" if guided else None
+        deployment = read_deployment({**arguments, "guided": guided_argument}, config, more)
+        try:
+            command(deployment)
+        except AWS_ERRORS as error:
+            raise CommandFailed(reason_of(error)) from error
+
+    return with_deployment
+
+
+@click.group()
+def deploy() -> None:
+    """What `make deploy` looks at before it builds, and what it shows when it is done."""
+
+
+_LIKE_SAM = {"ignore_unknown_options": True}
+
+
+@deploy.command(context_settings=_LIKE_SAM)
+@_as_sam
+def check(deployment: Deployment) -> None:
+    """Look whether a deployment can begin: credentials, region, the stack's state, and API Gateway's role.
+
+    It takes the arguments of `sam deploy`.
+    """
+    session = deployment.session
+    # Without a region SAM cannot begin, not even with --guided: it looks for the bucket of its artefacts first.
+    if deployment.region_in_use is None:
+        raise NoRegionError
+    (who,) = look_at_credentials(session)
+    click.echo(f"Deploying {deployment.stack_name} in {session.region_name}, {who.found}", err=True)
+    found = find_stack(session, deployment.stack_name)
+    if found is None or found.status in _NEW:
+        _check_role(session, deployment)
+        return
+    if found.status in _STUCK:
+        raise CommandFailed(f"stack {found.name}: {_STUCK[found.status].format(found.name)}")
+    if found.problem is not None:
+        raise CommandFailed(found.problem)
+    if found.status.endswith(_AT_WORK):
+        raise CommandFailed(f"stack {found.name} is {found.status}; wait until that has ended")
+
+
+def _check_role(session: boto3.session.Session, deployment: Deployment) -> None:
+    """Require that a first deploy says what becomes of API Gateway's role for logs, if the region has one.
+
+    Raises:
+        CommandFailed: It does not.
+    """
+    make_client: Any = session.client  # boto3-stubs has types for DynamoDB only
+    role = None
+    with suppress(KeyError):
+        role = make_client("apigateway").get_account()["cloudwatchRoleArn"]
+    if not role:
+        return
+    found = f"API Gateway has a role for its logs in {session.region_name} already, {role}"
+    if deployment.is_guided:
+        click.echo(f"{found}: answer Keep to {_ROLE_PARAMETER}.", err=True)
+    elif _ROLE_PARAMETER not in deployment.overrides:
+        raise CommandFailed(
+            f"{found}; add ARGS='--parameter-overrides {_ROLE_PARAMETER}=Keep', or =Create to replace it for every API"
+        )
+
+
+@deploy.command(context_settings=_LIKE_SAM)
+@_as_sam
+def show(deployment: Deployment) -> None:
+    """Show the endpoint of a stack, and the next command.
+
+    It takes the arguments of `sam deploy`.
+    """
+    stack = stack_of_service(deployment.session, deployment.stack_name)
+    options = Deployment(stack.name, stack.region, deployment.profile, is_guided=False, overrides="").options
+    click.echo(f"Endpoint:  {stack.outputs[ENDPOINT_OUTPUT]}")
+    click.echo(f'Next:      .venv/bin/enrollments workspaces create {options} --with-key "Main Street"')
+    click.echo(f"To check:  .venv/bin/enrollments doctor {options}")

@@ -1,0 +1,1 @@
+"""``enrollments doctor``: whether a deployed system works, and what to do if it does not."""
