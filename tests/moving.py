@@ -13,7 +13,8 @@ from enrollment.timestamps import timestamp
 from enrollment.use_cases.workspaces import show
 from enrollments.moving.exporting import export_records
 from enrollments.moving.files import check_file, read_lines, write_file
-from enrollments.moving.importing import Result, Terms, import_lines
+from enrollments.moving.importing import Result, import_lines
+from enrollments.moving.planning import Terms
 from enrollments.moving.records import FORMAT, Head
 from enrollments.moving.workspace import prepare_workspace
 

@@ -19,7 +19,7 @@ from enrollment.use_cases import (
     phones,
     user_identities,
 )
-from enrollments.moving import importing
+from enrollments.moving import planning
 from enrollments.moving.restoring import Required
 
 VARIABLE = "ENROLLMENTS_REMOVED_CONDITION"
@@ -107,11 +107,11 @@ CONDITIONS: dict[str, Condition] = {
     "client_session_lookup: no pointer was put meanwhile": Condition(
         client_session_lookup, "put_new", put, "test_client_sessions"
     ),
-    "importing: what a record refers to is as it was read": Condition(
-        importing, "_check", _check_existence, "test_workspace_moving"
+    "planning: what a record refers to is as it was read": Condition(
+        planning, "_check", _check_existence, "test_workspace_moving"
     ),
-    "importing: nobody has made it meanwhile": Condition(importing, "put_new", put, "test_workspace_moving"),
-    "importing: a profile is still as it was read": Condition(importing, "as_read", _none, "test_workspace_moving"),
+    "planning: nobody has made it meanwhile": Condition(planning, "put_new", put, "test_workspace_moving"),
+    "planning: a profile is still as it was read": Condition(planning, "as_read", _none, "test_workspace_moving"),
 }
 
 

@@ -23,7 +23,8 @@ from enrollment.use_cases.recording import event_of_change
 from enrollment.use_cases.standing_still import enrollments_of_workspace, have_go_on, step_that_is_due
 from enrollments.directory.checking import check
 from enrollments.failure import CommandFailed
-from enrollments.moving.importing import Outcome, Result
+from enrollments.moving.importing import Result
+from enrollments.moving.planning import Outcome
 from tests.connectors import World
 from tests.fixtures import Workspace
 from tests.in_memory import InMemory

@@ -20,7 +20,8 @@ from enrollments.failure import CommandFailed
 from enrollments.files import STANDARD_STREAM, opened_twice, printable, progress_of, refuse_file, replacing
 from enrollments.moving.exporting import NotExportableError, export_records
 from enrollments.moving.files import check_file, read_lines, write_file
-from enrollments.moving.importing import Outcome, Result, Terms, import_lines
+from enrollments.moving.importing import Result, import_lines
+from enrollments.moving.planning import Outcome, Terms
 from enrollments.moving.records import FORMAT, Head
 from enrollments.moving.workspace import prepare_workspace
 from enrollments.target import Uuid, in_table, require_workspaces

@@ -22,13 +22,13 @@ class Line:
     """A line of a file, with a valid record.
 
     Attributes:
-        number: Its number, from 1.
+        line: Its number, from 1.
         end: The number of bytes from the file's beginning to its end.
         kind: The kind of the record.
         record: The record.
     """
 
-    number: int
+    line: int
     end: int
     kind: Kind
     record: Record
