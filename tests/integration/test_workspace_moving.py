@@ -674,7 +674,7 @@ def test_nothing_is_attached_to_what_is_being_deleted(few: Few, kind: str) -> No
     results = imported(few.memory.table, few.content)
 
     assert (None, "It is there and is being deleted; import the file again afterwards") in problems(results)
-    assert few.wrong() == []
+    assert violations(few.memory.items()) == []
 
 
 def file_of_one(content: bytes, kind: str) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from enrollment.store.attributes import Item, elements
+from enrollment.store.items import is_there
 from enrollment.store.keys import (
     Key,
     acs_credential_pool_key,
@@ -107,7 +108,7 @@ class _Exporter:
     def systems(self) -> Iterator[Record]:
         listing = acs_system_listing_key(self._workspace_id, "", "").pk
         for item in listed_items(self._table, listing, lambda one: acs_system_key(self._workspace_id, one)):
-            if "retired_at" not in item:
+            if is_there(item):
                 self._seen.note(_SYSTEM, str(item["acs_system_id"]), int(item["is_credential_manager"] is True))
                 yield _record(System, item)
 
@@ -116,7 +117,7 @@ class _Exporter:
             listing = acs_credential_pool_listing_key(self._workspace_id, manager_id, "", "").pk
             pools = listed_items(self._table, listing, lambda one: acs_credential_pool_key(self._workspace_id, one))
             for item in pools:
-                if "retired_at" not in item:
+                if is_there(item):
                     self._seen.note(_POOL, str(item["acs_credential_pool_id"]), 1)
                     yield _record(Pool, item)
 

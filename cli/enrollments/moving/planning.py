@@ -14,9 +14,11 @@ from typing import Any
 from enrollment.store.actions import Action, as_read, change, delete, put, put_new, require, require_absent
 from enrollment.store.attributes import Item, Value
 from enrollment.store.changes import RESTORED_AT
+from enrollment.store.items import NOT_RETIRED
 from enrollment.store.keys import Key, workspace_key
 from enrollment.store.table import MOST_ACTIONS
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.links import NOT_BEING_DELETED
 from enrollments.directory.rows import Problem
 from enrollments.moving.records import AcsUser, DeactivatedPhone, Phone, Record
 from enrollments.moving.restoring import BEING_RESTORED, Required, Wanted, parts_of, release_of, wanted_of
@@ -27,7 +29,7 @@ _NEVER_SAID = frozenset({"pk", "sk", RESTORED_AT, "app", "app_expires_at"})
 # What a replacement does not change: it would be another thing.
 _PERSON = "user_identity_id"
 _FIXED = ("acs_system_id", "is_credential_manager", _PERSON, "created_at")
-_IN_USE: Mapping[str, Value | None] = {"being_deleted_at": None, "retired_at": None}
+_IN_USE = {**NOT_BEING_DELETED, **NOT_RETIRED}
 _LINK = "ACS_USER#"
 # For how long nobody is asked for what is not restored yet of a phone, if the import is interrupted.
 _HELD_FOR = timedelta(hours=1)

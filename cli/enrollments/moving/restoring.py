@@ -11,6 +11,7 @@ from itertools import batched
 from enrollment.store.actions import Action, change
 from enrollment.store.attributes import Item, Value
 from enrollment.store.items import (
+    NOT_RETIRED,
     stored_acs_credential,
     stored_acs_credential_pool,
     stored_acs_system,
@@ -64,8 +65,7 @@ _IS_BEING_RESTORED: Mapping[str, Value | None] = {BEING_RESTORED: True}
 # A credential takes six actions, with those on its ACS user and on what it stands under.
 _CREDENTIALS_AT_ONCE = 15
 
-_NOT_RETIRED: Mapping[str, Value | None] = {"retired_at": None}
-_IS_MANAGER: Mapping[str, Value | None] = {"is_credential_manager": True, **_NOT_RETIRED}
+_IS_MANAGER: Mapping[str, Value | None] = {"is_credential_manager": True, **NOT_RETIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +276,7 @@ def _want_child(
         )
     else:
         pool = acs_credential_pool_key(workspace_id, str(child.acs_credential_pool_id))
-        wanted.required[pool] = Required(_NOT_RETIRED, ("registrations", "A credential's pool does not exist"))
+        wanted.required[pool] = Required(NOT_RETIRED, ("registrations", "A credential's pool does not exist"))
 
 
 def _automation(workspace_id: str, record: Automation) -> Wanted:
@@ -286,7 +286,7 @@ def _automation(workspace_id: str, record: Automation) -> Wanted:
     wanted.required.update(_manager(workspace_id, manager_id, "credential_manager_acs_system_id"))
     if record.requested_acs_credential_pool_id is not None:
         pool = acs_credential_pool_key(workspace_id, record.requested_acs_credential_pool_id)
-        in_manager: Mapping[str, Value | None] = {"acs_system_id": manager_id, **_NOT_RETIRED}
+        in_manager: Mapping[str, Value | None] = {"acs_system_id": manager_id, **NOT_RETIRED}
         wanted.required[pool] = Required(
             in_manager, ("requested_acs_credential_pool_id", "The credential manager has no such pool")
         )
@@ -310,7 +310,7 @@ def _want_enrollment(wanted: Wanted, workspace_id: str, user_identity_id: str, m
 
 def _system(workspace_id: str, acs_system_id: str, name: str) -> dict[Key, Required]:
     key = acs_system_key(workspace_id, acs_system_id)
-    return {key: Required(_NOT_RETIRED, (name, "The ACS system does not exist"))}
+    return {key: Required(NOT_RETIRED, (name, "The ACS system does not exist"))}
 
 
 def _manager(workspace_id: str, acs_system_id: str, name: str) -> dict[Key, Required]:
