@@ -43,7 +43,7 @@ JAVASCRIPT := $(patsubst %/package.json,%,$(wildcard tests/acceptance/javascript
 TYPESCRIPT := tests/acceptance/clients/typescript
 
 .DEFAULT_GOAL := help
-.PHONY: help run invoke connector build sbom deploy test test-document test-javascript test-clients test-browser test-build test-deploy \
+.PHONY: help run invoke connector build sbom deploy test test-document test-javascript test-clients test-browser test-build test-deploy test-month \
 	test-setup check gates audit format sam-local invoke-docker test-sam-local test-large test-faults test-races test-kills test-provisioning soak test-hostile fuzz \
 	test-mutation reliability bench flat burst scale figures openapi answers published cost lock lock-javascript clean node
 
@@ -99,8 +99,11 @@ test-document: .venv/dev.stamp .venv-schemathesis/stamp ## send requests that sc
 test-build: build .venv/dev.stamp ## build, and test what is shipped: the same twice, packages as published (2 min)
 	@$(BIN)/pytest -m artefacts -n 0 $(ARGS) tests/artefacts
 
-test-deploy: .venv/dev.stamp .venv-sam/stamp ## test make deploy on a stand-in for AWS; needs ../shared/workbench (30 s)
-	@$(BIN)/pytest -m deploy -n 0 $(ARGS) tests/deploy
+test-deploy: .venv/dev.stamp .venv-sam/stamp ## test make deploy on a stand-in for AWS; needs ../shared/workbench (2 min)
+	@$(BIN)/pytest -m deploy -n 0 $(ARGS) tests/deploy/test_deploy.py
+
+test-month: .venv/dev.stamp .venv-sam/stamp ## the same for the first month of docs/operations.md; needs curl (6 min)
+	@$(BIN)/pytest -m deploy -n 0 $(ARGS) tests/deploy/test_first_month.py
 
 test-setup: .venv/dev.stamp ## test these commands in a new clone; needs git (3 min)
 	@$(BIN)/pytest -m setup -n 0 $(ARGS) tests/setup

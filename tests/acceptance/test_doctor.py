@@ -69,7 +69,7 @@ def test_an_address_that_is_no_api_is_bad_and_nothing_stays(table: Table) -> Non
 def test_an_api_of_another_table_is_bad_and_says_where_to_look(
     service: Service, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smoke, "create_token", lambda *_: "seam_test1234_111111111111111111111111")
+    monkeypatch.setattr(smoke, "create_token", lambda *_: f"seam_test1234_{'1' * 24}")
 
     launch, _ = smoke.smoke(table, service.base_url)
 

@@ -169,6 +169,17 @@ def test_a_revoked_token_stops_working_within_the_cache_time(service: Service, r
     assert status == 401
 
 
+def test_both_secrets_of_a_rotated_token_work_and_their_uses_are_noted(service: Service, run: Run) -> None:
+    old = run("create", "--kind", "api-key", "--workspace-id", service["SEAM_WORKSPACE_ID"]).stdout.strip()
+
+    new = run("rotate", old.split("_")[1]).stdout.strip()
+
+    assert [service.launch(service.pair(), token=token).status_code for token in (old, new)] == [200, 200]
+    listed = {token["token_id"]: token for token in json.loads(run("list", "--json").stdout)}[old.split("_")[1]]
+    assert listed["last_used_at"] is not None
+    assert listed["former_secret_last_used_at"] is not None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -13,6 +13,8 @@ from typing import Any
 import boto3
 import pytest
 
+from enrollments.deploying import ANSWERS
+
 STACK = "enrollment-automations"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -100,3 +102,15 @@ def aws(project: Path) -> Iterator[Aws]:
         aws = Aws(endpoint, project)
         aws.client("s3").create_bucket(Bucket="artefacts")
         yield aws
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_answers(project: Path) -> Iterator[Path]:
+    """The file of the answers to --guided, which is not there; what a person has answered is put back at the end."""
+    file, kept = project / ANSWERS, project / f"{ANSWERS}.kept"
+    if file.exists():
+        file.rename(kept)
+    yield file
+    file.unlink(missing_ok=True)
+    if kept.exists():
+        kept.rename(file)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local_aws.template import expand_template
 from tests.deploy.conftest import STACK, Aws
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
@@ -23,8 +24,8 @@ ANSWERS = "--no-confirm-changeset --no-resolve-s3 --s3-bucket artefacts"
 @pytest.fixture(scope="module")
 def created(aws: Aws) -> dict[str, Any]:
     """The stack as the first deployment left it."""
-    aws.run("make", "deploy", f"ARGS={ANSWERS}")
-    return aws.stack() | {"functions": aws.functions()}
+    shown = aws.run("make", "deploy", f"ARGS={ANSWERS}")
+    return aws.stack() | {"functions": aws.functions(), "shown": shown}
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,39 @@ def test_the_first_deployment_creates_the_stack(aws: Aws, created: dict[str, Any
     assert created["Outputs"].keys() == {"DashboardUrl", "Document", "Endpoint", "Release", "TableName"}
     assert re.fullmatch(r"https://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod", created["Outputs"]["Endpoint"])
     assert created["Outputs"]["TableName"] in aws.client("dynamodb").list_tables()["TableNames"]
+
+
+def test_the_endpoint_and_the_next_command_are_shown(created: dict[str, Any]) -> None:
+    *_, endpoint, next_command, check = created["shown"].splitlines()
+
+    assert endpoint == f"Endpoint:  {created['Outputs']['Endpoint']}"
+    options = f"--stack-name {STACK} --region us-east-1"
+    assert next_command == f'Next:      .venv/bin/enrollments workspaces create {options} --with-key "Main Street"'
+    assert check == f"To check:  .venv/bin/enrollments doctor {options}"
+
+
+def test_nothing_to_deploy_is_no_failure_where_nobody_is_asked(aws: Aws, created: dict[str, Any]) -> None:
+    shown = aws.run("make", "deploy", f"ARGS={ANSWERS} --no-fail-on-empty-changeset")
+
+    assert created["Outputs"]["Endpoint"] in shown
+
+
+def test_the_answers_to_guided_are_kept_and_used_by_the_next_deployment(
+    aws: Aws, project: Path, without_answers: Path
+) -> None:
+    tracked = (project / "samconfig.toml").read_text()
+    parameters = expand_template(project / "template.yaml")["Parameters"]
+    # Stack and region, the default of each parameter, and that nobody is to confirm.  The rest is what SAM suggests.
+    answers = ["guided", "eu-west-1", *("" for _ in parameters), "n", *("" for _ in range(10))]
+
+    first = aws.run("make", "deploy", "ARGS=--guided", answers="\n".join([*answers, ""]))
+    second = aws.run("make", "deploy", "ARGS=--no-fail-on-empty-changeset")
+
+    shown = "enrollments doctor --stack-name guided --region eu-west-1"
+    assert shown in first
+    assert shown in second
+    assert (project / "samconfig.toml").read_text() == tracked
+    without_answers.unlink()
 
 
 def test_the_functions_have_their_code_and_the_tables_name(created: dict[str, Any]) -> None:

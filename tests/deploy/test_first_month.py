@@ -19,12 +19,15 @@ from typing import IO, NamedTuple
 import pytest
 
 from tests.deploy.conftest import Aws, served
+from tests.fixtures import PROJECT
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(3600)]
 
 PEOPLE = int(os.environ.get("ENROLLMENTS_PEOPLE", "300"))
 MARK = "this is the end of a step"
-LONGEST_OUTPUT, LONGEST_LINE = 24, 200
+LONGEST_LINE = 200
+# Of an output that is longer than both together, so many lines are kept at its beginning and at its end.
+FIRST_LINES, LAST_LINES = 6, 18
 TOKEN = re.compile(r"seam_(\w+)_\w{24}")
 HEAD = """# The first month, as it ran
 
@@ -140,10 +143,11 @@ def transcript(ran: list[Ran]) -> str:
 
 def shortened(output: str) -> str:
     """Return an output without secrets, and without the middle of what is long."""
-    lines = [line[:LONGEST_LINE] for line in TOKEN.sub(r"seam_\1_…", output).splitlines()]
-    if len(lines) > LONGEST_OUTPUT:
-        half = LONGEST_OUTPUT // 2
-        lines[half:-half] = [f"… {len(lines) - 2 * half:,} lines …"]
+    told = TOKEN.sub(r"seam_\1_…", output).replace(str(PROJECT), ".")
+    lines = [line[:LONGEST_LINE].rstrip() for line in told.splitlines()]
+    left_out = len(lines) - FIRST_LINES - LAST_LINES
+    if left_out > 0:
+        lines[FIRST_LINES:-LAST_LINES] = [f"… {left_out:,} lines …"]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -31,8 +31,8 @@ IDS = {
     "EventsFailuresQueue": "https://sqs/s-failures",
     "DeliveriesDeadLetterQueue": "https://sqs/s-dead",
     "DeliveriesQueue": "https://sqs/s-deliveries",
-    "ClientSessionsSecret": "arn:sessions",
-    "ConnectorsSecret": "arn:connectors",
+    "ClientSessionsSecret": "arn:aws:sessions",
+    "ConnectorsSecret": "arn:aws:connectors",
 }
 OUTPUTS = {"TableName": "s-Table", "Endpoint": "https://e", "DashboardUrl": "d", "Release": VERSION}
 TABLE: dict[str, Any] = {
@@ -310,3 +310,15 @@ def test_what_to_do_is_a_part_of_its_own() -> None:
     (_, finding) = look_at("it", lambda: _raise(refusal("ExpiredToken")))
 
     assert (finding.found, finding.remedy) == ("your AWS credentials have expired", "log in again")
+
+
+def test_a_stack_of_an_older_release_that_lacks_something_is_a_finding() -> None:
+    older = patient({})
+    without_queue = Patient(older.session, older.stack, {name: one for name, one in IDS.items() if "Queue" not in name})
+
+    (finding,) = look_at("queues", lambda: look_at_queues(without_queue))
+
+    assert (finding.found, finding.remedy) == (
+        "stack s has no EventsFailuresQueue",
+        "deploy this release: make deploy",
+    )

@@ -9,6 +9,7 @@ import boto3
 from enrollment.store.client import CLIENT_CONFIG
 from enrollment.store.table import Table
 from enrollments.database import host_of, is_aws
+from enrollments.failure import CommandFailed
 from enrollments.stacks import TABLE_OUTPUT, DeployedStack
 
 ALIAS = "live"
@@ -49,7 +50,20 @@ class Patient:
         Args:
             function: The function's name in the template.
         """
-        return f"{self.ids[function]}:{ALIAS}"
+        return f"{self.id_of(function)}:{ALIAS}"
+
+    def id_of(self, logical_id: str) -> str:
+        """Return the name that AWS gave to a resource.
+
+        Args:
+            logical_id: Its name in the template.
+
+        Raises:
+            CommandFailed: The stack has none, because it is of an older release.
+        """
+        if logical_id not in self.ids:
+            raise CommandFailed(f"stack {self.stack.name} has no {logical_id}; deploy this release: make deploy")
+        return self.ids[logical_id]
 
 
 def resources_of(session: boto3.session.Session, stack_name: str) -> dict[str, str]:

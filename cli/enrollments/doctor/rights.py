@@ -102,8 +102,8 @@ def _of_stream(patient: Patient) -> dict[str, Try]:
 
 def _of_others(patient: Patient) -> dict[str, Try]:
     queues, functions, secrets = (patient.client(name) for name in ("sqs", "lambda", "secretsmanager"))
-    failures = patient.ids["EventsFailuresQueue"]
-    events, name = patient.ids["EventsFunction"], patient.stack.name
+    failures = patient.id_of("EventsFailuresQueue")
+    events, name = patient.id_of("EventsFunction"), patient.stack.name
 
     def receive() -> None:
         queues.receive_message(QueueUrl=failures, VisibilityTimeout=0)
@@ -123,7 +123,7 @@ def _of_others(patient: Patient) -> dict[str, Try]:
             FunctionName=f"{events}:{ALIAS}", InvocationType="DryRun", Payload=b"{}"
         ),
         **{
-            one.logical_id: partial(secrets.get_secret_value, SecretId=patient.ids[one.logical_id])
+            one.logical_id: partial(secrets.get_secret_value, SecretId=patient.id_of(one.logical_id))
             for one in (OF_CLIENT_SESSIONS, OF_CONNECTORS)
         },
     }

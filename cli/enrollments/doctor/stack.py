@@ -110,7 +110,7 @@ def look_at_functions(patient: Patient) -> Iterator[Finding]:
     names = sorted(name for name in patient.ids if name.endswith(_FUNCTION))
     shifting, broken = [], []
     for name in names:
-        function = patient.ids[name]
+        function = patient.id_of(name)
         try:
             alias = client.get_alias(FunctionName=function, Name=ALIAS)
             state = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)

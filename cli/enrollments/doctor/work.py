@@ -31,7 +31,7 @@ def look_at_stream(patient: Patient) -> Iterator[Finding]:
         BotoCoreError: CloudWatch is out of reach.
     """
     about = "age of the stream"
-    function = patient.ids["EventsFunction"]
+    function = patient.id_of("EventsFunction")
     dimensions = {"FunctionName": function, "Resource": patient.alias_of("EventsFunction")}
     milliseconds = _highest(patient, "AWS/Lambda", "IteratorAge", dimensions)
     if milliseconds is None and not patient.is_on_aws:
@@ -57,7 +57,7 @@ def look_at_queues(patient: Patient) -> Iterator[Finding]:
 
     def told(logical_id: str) -> dict[str, str]:
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "QueueArn"]
-        answer = client.get_queue_attributes(QueueUrl=patient.ids[logical_id], AttributeNames=wanted)
+        answer = client.get_queue_attributes(QueueUrl=patient.id_of(logical_id), AttributeNames=wanted)
         attributes: dict[str, str] = answer["Attributes"]
         return attributes
 
@@ -74,7 +74,7 @@ def look_at_queues(patient: Patient) -> Iterator[Finding]:
         else:
             yield good(logical_id, "empty")
     waiting = int(told("DeliveriesQueue")["ApproximateNumberOfMessages"])
-    name = patient.ids["DeliveriesQueue"].rpartition("/")[2]
+    name = patient.id_of("DeliveriesQueue").rpartition("/")[2]
     seconds = _highest(patient, "AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": name})
     if seconds is None and not patient.is_on_aws:
         yield not_looked_at("age of DeliveriesQueue", f"{_NO_METRICS}; {waiting} messages wait")
@@ -95,7 +95,7 @@ def look_at_executions(patient: Patient) -> Iterator[Finding]:
     client = patient.client("lambda")
     for name in _DURABLE:
         about = f"executions of {name}"
-        request = {"FunctionName": patient.ids[name], "Statuses": ["FAILED", "TIMED_OUT"]}
+        request = {"FunctionName": patient.id_of(name), "Statuses": ["FAILED", "TIMED_OUT"]}
         count, more = 0, dict[str, str]()
         while True:
             page = client.list_durable_executions_by_function(**request, **more)

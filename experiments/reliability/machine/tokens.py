@@ -1,5 +1,6 @@
 """Tokens that the operator issues and ends."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -10,11 +11,15 @@ from enrollment.store.actions import change
 from enrollment.store.keys import client_session_key, token_key
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.client_sessions import revoke_by_token
+from enrollment.use_cases.token_rotation import RotationRefusedError, rotate_token
 from enrollment.use_cases.tokens import revoke_token
 from experiments.reliability.machine.asking import Asking
 from experiments.reliability.model.records import Token
 
 _MOST_TOKENS = 8
+# With former secrets.
+_MOST_TEXTS = 24
+_ROTATED = (TokenKind.API_KEY, TokenKind.PERSONAL_ACCESS_TOKEN)
 
 
 class TokenRules(Asking):
@@ -50,9 +55,31 @@ class TokenRules(Asking):
             self.model.end(token.session)
         else:
             assert revoke_token(self.service.table, short, now)
-        token.is_good = False
+        self._end_all_secrets(token)
         self.service.outlast_decisions()
         self.counts.operations["a token expires" if expires else "revoke a token"] += 1
+
+    @precondition(lambda self: any(one.is_good and one.kind in _ROTATED for one in self._issued()))
+    @precondition(lambda self: len(self._issued()) < _MOST_TEXTS)
+    @rule(which=st.integers(0, 5), keeps_old=st.booleans())
+    def rotate_token(self, which: int, keeps_old: bool) -> None:  # noqa: FBT001 - drawn
+        good = [one for one in self._issued() if one.is_good and one.kind in _ROTATED]
+        token = good[which % len(good)]
+        overlap = timedelta(days=1 if keeps_old else 0)
+        try:
+            rotated = rotate_token(self.service.table, token.text.split("_")[1], overlap, datetime.now(UTC))
+        except RotationRefusedError:  # it has as many former secrets as it may have
+            return
+        if not keeps_old:
+            self._end_all_secrets(token)
+        self.model.tokens.append(replace(token, text=rotated.token, is_good=True))
+        self.service.outlast_decisions()
+        self.counts.operations["rotate a token"] += 1
+
+    def _end_all_secrets(self, token: Token) -> None:
+        for one in self._issued():
+            if one.text.split("_")[1] == token.text.split("_")[1]:
+                one.is_good = False
 
     def _expire(self, token: Token, expires_at: str) -> None:
         """Let the moment be past at which a token expires."""
