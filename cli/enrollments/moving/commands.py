@@ -63,7 +63,7 @@ def export_workspace(table: Table, workspace_id: str, output: str) -> None:
             records = export_records(table, workspace_id, is_sandbox=workspace.is_sandbox)
             counts = write_file(stream, head, records, tell)
     except NotExportableError as error:
-        raise CommandFailed(printable(f"{error}; correct it and export the workspace again")) from error
+        raise CommandFailed(printable(str(error))) from error
     except KeyboardInterrupt as error:
         raise CommandFailed("interrupted, and no file was written; run the command again") from error
     for name, count in counts.items():
