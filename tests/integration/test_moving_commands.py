@@ -14,7 +14,9 @@ from enrollment.use_cases.workspaces import show
 from enrollments.main import main
 from enrollments.moving import commands
 from tests.fixtures import Store, Workspace, create_table
+from tests.integration.conftest import Directory
 from tests.moving import changed, file_of, records_in
+from tests.provisioning import Provisioning
 
 type Run = Callable[..., Result]
 
@@ -91,6 +93,55 @@ def test_an_item_that_no_import_would_take_is_named(run: Run, workspace: Workspa
     assert result.stderr.splitlines() == [
         f"Error: {key}: email_address: Invalid email; correct it and export the workspace again"
     ]
+
+
+@pytest.fixture
+def removal(store: Store, workspace: Workspace, directory: Directory) -> str:
+    """The line's beginning about a deleted person of whom a credential manager has not let go."""
+    workspace.become_sandbox()
+    manager_id, identity_id = workspace.credential_manager(), workspace.user_identity()
+    directory.launch(identity_id, manager_id, create_credential_manager_user=True)
+    directory.create_phone(identity_id)
+    Provisioning(store.table, store.items).settle()
+    directory.delete(identity_id)
+    return (
+        f"Error: credential managers still have phones or credentials of deleted people: {manager_id} (1 person); "
+        f"`enrollments phones --workspace-id {workspace.workspace_id}` shows them. Wait until they are removed, or add "
+        "--without-removals"
+    )
+
+
+def test_an_export_stops_while_managers_have_something_of_deleted_people(
+    run: Run, workspace: Workspace, removal: str, tmp_path: Path
+) -> None:
+    result = run("export", workspace.workspace_id, "-o", str(tmp_path / "workspace.jsonl"))
+
+    assert (result.exit_code, list(tmp_path.iterdir())) == (1, [])
+    assert result.stderr == f"{removal}: the file does not have them\n"
+
+
+@pytest.mark.usefixtures("removal")
+def test_an_export_can_be_told_to_go_on_without_what_is_being_removed(run: Run, workspace: Workspace) -> None:
+    result = run("export", workspace.workspace_id, "--without-removals")
+
+    assert result.exit_code == 0, result.output
+
+
+def test_a_deletion_that_leaves_managers_alone_stops_while_they_have_something_of_deleted_people(
+    run: Run, workspace: Workspace, removal: str, store: Store
+) -> None:
+    result = run("delete", workspace.workspace_id, "--yes", "--leave-at-managers")
+
+    assert result.exit_code == 1
+    assert result.stderr == f"{removal}, and nobody removes them\n"
+    assert show(store.table, workspace.workspace_id) is not None
+
+
+def test_only_a_deletion_that_leaves_managers_alone_can_be_without_removals(run: Run, workspace: Workspace) -> None:
+    result = run("delete", workspace.workspace_id, "--yes", "--without-removals")
+
+    assert result.exit_code == 2
+    assert "--without-removals goes with --leave-at-managers" in result.stderr
 
 
 def test_an_unknown_workspace_cannot_be_exported(run: Run) -> None:

@@ -20,6 +20,7 @@ from enrollment.store.keys import (
 )
 from enrollment.store.table import GuardFailedError, Table
 from enrollment.use_cases.connectors import set_connector
+from enrollment.use_cases.pending_removals import pending_removals
 from enrollment.use_cases.recording import event_of_change
 from enrollment.use_cases.standing_still import enrollments_of_workspace, have_go_on, step_that_is_due
 from enrollments.directory.checking import check
@@ -523,6 +524,28 @@ def test_the_longest_profile_of_a_person_can_be_moved(name: str) -> None:
     content = exported(sandbox.table, sandbox.workspace_id)
 
     assert problems(imported(InMemory().table, content)) == set()
+
+
+def test_deleted_people_of_whom_a_manager_still_has_something_are_counted(sandbox: Sandbox) -> None:
+    sandbox.directory.delete(sandbox.person("jane"))
+
+    assert pending_removals(sandbox.table, sandbox.workspace_id) == {sandbox.manager_id: 1}
+
+
+def test_a_deleted_person_whose_manager_has_given_everything_back_is_not_counted(sandbox: Sandbox) -> None:
+    sandbox.directory.delete(sandbox.person("jane"))
+
+    sandbox.provisioning.settle()
+
+    assert pending_removals(sandbox.table, sandbox.workspace_id) == {}
+
+
+def test_a_person_who_is_being_deleted_is_counted(sandbox: Sandbox) -> None:
+    jane = user_identity_key(sandbox.workspace_id, sandbox.person("jane"))
+    begun = change(jane, assign={"being_deleted_at": "2026-01-31T12:00:00.000Z"})
+    sandbox.table.transact({"jane": begun})
+
+    assert pending_removals(sandbox.table, sandbox.workspace_id) == {sandbox.manager_id: 1}
 
 
 def test_a_phone_that_is_half_imported_is_not_exported(crowded: Sandbox) -> None:

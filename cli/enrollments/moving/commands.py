@@ -13,6 +13,7 @@ import click
 
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
+from enrollment.use_cases.pending_removals import pending_removals
 from enrollment.use_cases.workspaces import show
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.directory.decoding import BadFile
@@ -24,6 +25,7 @@ from enrollments.moving.importing import Result, import_lines
 from enrollments.moving.planning import Outcome, Terms
 from enrollments.moving.records import FORMAT, Head
 from enrollments.moving.workspace import prepare_workspace
+from enrollments.reasons import words_of_removals
 from enrollments.target import Uuid, in_table, require_workspaces
 from enrollments.texts import ERASE_LINE, counted
 
@@ -44,8 +46,14 @@ _GO_ON = (
 @click.option(
     "-o", "--output", default=STANDARD_STREAM, type=click.Path(dir_okay=False, allow_dash=True), help="The file."
 )
+@click.option(
+    "--without-removals",
+    is_flag=True,
+    help="Export also if managers still have something of deleted people. The file does not have that, so the stack "
+    "that it is imported into never removes it.",
+)
 @in_table
-def export_workspace(table: Table, workspace_id: str, output: str) -> None:
+def export_workspace(table: Table, workspace_id: str, output: str, *, without_removals: bool) -> None:
     """Export the workspace WORKSPACE_ID as JSON Lines that `enrollments workspaces import` takes.
 
     The file has ACS systems, credential pools, user identities, ACS users, credentials, phones and automations, with
@@ -57,6 +65,11 @@ def export_workspace(table: Table, workspace_id: str, output: str) -> None:
     if workspace is None:  # it was deleted between the two reads
         require_workspaces(table, [workspace_id])
         return
+    if not without_removals and (people := pending_removals(table, workspace_id)):
+        raise CommandFailed(
+            f"{words_of_removals(people)}; `enrollments phones --workspace-id {workspace_id}` shows them. Wait until "
+            "they are removed, or add --without-removals: the file does not have them"
+        )
     head = Head(format=FORMAT, exported_at=timestamp(datetime.now(UTC)), **workspace._asdict())
     try:
         with replacing(output) as stream, _counting() as tell:
