@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from itertools import islice
 
-import boto3
 import click
 
 from enrollment.store.keys import deleted_workspace_key
@@ -27,8 +26,7 @@ from enrollment.use_cases.workspace_deletion import (
 )
 from enrollments.failure import CommandFailed
 from enrollments.reasons import people_of, words_of, words_of_removals
-from enrollments.stacks import parameters_of_stack
-from enrollments.target import Uuid, in_table, require_workspaces
+from enrollments.target import Uuid, in_table, require_workspaces, stack_of_command
 from enrollments.texts import ERASE_LINE, is_at_terminal
 
 _CACHE_PARAMETER, _USUAL_CACHE_SECONDS = "AuthorizerCacheSeconds", 60
@@ -233,8 +231,5 @@ def _what_is_still_there(people: Mapping[tuple[str, Why | None], int]) -> str:
 
 def parameters_of_command() -> dict[str, str]:
     """Return the parameters of the stack that the running command names; empty if it names a table."""
-    options = click.get_current_context().params
-    if not options.get("stack_name"):
-        return {}
-    session = boto3.session.Session(region_name=options["region"], profile_name=options["profile"])
-    return parameters_of_stack(session, options["stack_name"])
+    stack = stack_of_command()
+    return {} if stack is None else stack.parameters
