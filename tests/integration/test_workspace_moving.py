@@ -692,7 +692,7 @@ def test_a_phone_that_is_still_being_taken_back_is_not_restored(sandbox: Sandbox
 
     results = imported(sandbox.table, content)
 
-    reason = "A part of it is there already, perhaps until its credential manager has let go of it"
+    reason = "A part of it still exists; its manager may be removing it. Import again later"
     assert problems(results) == {(None, reason)}
     assert violations(sandbox.memory.items()) == []
 

@@ -7,7 +7,7 @@ A launch checks no workspace, because all launches of a tenant would share an it
 3. What was let in before may still write: API Gateway keeps a decision about a token, and a request takes up to 28 s.
 4. The people who have phones or credentials are deleted, and executions take back what credential managers have.
 5. Everything else is deleted.  An invocation may still be under way, so the keys are looked at again after its time.
-6. A last scan proves that nothing is left.  The mark stays: it drops what the table's stream tells late.
+6. A last scan proves that nothing is left.  The mark stays: changes that the stream delivers late make no events.
 
 Each step can be repeated, and finds in the table what is left to do.  So an interrupted deletion is finished by calling
 it again.
