@@ -43,7 +43,7 @@ def imported(
     stream = io.BytesIO(content)
     head = check_file(stream)
     stream.seek(0)
-    guarded = prepare_workspace(table, head, is_deletion_over=is_deletion_over, is_dry_run=is_dry_run)
+    guarded = prepare_workspace(table, head, lambda _: None, is_deletion_over=is_deletion_over, is_dry_run=is_dry_run)
     terms = Terms(timestamp(datetime.now(UTC)), is_replacing=is_replacing, is_dry_run=is_dry_run)
     return list(import_lines(guarded, head.workspace_id, read_lines(stream), terms))
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from itertools import islice
 
-import boto3
 import click
 
 from enrollment.store.keys import deleted_workspace_key
@@ -17,6 +16,7 @@ from enrollment.use_cases.deleted_workspaces import deletions_of
 from enrollment.use_cases.waiting import Why
 from enrollment.use_cases.workspace_deletion import (
     Progress,
+    RemovalsPendingError,
     Step,
     StillAtManagersError,
     Terms,
@@ -25,9 +25,8 @@ from enrollment.use_cases.workspace_deletion import (
     left_of_workspace,
 )
 from enrollments.failure import CommandFailed
-from enrollments.reasons import words_of
-from enrollments.stacks import parameters_of_stack
-from enrollments.target import Uuid, in_table, require_workspaces
+from enrollments.reasons import people_of, words_of, words_of_removals
+from enrollments.target import Uuid, in_table, require_workspaces, stack_of_command
 from enrollments.texts import ERASE_LINE, is_at_terminal
 
 _CACHE_PARAMETER, _USUAL_CACHE_SECONDS = "AuthorizerCacheSeconds", 60
@@ -55,6 +54,12 @@ _COUNTS = {Step.DELETE_PEOPLE, Step.WAIT_FOR_MANAGERS, Step.DELETE_REST}
     help="Leave phones and credentials at their credential managers, because the workspace has moved to another table.",
 )
 @click.option(
+    "--without-removals",
+    is_flag=True,
+    help="With --leave-at-managers: go on although managers still have something of deleted people, which nobody will "
+    "remove then.",
+)
+@click.option(
     "--patience",
     type=click.IntRange(0, 7 * 24 * 3600),
     default=900,
@@ -73,6 +78,7 @@ def delete(  # noqa: PLR0913 - options
     *,
     yes: bool,
     leave_at_managers: bool,
+    without_removals: bool,
     patience: int,
     authorizer_cache_seconds: int | None,
 ) -> None:
@@ -82,17 +88,24 @@ def delete(  # noqa: PLR0913 - options
     and everything is deleted. At the end a scan of the whole table proves that nothing is left. To finish an
     interrupted deletion, run the command again.
     """
+    if without_removals and not leave_at_managers:
+        raise click.UsageError("--without-removals goes with --leave-at-managers")
     if not yes:
         _confirm(table, workspace_id)
     cache_seconds = authorizer_cache_seconds
     if cache_seconds is None:
         cache_seconds = int(parameters_of_command().get(_CACHE_PARAMETER, _USUAL_CACHE_SECONDS))
-    terms = Terms(timedelta(seconds=cache_seconds), timedelta(seconds=patience), leave_at_managers)
+    terms = Terms(timedelta(seconds=cache_seconds), timedelta(seconds=patience), leave_at_managers, without_removals)
     telling = _Telling()
     try:
         delete_workspace(table, workspace_id, terms, telling.tell, workspace_deletion.CLOCK)
     except WorkspaceNotFoundError:
         require_workspaces(table, [workspace_id])
+    except RemovalsPendingError as error:
+        raise CommandFailed(
+            f"{words_of_removals(error.people)}; `enrollments phones --workspace-id {workspace_id}` shows them. Wait "
+            "until they are removed, or add --without-removals, and nobody removes them"
+        ) from error
     except StillAtManagersError as error:
         telling.end_line()
         raise CommandFailed(_what_is_still_there(error.people)) from error
@@ -207,7 +220,7 @@ def what_stays(parameters: Mapping[str, str]) -> str:
 
 def _what_is_still_there(people: Mapping[tuple[str, Why | None], int]) -> str:
     parts = [
-        f"{manager_id} ({count:,} {'person' if count == 1 else 'people'}): {words_of(why)}"
+        f"{manager_id} ({count:,} {people_of(count)}): {words_of(why)}"
         for (manager_id, why), count in sorted(people.items(), key=str)
     ]
     return (
@@ -218,8 +231,5 @@ def _what_is_still_there(people: Mapping[tuple[str, Why | None], int]) -> str:
 
 def parameters_of_command() -> dict[str, str]:
     """Return the parameters of the stack that the running command names; empty if it names a table."""
-    options = click.get_current_context().params
-    if not options.get("stack_name"):
-        return {}
-    session = boto3.session.Session(region_name=options["region"], profile_name=options["profile"])
-    return parameters_of_stack(session, options["stack_name"])
+    stack = stack_of_command()
+    return {} if stack is None else stack.parameters

@@ -3,9 +3,11 @@
 import errno
 import os
 import shutil
+import signal
 import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,12 +110,31 @@ def _replaced(output: str) -> Iterator[BinaryIO]:
             yield stream
         return
     # It has names and addresses of people.  Only the file's owner can read a temporary file.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
+    with _ended_like_interrupted():
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
+                yield stream
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """Have the signals that end a process do what Ctrl-C does, so that no temporary file stays.
+
+    One that is ignored stays so: ``nohup`` ignores SIGHUP.
+    """
+    changed = []
+    if threading.current_thread() is threading.main_thread():  # Python allows it nowhere else
+        changed = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for one in changed:
+        signal.signal(one, signal.default_int_handler)
     try:
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
-            yield stream
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        yield
+    finally:
+        for one in changed:
+            signal.signal(one, signal.SIG_DFL)

@@ -1,5 +1,6 @@
 """Why connectors do not answer, and why phones and credentials wait, in plain words for the operator."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from enrollment.use_cases.convergence import Step
@@ -102,6 +103,21 @@ def sentence_of(waiting: Waiting) -> str:
     if waiting.is_due:
         return text if waiting.why is Why.DUE else f"{text}; next look now"
     return text if waiting.next_at is None else f"{text}; next look {moment(waiting.next_at)}"
+
+
+def words_of_removals(people: Mapping[str, int]) -> str:
+    """Return what credential managers still have of deleted people.
+
+    Args:
+        people: How many people have something there, by credential manager.
+    """
+    parts = [f"{manager_id} ({count:,} {people_of(count)})" for manager_id, count in sorted(people.items())]
+    return f"credential managers still have phones or credentials of deleted people: {', '.join(parts)}"
+
+
+def people_of(count: int) -> str:
+    """Return the noun for a number of people."""
+    return "person" if count == 1 else "people"
 
 
 def words_of(why: Why | None) -> str:

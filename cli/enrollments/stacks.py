@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from enrollments.failure import CommandFailed
 
-TABLE_OUTPUT, ENDPOINT_OUTPUT = "TableName", "Endpoint"
+TABLE_OUTPUT, ENDPOINT_OUTPUT, RELEASE_OUTPUT = "TableName", "Endpoint", "Release"
 # These are in the template since its first release.
 _OUTPUTS = (TABLE_OUTPUT, ENDPOINT_OUTPUT, "DashboardUrl")
 
@@ -103,11 +103,6 @@ def stack_of_service(session: boto3.session.Session, stack_name: str) -> Deploye
 def table_of_stack(session: boto3.session.Session, stack_name: str) -> str:
     """Return the name of a stack's table.  It raises what ``stack_of_service`` raises."""
     return stack_of_service(session, stack_name).outputs[TABLE_OUTPUT]
-
-
-def parameters_of_stack(session: boto3.session.Session, stack_name: str) -> dict[str, str]:
-    """Return the parameters of a stack.  It raises what ``stack_of_service`` raises."""
-    return stack_of_service(session, stack_name).parameters
 
 
 def physical_id(session: boto3.session.Session, stack_name: str, logical_id: str) -> str:

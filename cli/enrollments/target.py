@@ -18,7 +18,7 @@ from enrollments.database import AWS_ERRORS, WrongTable, check_table, host_of, i
 from enrollments.failure import CommandFailed
 from enrollments.reasons import moment
 from enrollments.running import find_running
-from enrollments.stacks import table_of_stack
+from enrollments.stacks import DeployedStack, stack_of_service, table_of_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -176,6 +176,15 @@ def _reason_of_deletion(mark: Item) -> str:
         f"workspace {workspace_id} is being deleted, since {moment(mark['started_at'])}; "
         f"`enrollments workspaces delete {workspace_id}` finishes that"
     )
+
+
+def stack_of_command() -> DeployedStack | None:
+    """Return the stack that the running command names; ``None`` if it names a table."""
+    options = click.get_current_context().params
+    if not options.get("stack_name"):
+        return None
+    session = boto3.session.Session(region_name=options["region"], profile_name=options["profile"])
+    return stack_of_service(session, options["stack_name"])
 
 
 def local_client(endpoint_url: str) -> "DynamoDBClient":

@@ -230,7 +230,7 @@ def _import(folder: Path) -> Command:
         others = {key: item for key, item in items.items() if not key.pk.startswith(workspace_prefix(TENANT))}
         return {key: item for key, item in others.items() if key.pk != "WORKSPACES" or not key.sk.endswith(TENANT)}
 
-    return Command("workspaces import", ["workspaces", "import", str(path)], without_tenant)
+    return Command("workspaces import", ["workspaces", "import", str(path), "--workspace-id", TENANT], without_tenant)
 
 
 def _with_unused(items: dict[Key, Item]) -> dict[Key, Item]:

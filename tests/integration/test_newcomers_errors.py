@@ -16,7 +16,10 @@ from tests.fixtures import TABLE_NAME, Store
 pytestmark = pytest.mark.long
 
 STACK_COMMANDS = commands_with("stack_name")
-IN_A_WORKSPACE = [name for name in STACK_COMMANDS if name in commands_with("workspace_id")]
+# An import makes the workspace if it is not there.
+IN_A_WORKSPACE = [
+    name for name in STACK_COMMANDS if name in commands_with("workspace_id") and name != "workspaces import"
+]
 BY_WORKSPACE = [
     "workspaces delete",
     "workspaces export",

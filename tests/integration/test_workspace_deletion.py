@@ -2,21 +2,24 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from enrollment.callers import TokenKind
+from enrollment.callers import Caller, TokenKind
 from enrollment.errors import Unauthorized
+from enrollment.resources.user_identities import UserIdentityRequest
 from enrollment.store.actions import put
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key, deleted_workspace_key, event_key, phones_partition, token_key
+from enrollment.use_cases import user_identities
 from enrollment.use_cases.tokens import NewToken, authenticate, create_token
 from enrollment.use_cases.waiting import Why
 from enrollment.use_cases.workspace_deletion import (
     Clock,
     Progress,
+    RemovalsPendingError,
     Step,
     StillAtManagersError,
     Terms,
@@ -87,6 +90,11 @@ class Tenants:
             self.told.append,
             Clock(self.world.clock.now, self._sleep),
         )
+
+    def delete_person(self) -> None:
+        """Delete the person, whom the manager is not asked about yet."""
+        caller, person_id = Caller(self.workspace_id), self.world.person_id
+        user_identities.delete(self.world.memory.table, caller, UserIdentityRequest(user_identity_id=person_id))
 
     def _sleep(self, seconds: float) -> None:
         self.while_waiting(self.told[-1].step)
@@ -219,6 +227,41 @@ def test_a_workspace_that_has_moved_leaves_everything_at_its_managers(tenants: T
     assert tenants.left() == []
     assert tenants.world.manufacturer.record() == before
     assert len(tenants.world.provisioning.asked) == asked
+
+
+LEFT_AT_MANAGERS = Terms(timedelta(0), timedelta(0), is_left_at_managers=True, at_once=1)
+
+
+def test_a_workspace_is_not_left_at_its_managers_while_they_have_something_of_deleted_people(tenants: Tenants) -> None:
+    tenants.enroll()
+    tenants.delete_person()
+    before = tenants.world.memory.items()
+
+    with pytest.raises(RemovalsPendingError) as raised:
+        tenants.delete(LEFT_AT_MANAGERS)
+
+    assert raised.value.people == {tenants.world.manager_id: 1}
+    assert tenants.world.memory.items() == before
+
+
+def test_removals_that_are_pending_are_given_up_when_that_is_asked_for(tenants: Tenants) -> None:
+    tenants.enroll()
+    tenants.delete_person()
+
+    tenants.delete(replace(LEFT_AT_MANAGERS, is_without_removals=True))
+
+    assert tenants.left() == []
+
+
+def test_a_deletion_that_waits_for_managers_can_leave_what_they_have(tenants: Tenants) -> None:
+    tenants.enroll()
+    tenants.world.remove_connector()
+    with pytest.raises(StillAtManagersError):
+        tenants.delete()
+
+    tenants.delete(LEFT_AT_MANAGERS)
+
+    assert tenants.left() == []
 
 
 def test_an_execution_that_was_lost_is_started_again(tenants: Tenants) -> None:

@@ -2,12 +2,14 @@
 
 The workspace may be in use meanwhile.  A record that refers to something else is only exported after that.  So what is
 deleted between two reads is left out with all that hangs on it, and so is what hangs on something that came later.
+What moves from one thing to another between two reads, such as an address, would be read twice.  The later record is
+then exported without it.
 
 Requests to DynamoDB name a hundred things each.  Only what follows a launch is read person by person: it is in a
 partition of its own for each, and no list finds a phone that was deactivated and is still at its manager.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -17,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from enrollment.store.attributes import Item, elements
-from enrollment.store.items import is_there
+from enrollment.store.items import is_there, unique_keys
 from enrollment.store.keys import (
     Key,
     acs_credential_pool_key,
@@ -25,6 +27,7 @@ from enrollment.store.keys import (
     acs_system_key,
     acs_system_listing_key,
     acs_user_key,
+    acs_user_link_key,
     acs_user_listing_key,
     automation_key,
     credential_manager_listing_key,
@@ -40,8 +43,10 @@ from enrollment.store.table import MOST_KEYS, Table
 from enrollment.use_cases.credential_items import is_of_one_phone
 from enrollment.use_cases.links import is_usable
 from enrollments.directory.exporting import listed_ids, listed_items
+from enrollments.moving.planning import place_of
 from enrollments.moving.records import (
     KIND_OF,
+    KINDS,
     AcsUser,
     Automation,
     Credential,
@@ -57,6 +62,7 @@ from enrollments.moving.records import (
     UserIdentity,
     problems_of,
 )
+from enrollments.moving.restoring import BEING_RESTORED
 from enrollments.seen_ids import SeenIds
 
 # People whose phones are read together, and requests to DynamoDB at the same moment.
@@ -66,11 +72,13 @@ _REQUESTS_AT_ONCE = 8
 _SYSTEM, _POOL, _PERSON, _ACS_USER, _PARENT = (
     KIND_OF[model].number for model in (System, Pool, UserIdentity, AcsUser, Credential)
 )
+# What only one thing of the workspace can have: an address of a person, or a link to an ACS system.
+_UNIQUE = len(KINDS)
 _UNLINKED = 0
 
 
 class NotExportableError(Exception):
-    """Something is stored as no import would take it.  The message names it."""
+    """Something is stored as no import would take it.  The message names it and says what to do."""
 
 
 def export_records(
@@ -126,7 +134,12 @@ class _Exporter:
         people = listed_items(self._table, listing, lambda one: user_identity_key(self._workspace_id, one))
         for number, item in enumerate((one for one in people if is_usable(one)), 1):
             self._seen.note(_PERSON, str(item["user_identity_id"]), number)
-            yield _record(UserIdentity, item)
+            taken = {name for name, key in unique_keys(self._workspace_id, item).items() if self._is_taken(key)}
+            yield _record(UserIdentity, _without(item, taken))
+
+    def _is_taken(self, key: Key) -> bool:
+        """Return whether an earlier record has what only one can have.  If not, this one has it."""
+        return self._seen.note(_UNIQUE, place_of(key), 1) is not None
 
     def acs_users(self) -> Iterator[Record]:
         listing = acs_user_listing_key(self._workspace_id, "", "").pk
@@ -137,8 +150,13 @@ class _Exporter:
             person = self._number(_PERSON, item, "user_identity_id") if "user_identity_id" in item else _UNLINKED
             if person is None and not self._is_new(str(item["user_identity_id"])):
                 continue
+            if person and self._is_taken(self._link_of(item)):
+                person = _UNLINKED
             self._seen.note(_ACS_USER, str(item["acs_user_id"]), person or _UNLINKED)
-            yield _record(AcsUser, item if person else _without(item, "user_identity_id"))
+            yield _record(AcsUser, item if person else _without(item, {"user_identity_id"}))
+
+    def _link_of(self, acs_user: Item) -> Key:
+        return acs_user_link_key(self._workspace_id, str(acs_user["user_identity_id"]), str(acs_user["acs_system_id"]))
 
     def _is_new(self, user_identity_id: str) -> bool:
         """Return whether a person came after the people were read.  Else the person is gone, or is being deleted."""
@@ -179,6 +197,11 @@ class _Exporter:
         registrations: dict[str, list[Registration]] = {}
         for item in items:
             if _is(item, "REGISTRATION#") and self._has(_SYSTEM, item, "credential_manager_acs_system_id"):
+                if BEING_RESTORED in item:
+                    raise NotExportableError(
+                        f"phone {item['device_id']} is imported in part only; finish the import first, then export the "
+                        "workspace again"
+                    )
                 named = [children[one] for one in elements(item.get("acs_credential_ids")) if one in children]
                 credentials = [_record(CredentialOfPhone, one) for one in named if self._is_exported_with_phone(one)]
                 registration = _record(Registration, item, credentials=credentials)
@@ -256,12 +279,14 @@ def _record[R: Record](model: type[R], item: Item, **more: Any) -> R:
         return model.of_item(item, **more)
     except ValidationError as invalid:
         ((name, reason), *_) = problems_of(invalid)
-        raise NotExportableError(f"{item['pk']} {item['sk']}: {name or 'item'}: {reason}") from invalid
+        raise NotExportableError(
+            f"{item['pk']} {item['sk']}: {name or 'item'}: {reason}; correct it and export the workspace again"
+        ) from invalid
 
 
 def _is(item: Item, kind: str) -> bool:
     return str(item["sk"]).startswith(kind)
 
 
-def _without(item: Item, name: str) -> Mapping[str, Any]:
-    return {one: value for one, value in item.items() if one != name}
+def _without(item: Item, names: Collection[str]) -> Item:
+    return {one: value for one, value in item.items() if one not in names}

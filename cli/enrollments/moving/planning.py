@@ -25,7 +25,7 @@ from enrollments.moving.restoring import BEING_RESTORED, Required, Wanted, parts
 from enrollments.seen_ids import SeenIds
 
 # What an item has that says nothing of the thing, or that no file has.
-_NEVER_SAID = frozenset({"pk", "sk", RESTORED_AT, "app", "app_expires_at"})
+_NOT_COMPARED = frozenset({"pk", "sk", RESTORED_AT, "app", "app_expires_at"})
 # What a replacement does not change: it would be another thing.
 _PERSON = "user_identity_id"
 _FIXED = ("acs_system_id", "is_credential_manager", _PERSON, "created_at")
@@ -118,7 +118,7 @@ class Planner:
             return Plan(Outcome.BAD, [(None, "It is there and is being deleted; import the file again afterwards")])
         if any(BEING_RESTORED in found.get(key, {}) for key in wanted.items):
             return self._plan_in_parts(record, found)
-        if all(_says_the_same(found.get(key), item, wanted.unsaid) for key, item in wanted.items.items()):
+        if all(_says_the_same(found.get(key), item, wanted.not_in_record) for key, item in wanted.items.items()):
             return Plan(Outcome.UNCHANGED)
         if not self._terms.is_replacing or not wanted.is_replaceable:
             return Plan(Outcome.KEPT)
@@ -196,12 +196,12 @@ class Planner:
         known: dict[str, Any] = {name: value for name, value in before.items() if name in type(record).model_fields}
         entries_before = wanted_of(self._workspace_id, type(record).model_construct(**known)).entries
         new = {key: entry for key, entry in wanted.entries.items() if key not in entries_before}
-        taken = [problem for key, problem in wanted.taken.items() if key in new and key in found]
-        if taken:
-            return Plan(Outcome.BAD, taken)
+        conflicts = [problem for key, problem in wanted.conflicts.items() if key in new and key in found]
+        if conflicts:
+            return Plan(Outcome.BAD, conflicts)
         actions = {key: self._entry(key, entry, found) for key, entry in new.items()}
         actions |= {key: delete(key) for key in sorted(entries_before.keys() - wanted.entries.keys())}
-        compared = (before.keys() | item.keys()) - wanted.unsaid - _NEVER_SAID
+        compared = (before.keys() | item.keys()) - wanted.not_in_record - _NOT_COMPARED
         actions[wanted.key] = change(
             wanted.key,
             assign={name: value for name, value in item.items() if before.get(name) != value},
@@ -217,8 +217,8 @@ def _problems_of_others(wanted: Wanted, found: Mapping[Key, Item]) -> Iterator[P
             yield problem
     for key in list(wanted.items)[1:]:
         if key in found:
-            yield None, "A part of it is there already, perhaps until its credential manager has let go of it"
-    for key, problem in wanted.taken.items():
+            yield None, "A part of it still exists; its manager may be removing it. Import again later"
+    for key, problem in wanted.conflicts.items():
         entry = found.get(key)
         if entry is not None and not _says_the_same(entry, wanted.entries[key], frozenset()):
             yield problem
@@ -230,10 +230,10 @@ def _check(key: Key, required: Required) -> Action:
     return require(key, required.where)
 
 
-def _says_the_same(existing: Item | None, wanted: Item, unsaid: frozenset[str]) -> bool:
+def _says_the_same(existing: Item | None, wanted: Item, not_in_record: frozenset[str]) -> bool:
     if existing is None:
         return False
-    return {name: value for name, value in existing.items() if name not in unsaid | _NEVER_SAID} == wanted
+    return {name: value for name, value in existing.items() if name not in not_in_record | _NOT_COMPARED} == wanted
 
 
 def _unkeyed(item: Item) -> Item:

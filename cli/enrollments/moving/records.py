@@ -49,7 +49,8 @@ FORMAT: Literal[1] = 1
 _GREATEST_NUMBER = 10**13
 # A line can have a hundred thousand unknown names, each as long as the line.
 _MOST_PROBLEMS, _LONGEST_NAME = 20, 100
-_LONGEST_JSON = 10_000
+# An app tells up to three texts of 1,000 characters, and a character that is no letter of ASCII is up to 12 in JSON.
+_LONGEST_JSON = 50_000
 # Things of one phone or credential.  A transaction takes far fewer, see ``importing``.
 _MOST_PARTS = 1000
 
@@ -95,6 +96,8 @@ _Moment = Annotated[StrictStr, Field(max_length=30), AfterValidator(_moment)]
 _JsonObject = Annotated[StrictStr, Field(max_length=_LONGEST_JSON), AfterValidator(_json_object)]
 _Number = Annotated[int, Field(ge=0, le=_GREATEST_NUMBER)]
 _Ids = Annotated[list[Uuid], Field(min_length=1, max_length=MOST_IDS)]
+# An app can say that it does not know what its phone is: with an empty text.
+_DeviceText = Annotated[StrictStr, Field(max_length=LONGEST_TEXT)] | None
 _ImageText = Annotated[StrictStr, Field(max_length=LONGEST_TEXT)]
 _State = Annotated[StrictStr, AfterValidator(_one_of(State))]
 _Behaviour = Annotated[StrictStr, AfterValidator(_one_of(Behaviour))]
@@ -297,9 +300,9 @@ class Phone(_Registered):
 
     created_at: _Moment
     device_type: Literal["android_phone", "ios_phone"]
-    device_manufacturer: NullableText = None
-    device_model: NullableText = None
-    os_version: NullableText = None
+    device_manufacturer: _DeviceText = None
+    device_model: _DeviceText = None
+    os_version: _DeviceText = None
     assa_abloy_metadata: _JsonObject | None = None
     custom_sdk_installation_id: InstallationId | None = None
 

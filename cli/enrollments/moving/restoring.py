@@ -1,4 +1,4 @@
-"""What an import wants of each record: the items that it makes, and what has to be so for that.
+"""What an import needs for each record: the items that it makes, and what has to be so for that.
 
 It is derived from the record alone.  ``importing`` compares it with what is stored, and puts all of it into the
 conditions of the transaction that writes it.
@@ -85,26 +85,26 @@ class Required:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an import wants of a record.
+    """What an import needs for a record.
 
     Attributes:
         items: The items that it makes, each with its key.  If the first one is there, the thing is there.
         entries: The items that are derived from them.
-        taken: What is told if an entry is there that belongs to another thing, by the entry's key.
+        conflicts: What is told if an entry is there that belongs to another thing, by the entry's key.
         required: The other items that have to be there.
         absent: The items that may not be there, and what is told if they are.
         enrollments: The enrollments that it needs.
-        unsaid: Attributes of the first item that the record does not have.
+        not_in_record: Attributes of the first item that the record does not have.
         is_replaceable: Whether the record can take the place of what is there.
     """
 
     items: dict[Key, Item]
     entries: dict[Key, Item] = field(default_factory=dict)
-    taken: dict[Key, Problem] = field(default_factory=dict)
+    conflicts: dict[Key, Problem] = field(default_factory=dict)
     required: dict[Key, Required] = field(default_factory=dict)
     absent: dict[Key, Problem] = field(default_factory=dict)
     enrollments: dict[Key, EnrollmentId] = field(default_factory=dict)
-    unsaid: frozenset[str] = frozenset()
+    not_in_record: frozenset[str] = frozenset()
     is_replaceable: bool = False
 
     @property
@@ -115,12 +115,12 @@ class Wanted:
     @property
     def keys(self) -> list[Key]:
         """The keys of all items that decide what becomes of the record."""
-        told = [key for key, item in self.entries.items() if item]
-        return [*self.items, *told, *self.required, *self.absent, *self.enrollments]
+        with_content = [key for key, item in self.entries.items() if item]
+        return [*self.items, *with_content, *self.required, *self.absent, *self.enrollments]
 
 
 def wanted_of(workspace_id: str, record: Record) -> Wanted:  # noqa: C901, PLR0911 - one case for each kind
-    """Return what an import wants of a record.
+    """Return what an import needs for a record.
 
     Args:
         workspace_id: The workspace.
@@ -162,30 +162,32 @@ def _item(workspace_id: str, record: Record) -> Item:
 
 
 def _with_entries(
-    stored: Mapping[Key, Item], *, is_replaceable: bool = False, unsaid: frozenset[str] = frozenset()
+    stored: Mapping[Key, Item], *, is_replaceable: bool = False, not_in_record: frozenset[str] = frozenset()
 ) -> Wanted:
     (key, item), *entries = stored.items()
-    taken: dict[Key, Problem] = {entry: (None, "Its id belongs to another person") for entry, told in entries if told}
-    return Wanted({key: item}, dict(entries), taken, is_replaceable=is_replaceable, unsaid=unsaid)
+    conflicts: dict[Key, Problem] = {
+        entry: (None, "Its id belongs to another person") for entry, content in entries if content
+    }
+    return Wanted({key: item}, dict(entries), conflicts, is_replaceable=is_replaceable, not_in_record=not_in_record)
 
 
 def _user_identity(workspace_id: str, record: UserIdentity) -> Wanted:
     item = _item(workspace_id, record)
-    wanted = _with_entries(stored_user_identity(item), is_replaceable=True, unsaid=_LINKED)
+    wanted = _with_entries(stored_user_identity(item), is_replaceable=True, not_in_record=_LINKED)
     for name, key in unique_keys(workspace_id, item).items():
-        wanted.taken[key] = (name, "Another user identity has it")
+        wanted.conflicts[key] = (name, "Another user identity has it")
     return wanted
 
 
 def _acs_user(workspace_id: str, record: AcsUser) -> Wanted:
-    wanted = _with_entries(stored_acs_user(_item(workspace_id, record)), is_replaceable=True, unsaid=_OWNED)
+    wanted = _with_entries(stored_acs_user(_item(workspace_id, record)), is_replaceable=True, not_in_record=_OWNED)
     wanted.required.update(_system(workspace_id, record.acs_system_id, "acs_system_id"))
     if record.user_identity_id is not None:
         added = {"acs_user_ids": frozenset({record.acs_user_id})}
         wanted.required.update(_person(workspace_id, record.user_identity_id, added))
         link = acs_user_link_key(workspace_id, record.user_identity_id, record.acs_system_id)
         wanted.entries[link] = {"acs_user_id": record.acs_user_id}
-        wanted.taken[link] = ("user_identity_id", "It has another ACS user in that system")
+        wanted.conflicts[link] = ("user_identity_id", "It has another ACS user in that system")
     return wanted
 
 
@@ -209,9 +211,9 @@ def _phone(workspace_id: str, record: Phone) -> Wanted:
     item = {**_item(workspace_id, record), **({"registered_with": managers} if managers else {})}
     wanted = _with_entries(stored_phone(item))
     wanted.required.update(_person(workspace_id, record.user_identity_id))
-    for key in wanted.taken:
+    for key in wanted.conflicts:
         if key.sk.startswith("INSTALLATION#"):
-            wanted.taken[key] = ("custom_sdk_installation_id", "Another phone of the person has it")
+            wanted.conflicts[key] = ("custom_sdk_installation_id", "Another phone of the person has it")
     _want_registrations(wanted, workspace_id, record)
     return wanted
 
@@ -260,7 +262,7 @@ def _want_child(
     (key, item), *entries = stored_acs_credential({**_item(workspace_id, child), **at}).items()
     wanted.items[key] = item
     wanted.entries.update(entries)
-    wanted.taken.update(
+    wanted.conflicts.update(
         {entry: ("registrations", "The id of a credential belongs to another person") for entry, _ in entries}
     )
     if child.being_deleted_at is not None:  # it only waits to be revoked

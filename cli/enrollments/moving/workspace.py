@@ -1,11 +1,13 @@
 """The workspace that a file is imported into: the one that is there, or a new one with the same id."""
 
+from collections.abc import Callable
+
 from enrollment.store.actions import Action, as_read, delete, put_new, require_absent
 from enrollment.store.items import stored_workspace
 from enrollment.store.keys import deleted_workspace_key
 from enrollment.store.table import Table
 from enrollment.use_cases.deleted_workspaces import deletions_of, is_not_deleted
-from enrollment.use_cases.workspaces import show
+from enrollment.use_cases.workspaces import StoredWorkspace, show
 from enrollments.failure import CommandFailed
 from enrollments.moving.records import Head
 from enrollments.reasons import moment
@@ -13,12 +15,21 @@ from enrollments.reasons import moment
 _ROUNDS = 4
 
 
-def prepare_workspace(table: Table, head: Head, *, is_deletion_over: bool, is_dry_run: bool) -> Table:
+def prepare_workspace(
+    table: Table,
+    head: Head,
+    agree: Callable[[StoredWorkspace | None], None],
+    *,
+    is_deletion_over: bool,
+    is_dry_run: bool,
+) -> Table:
     """Create the workspace of a file, unless it is there.
 
     Args:
         table: The table, without a guard.
         head: The file's first line.
+        agree: Gets the workspace that is there, or ``None``, before anything is written.  It raises if the operator
+            means another one.
         is_deletion_over: Whether the operator wants a workspace back that was deleted.
         is_dry_run: Whether nothing is written.
 
@@ -51,6 +62,7 @@ def prepare_workspace(table: Table, head: Head, *, is_deletion_over: bool, is_dr
                 else "no sandbox, and that of the file is one"
             )
             raise CommandFailed(f"workspace {workspace_id} is {kinds}")
+        agree(existing)
         if is_dry_run or (existing is not None and mark is None):
             return guarded
         mark_key = deleted_workspace_key(workspace_id)

@@ -7,7 +7,7 @@ A launch checks no workspace, because all launches of a tenant would share an it
 3. What was let in before may still write: API Gateway keeps a decision about a token, and a request takes up to 28 s.
 4. The people who have phones or credentials are deleted, and executions take back what credential managers have.
 5. Everything else is deleted.  An invocation may still be under way, so the keys are looked at again after its time.
-6. A last scan proves that nothing is left.  The mark stays: it drops what the table's stream tells late.
+6. A last scan proves that nothing is left.  The mark stays: changes that the stream delivers late make no events.
 
 Each step can be repeated, and finds in the table what is left to do.  So an interrupted deletion is finished by calling
 it again.
@@ -46,6 +46,7 @@ from enrollment.timestamps import timestamp
 from enrollment.use_cases import user_identities
 from enrollment.use_cases.connectors import connectors_of_workspace
 from enrollment.use_cases.enrollments import EnrollmentId, read_view
+from enrollment.use_cases.pending_removals import pending_removals
 from enrollment.use_cases.standing_still import have_go_on
 from enrollment.use_cases.waiting import Waiting, Why, waiting_phones
 from enrollment.use_cases.workspace_access import end_access, tokens_of
@@ -106,6 +107,17 @@ class StillAtManagersError(Exception):
 
 
 @dataclass(frozen=True)
+class RemovalsPendingError(Exception):
+    """Credential managers have not removed what they have of deleted people, and nobody would ask them any more.
+
+    Attributes:
+        people: How many people have something there, by credential manager.
+    """
+
+    people: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Terms:
     """How a workspace is deleted.
 
@@ -114,6 +126,7 @@ class Terms:
         patience: For how long to wait for credential managers.
         is_left_at_managers: Whether phones and credentials stay at their managers, because the workspace has moved to
             another table.
+        is_without_removals: Whether that also holds for what managers have of deleted people: nobody removes it then.
         longest_request: How long a request can take that was let in.
         longest_invocation: How long an invocation can take that follows the stream or asks managers.
         at_once: How many requests to DynamoDB to send at the same moment.
@@ -122,6 +135,7 @@ class Terms:
     decisions_kept: timedelta
     patience: timedelta
     is_left_at_managers: bool = False
+    is_without_removals: bool = False
     longest_request: timedelta = LONGEST_REQUEST
     longest_invocation: timedelta = LONGEST_INVOCATION
     at_once: int = _AT_ONCE
@@ -158,10 +172,14 @@ def delete_workspace(table: Table, workspace_id: str, terms: Terms, tell: Tell, 
 
     Raises:
         WorkspaceNotFoundError: There is no such workspace, and none was deleted.
+        RemovalsPendingError: What managers have would be left there, and some is of deleted people.  Nothing has
+            changed.
         StillAtManagersError: Credential managers have not given back everything.  What is not theirs is not deleted
             either, so that it can be looked into.
         ServiceUnavailable: The database stays out of reach.
     """
+    if terms.is_left_at_managers and not terms.is_without_removals:
+        _require_no_removals(table, workspace_id)
     mark = mark_deleted(table, workspace_id, terms, clock.now())
     tell(Progress(Step.MARK))
     if "finished_at" in mark:
@@ -180,6 +198,14 @@ def delete_workspace(table: Table, workspace_id: str, terms: Terms, tell: Tell, 
     finished: Item = {"finished_at": timestamp(clock.now())}
     table.transact({"mark": change(deleted_workspace_key(workspace_id), assign=finished)})
     return deleted
+
+
+def _require_no_removals(table: Table, workspace_id: str) -> None:
+    """Require that managers have nothing of deleted people, unless the deletion itself has deleted them."""
+    if table.get(deleted_workspace_key(workspace_id)) is not None:
+        return
+    if people := pending_removals(table, workspace_id):
+        raise RemovalsPendingError(people)
 
 
 def mark_deleted(table: Table, workspace_id: str, terms: Terms, now: datetime) -> Item:
