@@ -83,7 +83,8 @@ def test_the_answers_to_guided_are_kept_and_used_by_the_next_deployment(
     answers = ["guided", "eu-west-1", *("" for _ in parameters), "n", *("" for _ in range(10))]
 
     first = aws.run("make", "deploy", "ARGS=--guided", answers="\n".join([*answers, ""]))
-    second = aws.run("make", "deploy", "ARGS=--no-fail-on-empty-changeset")
+    # SAM keeps no answer that turns off what samconfig.toml turns on.
+    second = aws.run("make", "deploy", "ARGS=--no-confirm-changeset --no-fail-on-empty-changeset")
 
     shown = "enrollments doctor --stack-name guided --region eu-west-1"
     assert shown in first
