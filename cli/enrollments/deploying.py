@@ -26,14 +26,9 @@ _DEFAULTS = Path("samconfig.toml")
 # What somebody has answered to --guided.  git does not track it.
 ANSWERS = Path("samconfig.local.toml")
 _ROLE_PARAMETER = "ApiGatewayLogsRole"
-# States from which a deployment goes on, and those in which somebody has to do something first.
+# States of a stack that is not made yet, and of one at which CloudFormation is at work.
 _NEW = {"REVIEW_IN_PROGRESS"}
 _AT_WORK = "_IN_PROGRESS"
-_STUCK = {
-    "UPDATE_ROLLBACK_FAILED": "the way back from an update failed; mend what its events name, then: "
-    "aws cloudformation continue-update-rollback --stack-name {}",
-    "UPDATE_FAILED": "an update failed and was not taken back: aws cloudformation rollback-stack --stack-name {}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +165,8 @@ def check(deployment: Deployment) -> None:
     if found is None or found.status in _NEW:
         _check_role(session, deployment)
         return
-    if found.status in _STUCK:
-        raise CommandFailed(f"stack {found.name}: {_STUCK[found.status].format(found.name)}")
+    if found.stuck is not None:
+        raise CommandFailed(f"stack {found.name}: {found.stuck}")
     if found.problem is not None:
         raise CommandFailed(found.problem)
     if found.status.endswith(_AT_WORK):

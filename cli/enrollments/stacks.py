@@ -16,13 +16,21 @@ _OUTPUTS = (TABLE_OUTPUT, ENDPOINT_OUTPUT, "DashboardUrl")
 _UNUSABLE = {
     "CREATE_IN_PROGRESS": "is being made; wait until `make deploy` has ended",
     "CREATE_FAILED": "was never made; remove what is left: `aws cloudformation delete-stack`, then deploy again",
-    "DELETE_IN_PROGRESS": "is being deleted; its table stays, so name that: --table-name",
+    "DELETE_IN_PROGRESS": "is being deleted; wait until that has ended. Its table stays, and can be used again",
     "DELETE_FAILED": "is half deleted; run `aws cloudformation delete-stack` again",
     "REVIEW_IN_PROGRESS": "has a change set that nobody has executed; run `make deploy` again",
     "ROLLBACK_COMPLETE": "was never made, because its first deploy failed; `aws cloudformation delete-stack` removes "
     "what is left (docs/operations.md, “A first deploy that failed”)",
     "ROLLBACK_FAILED": "was never made, and its removal failed; run `aws cloudformation delete-stack`",
     "ROLLBACK_IN_PROGRESS": "was not made, and is being removed; wait",
+}
+# States in which commands work, and no deploy does: what happened, and what to do.
+_STUCK = {
+    "IMPORT_ROLLBACK_FAILED": "an import of resources could not be taken back; mend what its events name, or ask "
+    "AWS Support",
+    "UPDATE_FAILED": "an update failed and was not taken back; aws cloudformation rollback-stack --stack-name {}",
+    "UPDATE_ROLLBACK_FAILED": "the way back from an update failed; mend what its events name, then: "
+    "aws cloudformation continue-update-rollback --stack-name {}",
 }
 
 
@@ -55,6 +63,11 @@ class DeployedStack:
                 "check --stack-name, --region and --profile"
             )
         return None
+
+    @property
+    def stuck(self) -> str | None:
+        """Why nobody can deploy it, and what to do after the semicolon; ``None`` if a deploy did not fail halfway."""
+        return _STUCK[self.status].format(self.name) if self.status in _STUCK else None
 
 
 def find_stack(session: boto3.session.Session, stack_name: str) -> DeployedStack | None:
