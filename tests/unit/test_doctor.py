@@ -207,7 +207,13 @@ def test_while_all_is_well_everything_is_good(examine: Examine) -> None:
             "follow another stream",
             "RestoredTableStreamArn",
         ),
-        (look_at_role, {"get_account": {}}, {}, "there is none", "ApiGatewayLogsRole=Create"),
+        (
+            look_at_role,
+            {"get_account": {}},
+            {},
+            "there is none",
+            "--stack-name s --region us-east-1 --parameter-overrides ApiGatewayLogsRole=Create",
+        ),
         (look_at_functions, {"get_alias": Missing()}, {}, "has no alias live", "make deploy"),
         (
             look_at_functions,
@@ -423,5 +429,5 @@ def test_a_stack_of_an_older_release_that_lacks_something_is_a_finding() -> None
 
     assert (finding.found, finding.remedy) == (
         "stack s has no EventsFailuresQueue",
-        "deploy this release: make deploy",
+        "deploy this release: make deploy ARGS='--stack-name s --region us-east-1'",
     )

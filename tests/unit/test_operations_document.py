@@ -82,6 +82,19 @@ def calls() -> list[str]:
     return sorted({match.strip() for match in CALL.findall(joined)})
 
 
+def test_each_deploy_names_its_stack() -> None:
+    deploys = re.findall(r"make deploy [^`\n]*", DOCUMENT)
+
+    assert deploys
+    assert [one for one in deploys if "--stack-name" not in one and one != "make deploy ARGS=--guided"] == []
+
+
+def test_each_program_of_the_document_is_one_that_is_told_to_install() -> None:
+    table = DOCUMENT.partition("### What must be installed")[2].partition("###")[0]
+
+    assert [program for program in ("curl", "git", "openssl", "sha256sum", "make") if f"`{program}`" not in table] == []
+
+
 def command_of(words: Sequence[str]) -> click.Command:
     command: click.Command = main
     for word in words:

@@ -43,9 +43,8 @@ def look_at_stack(patient: Patient) -> Iterator[Finding]:
     elif _AT_WORK in stack.status:
         yield bad("stack", found, "wait until it is deployed, then look again")
     elif release != command:
-        yield bad(
-            "stack", f"{found}; this command is of release {command}", "`make deploy`, or use that release's command"
-        )
+        remedy = f"{patient.deploy()}, or use that release's command"
+        yield bad("stack", f"{found}; this command is of release {command}", remedy)
     elif stack.status == _TAKEN_BACK:
         yield good("stack", f"{found}; the last deploy failed and was taken back")
     else:
@@ -109,7 +108,7 @@ def look_at_role(patient: Patient) -> Iterator[Finding]:
     if role:
         yield good("API Gateway's role", role)
     elif patient.is_on_aws:
-        remedy = "make deploy ARGS='--parameter-overrides ApiGatewayLogsRole=Create'"
+        remedy = patient.deploy("--parameter-overrides ApiGatewayLogsRole=Create")
         yield bad("API Gateway's role", "there is none, so there is no access log", remedy)
     else:
         yield not_looked_at("API Gateway's role", _NO_PART)
@@ -151,7 +150,7 @@ def look_at_functions(patient: Patient) -> Iterator[Finding]:
             reason = state.get("LastUpdateStatusReason", "no reason")
             broken.append(f"{name} works, but its last update failed: {reason}")
     if broken:
-        yield bad("functions", "; ".join(broken), "deploy again: make deploy")
+        yield bad("functions", "; ".join(broken), f"deploy again: {patient.deploy()}")
     elif shifting:
         found = f"requests are being shifted to a new version of {', '.join(shifting)}"
         yield bad("functions", found, "wait for CodeDeploy, or roll back (docs/operations.md, “Rollback”)")
@@ -198,7 +197,7 @@ def look_at_mappings(patient: Patient) -> Iterator[Finding]:
         if not found and not patient.is_on_aws:
             yield not_looked_at(about, _NO_PART)
         elif not found:
-            yield bad(about, "nothing does", "deploy again: make deploy")
+            yield bad(about, "nothing does", f"deploy again: {patient.deploy()}")
         for mapping in found:
             state, last = (
                 str(mapping.get("State", "in an unknown state")),
