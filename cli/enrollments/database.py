@@ -77,7 +77,7 @@ _DENIED = {
     "UnauthorizedOperation",
 }
 _ACTION = re.compile(r"perform: ([a-z0-9-]+:\w+)")
-_RIGHTS = "docs/operations.md, “Who may do what”, has the rights of who operates and of who deploys"
+_RIGHTS = "docs/operations.md, “Who may do what”, has the rights of the person who operates and of the one who deploys"
 # Parts of DynamoDB's messages about a key that the table does not have.
 _KEY_MESSAGES = ("key schema element", "does not match the schema", "Query key condition not supported")
 # The first entry that fits is used.  "{}" stands for botocore's own text.
@@ -108,7 +108,8 @@ def reason_of(error: BaseException) -> str:
         return reason_of(error.__cause__)
     if isinstance(error, ClientError):
         if (action := denied_action(error)) is not None:
-            return f"you lack the right {action} here; {_RIGHTS}"
+            right = action if ":" in action else f"to {action}"
+            return f"you lack the right {right} here; {_RIGHTS}"
         return _one_line(_reason_of_answer(cast("dict[str, Any]", error.response), str(error)))
     for types, text in _BY_TYPE:
         if isinstance(error, types):
@@ -119,6 +120,8 @@ def reason_of(error: BaseException) -> str:
 def denied_action(error: BaseException) -> str | None:
     """Return the action that AWS does not allow, such as ``dynamodb:Query``; ``None`` if the error is another one.
 
+    If AWS does not name the action, it is the operation, such as ``Query``.
+
     Args:
         error: What a call to AWS raised.
     """
@@ -127,7 +130,7 @@ def denied_action(error: BaseException) -> str | None:
     if not isinstance(error, ClientError) or error.response.get("Error", {}).get("Code") not in _DENIED:
         return None
     named = _ACTION.search(str(error))
-    return named[1] if named else f"to {error.operation_name}"
+    return named[1] if named else str(error.operation_name)
 
 
 def check_table(client: "DynamoDBClient", name: str) -> None:

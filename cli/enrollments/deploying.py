@@ -8,7 +8,7 @@ import shutil
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,18 @@ from botocore.exceptions import NoRegionError
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.doctor.account import look_at_credentials
 from enrollments.failure import CommandFailed
-from enrollments.stacks import ENDPOINT_OUTPUT, find_stack, stack_of_service
+from enrollments.stacks import ENDPOINT_OUTPUT, UNUSABLE, DeployedStack, find_stack, stack_of_service
 
 _DEFAULTS = Path("samconfig.toml")
 # What somebody has answered to --guided.  git does not track it.
 ANSWERS = Path("samconfig.local.toml")
+# It is as old as the moment before SAM asks.  A file of answers that is younger was saved afterwards.
+_ASKED = Path(".local/guided")
+_YAML = {".yaml", ".yml"}
 _ROLE_PARAMETER = "ApiGatewayLogsRole"
-# States from which a deployment goes on, and those in which somebody has to do something first.
+# States of a stack that is not made yet, and of one at which CloudFormation is at work.
 _NEW = {"REVIEW_IN_PROGRESS"}
 _AT_WORK = "_IN_PROGRESS"
-_STUCK = {
-    "UPDATE_ROLLBACK_FAILED": "the way back from an update failed; mend what its events name, then: "
-    "aws cloudformation continue-update-rollback --stack-name {}",
-    "UPDATE_FAILED": "an update failed and was not taken back: aws cloudformation rollback-stack --stack-name {}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +41,10 @@ class Deployment:
     Attributes:
         stack_name: The stack's name.
         region: Its region; ``None`` if only the AWS configuration says it.
-        profile: The AWS profile; as above.
+        profile: The AWS profile; ``None`` if only the AWS configuration says it.
         is_guided: Whether SAM asks for all of this.
-        overrides: Values of parameters, as SAM takes them.
+        overrides: Values of parameters, as SAM takes them: of the command, and what was saved for this stack.
+        config: SAM's configuration file.
     """
 
     stack_name: str
@@ -53,6 +52,7 @@ class Deployment:
     profile: str | None
     is_guided: bool
     overrides: str
+    config: Path
 
     @property
     def session(self) -> boto3.session.Session:
@@ -101,22 +101,40 @@ def read_deployment(arguments: dict[str, str | None], config: Path, more: Sequen
     if stack_name is None:
         raise CommandFailed(f"{config} names no stack; add ARGS='--stack-name NAME'")
     kept = saved.get("parameter_overrides", "")
-    overrides = " ".join(
-        [arguments.get("parameter_overrides") or "", *more, kept if isinstance(kept, str) else str(kept)]
-    )
-    return Deployment(stack_name, value("region"), value("profile"), bool(arguments.get("guided")), overrides)
+    overrides = [arguments.get("parameter_overrides") or "", *more]
+    if saved.get("stack_name") == stack_name:  # what was said of another stack says nothing of this one
+        overrides.append(str(kept))
+    is_guided = bool(arguments.get("guided"))
+    return Deployment(stack_name, value("region"), value("profile"), is_guided, " ".join(overrides), config)
 
 
 def _saved(config: Path, environment: str) -> dict[str, Any]:
     """Return what SAM's configuration says of ``sam deploy``."""
+    if config.suffix in _YAML:
+        raise CommandFailed(f"{config} is YAML; write it as TOML, which SAM reads, too")
     try:
-        content: dict[str, Any] = tomllib.loads(config.read_text())
+        commands = _table(tomllib.loads(config.read_text()), environment)
+        return {
+            name: value
+            for command in ("global", "deploy")
+            for name, value in _table(_table(commands, command), "parameters").items()
+        }
     except (OSError, ValueError) as error:
         raise CommandFailed(
             f"{config} cannot be read: {error}; mend it, or delete it and deploy with ARGS=--guided"
         ) from error
-    commands = content.get(environment, {})
-    return {**commands.get("global", {}).get("parameters", {}), **commands.get("deploy", {}).get("parameters", {})}
+
+
+def _table(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a table of a TOML document; empty if it is not there.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    found = content.get(name, {})
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is not a table")  # noqa: TRY004 - a mistake in a file, as tomllib's own errors
+    return found
 
 
 def _as_sam(command: Any) -> Any:
@@ -167,22 +185,37 @@ def check(deployment: Deployment) -> None:
     (who,) = look_at_credentials(session)
     click.echo(f"Deploying {deployment.stack_name} in {session.region_name}, {who.found}", err=True)
     found = find_stack(session, deployment.stack_name)
-    if found is None or found.status in _NEW:
+    is_new = found is None or found.status in _NEW
+    problem = None if found is None or is_new else _why_no_deploy(found)
+    if deployment.is_guided:
+        # SAM asks for the name, so this stack is a suggestion.
+        if problem is not None:
+            click.echo(f"{problem}; or answer another name", err=True)
         _check_role(session, deployment)
-        return
-    if found.status in _STUCK:
-        raise CommandFailed(f"stack {found.name}: {_STUCK[found.status].format(found.name)}")
-    if found.problem is not None:
-        raise CommandFailed(found.problem)
-    if found.status.endswith(_AT_WORK):
-        raise CommandFailed(f"stack {found.name} is {found.status}; wait until that has ended")
+        _ASKED.parent.mkdir(exist_ok=True)
+        _ASKED.touch()
+    elif problem is not None:
+        raise CommandFailed(problem)
+    elif is_new:
+        _check_role(session, deployment)
+
+
+def _why_no_deploy(found: DeployedStack) -> str | None:
+    """Return why a stack cannot be deployed now, and what to do; ``None`` if it can."""
+    if found.stuck is not None:
+        return f"stack {found.name}: {found.stuck}"
+    if found.status.endswith(_AT_WORK) and found.status not in UNUSABLE:
+        return f"stack {found.name} is {found.status}; wait until that has ended"
+    return found.problem
 
 
 def _check_role(session: boto3.session.Session, deployment: Deployment) -> None:
     """Require that a first deploy says what becomes of API Gateway's role for logs, if the region has one.
 
+    Who is asked by SAM is told what to answer.
+
     Raises:
-        CommandFailed: It does not.
+        CommandFailed: The command does not say it.
     """
     make_client: Any = session.client  # boto3-stubs has types for DynamoDB only
     role = None
@@ -192,7 +225,7 @@ def _check_role(session: boto3.session.Session, deployment: Deployment) -> None:
         return
     found = f"API Gateway has a role for its logs in {session.region_name} already, {role}"
     if deployment.is_guided:
-        click.echo(f"{found}: answer Keep to {_ROLE_PARAMETER}.", err=True)
+        click.echo(f"{found}: for a new stack, answer Keep to {_ROLE_PARAMETER}.", err=True)
     elif _ROLE_PARAMETER not in deployment.overrides:
         raise CommandFailed(
             f"{found}; add ARGS='--parameter-overrides {_ROLE_PARAMETER}=Keep', or =Create to replace it for every API"
@@ -206,8 +239,20 @@ def show(deployment: Deployment) -> None:
 
     It takes the arguments of `sam deploy`.
     """
+    if deployment.is_guided and not _is_saved(deployment.config):
+        click.echo("The answers are saved nowhere: name the stack that was deployed.")
+        click.echo("To check:  .venv/bin/enrollments doctor --stack-name NAME --region REGION")
+        return
     stack = stack_of_service(deployment.session, deployment.stack_name)
-    options = Deployment(stack.name, stack.region, deployment.profile, is_guided=False, overrides="").options
+    options = replace(deployment, stack_name=stack.name, region=stack.region).options
     click.echo(f"Endpoint:  {stack.outputs[ENDPOINT_OUTPUT]}")
     click.echo(f'Next:      .venv/bin/enrollments workspaces create {options} --with-key "Main Street"')
     click.echo(f"To check:  .venv/bin/enrollments doctor {options}")
+
+
+def _is_saved(config: Path) -> bool:
+    """Return whether SAM has saved answers in a file since the last check."""
+    try:
+        return config.stat().st_mtime_ns > _ASKED.stat().st_mtime_ns
+    except FileNotFoundError:
+        return True  # nothing is known of when SAM asked

@@ -13,16 +13,24 @@ TABLE_OUTPUT, ENDPOINT_OUTPUT, RELEASE_OUTPUT = "TableName", "Endpoint", "Releas
 _OUTPUTS = (TABLE_OUTPUT, ENDPOINT_OUTPUT, "DashboardUrl")
 
 # States in which a stack is not there, not yet or not any more, and what to do then.
-_UNUSABLE = {
+UNUSABLE = {
     "CREATE_IN_PROGRESS": "is being made; wait until `make deploy` has ended",
     "CREATE_FAILED": "was never made; remove what is left: `aws cloudformation delete-stack`, then deploy again",
-    "DELETE_IN_PROGRESS": "is being deleted; its table stays, so name that: --table-name",
+    "DELETE_IN_PROGRESS": "is being deleted; wait until that has ended. Its table stays, and can be used again",
     "DELETE_FAILED": "is half deleted; run `aws cloudformation delete-stack` again",
     "REVIEW_IN_PROGRESS": "has a change set that nobody has executed; run `make deploy` again",
     "ROLLBACK_COMPLETE": "was never made, because its first deploy failed; `aws cloudformation delete-stack` removes "
     "what is left (docs/operations.md, “A first deploy that failed”)",
     "ROLLBACK_FAILED": "was never made, and its removal failed; run `aws cloudformation delete-stack`",
     "ROLLBACK_IN_PROGRESS": "was not made, and is being removed; wait",
+}
+# States in which commands work, and no deploy does: what happened, and what to do.
+_STUCK = {
+    "IMPORT_ROLLBACK_FAILED": "an import of resources could not be taken back; mend what its events name, or ask "
+    "AWS Support",
+    "UPDATE_FAILED": "an update failed and was not taken back; aws cloudformation rollback-stack --stack-name {}",
+    "UPDATE_ROLLBACK_FAILED": "the way back from an update failed; mend what its events name, then: "
+    "aws cloudformation continue-update-rollback --stack-name {}",
 }
 
 
@@ -47,14 +55,19 @@ class DeployedStack:
     @property
     def problem(self) -> str | None:
         """Why a command cannot use it, and what to do; ``None`` if it can."""
-        if self.status in _UNUSABLE:
-            return f"stack {self.name} in {self.region} {_UNUSABLE[self.status]}"
+        if self.status in UNUSABLE:
+            return f"stack {self.name} in {self.region} {UNUSABLE[self.status]}"
         if missing := [name for name in _OUTPUTS if name not in self.outputs]:
             return (
                 f"stack {self.name} in {self.region} has no output {missing[0]}, so it is not one of this service; "
                 "check --stack-name, --region and --profile"
             )
         return None
+
+    @property
+    def stuck(self) -> str | None:
+        """Why nobody can deploy it, and what to do after the semicolon; ``None`` if a deploy did not fail halfway."""
+        return _STUCK[self.status].format(self.name) if self.status in _STUCK else None
 
 
 def find_stack(session: boto3.session.Session, stack_name: str) -> DeployedStack | None:

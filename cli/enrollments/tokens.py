@@ -34,7 +34,7 @@ _SHOWN_ONCE = "Keep it: it is not shown again."
 _USUAL_OVERLAP = "24h"
 _LONGEST_OVERLAP = timedelta(days=90)
 # A reminder is in time for a month's work.
-_REMINDED_BEFORE = timedelta(days=30)
+REMINDED_BEFORE = timedelta(days=30)
 # For so long after its last use, a former secret counts as in use.
 _RECENTLY = timedelta(days=7)
 _CACHED = "API Gateway keeps its decision about a token for at most AuthorizerCacheSeconds (60 by default)"
@@ -346,7 +346,7 @@ def _reminders(token: StoredToken, now: datetime) -> Iterator[str]:
     if _state(token) != "good" or token.kind is TokenKind.CLIENT_SESSION:
         return
     name = f"{token.token_id} ({token.name})" if token.name else token.token_id
-    if token.expires_at and (left := datetime.fromisoformat(token.expires_at) - now) <= _REMINDED_BEFORE:
+    if token.expires_at and (left := datetime.fromisoformat(token.expires_at) - now) <= REMINDED_BEFORE:
         yield (
             f"{name} ends {_in_days(left)}, at {minute(token.expires_at)}; to go on with another secret, run: "
             f"enrollments tokens rotate {token.token_id} --expires-in 90d"

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -46,6 +48,7 @@ def test_a_launch_is_good_and_nothing_of_it_stays(service: Service, table: Table
 
     assert (launch.about, launch.verdict) == ("smoke launch", Verdict.GOOD)
     assert removal.verdict is Verdict.GOOD
+    assert "an event that is recorded after this ends by itself" in removal.found
     assert kept() == before
 
 
@@ -64,6 +67,53 @@ def test_an_address_that_is_no_api_is_bad_and_nothing_stays(table: Table) -> Non
 
     assert (launch.verdict, "does not answer as this service" in launch.found) == (Verdict.BAD, True)
     assert kept() == before
+
+
+class Answers(BaseRequestHandler):
+    """Answers every request with the same bytes."""
+
+    bytes_sent = b""
+
+    def handle(self) -> None:
+        self.request.recv(65_536)
+        self.request.sendall(self.bytes_sent)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"not HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 500 Error\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n" + b"[" * 90_000,
+        b"HTTP/1.1 500 Error\r\nContent-Length: 90000\r\n\r\n" + b"[" * 90_000,
+    ],
+)
+def test_an_address_of_something_else_is_bad_whatever_it_answers(table: Table, answer: bytes) -> None:
+    handler = type("Handler", (Answers,), {"bytes_sent": answer})
+    with ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+
+        launch, _ = smoke.smoke(table, f"http://127.0.0.1:{server.server_address[1]}")
+
+        server.shutdown()
+    assert launch.verdict is Verdict.BAD
+
+
+def test_a_doctor_whose_requests_may_still_be_answered_is_waited_for(
+    service: Service, table: Table, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(smoke, "sleep", waits.append)
+    with monkeypatch.context() as killing:
+        killing.setattr(smoke, "remove", lambda *_: None)
+        list(smoke.smoke(table, service.base_url))
+
+    list(smoke.remove_earlier(table))
+
+    assert 4 * 30 < waits[0] <= 150
+    assert "waiting" in capsys.readouterr().err
 
 
 def test_an_api_of_another_table_is_bad_and_says_where_to_look(

@@ -19,7 +19,6 @@ from typing import IO, NamedTuple
 import pytest
 
 from tests.deploy.conftest import Aws, served
-from tests.fixtures import PROJECT
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(3600)]
 
@@ -128,27 +127,43 @@ def month(aws: Aws) -> dict[str, Ran]:
         with api_of_stack(aws) as address:
             ran += [terminal.run(Step(one.title, one.commands.replace("ENDPOINT", address, 1))) for one in others]
     if os.environ.get("ENROLLMENTS_TRANSCRIPT"):
-        (aws.project / "docs/first-month.md").write_text(transcript(ran))
+        (aws.project / "docs/first-month.md").write_text(transcript(ran, aws.project))
     return {one.step.title: one for one in ran}
 
 
-def transcript(ran: list[Ran]) -> str:
+def transcript(ran: list[Ran], project: Path) -> str:
     parts = [HEAD.format(day=datetime.now(UTC).date(), people=PEOPLE)]
     for step, output, seconds in ran:
-        parts.append(
-            f"## {step.title}\n\n```sh\n{step.commands}```\n\n```\n{shortened(output)}```\n\n{seconds:.0f} s.\n"
-        )
+        told = shortened(output, project)
+        parts.append(f"## {step.title}\n\n```sh\n{step.commands}```\n\n```\n{told}```\n\n{seconds:.0f} s.\n")
     return "\n".join(parts)
 
 
-def shortened(output: str) -> str:
-    """Return an output without secrets, and without the middle of what is long."""
-    told = TOKEN.sub(r"seam_\1_…", output).replace(str(PROJECT), ".")
+def shortened(output: str, project: Path) -> str:
+    """Return an output without secrets and paths of this machine, and without the middle of what is long."""
+    told = TOKEN.sub(r"seam_\1_…", output)
+    names = {str(project): ".", str(project.resolve()): ".", str(Path.home()): "~"}
+    for folder in sorted(names, key=len, reverse=True):  # one may be in the other
+        told = told.replace(folder, names[folder])
     lines = [line[:LONGEST_LINE].rstrip() for line in told.splitlines()]
     left_out = len(lines) - FIRST_LINES - LAST_LINES
     if left_out > 0:
         lines[FIRST_LINES:-LAST_LINES] = [f"… {left_out:,} lines …"]
     return "".join(f"{line}\n" for line in lines)
+
+
+def test_a_transcript_has_no_path_of_the_machine(tmp_path: Path) -> None:
+    output = f"Build in {tmp_path}/.aws-sam/build, cache in {Path.home()}/.cache, file://{tmp_path}\n"
+
+    told = shortened(output, tmp_path)
+
+    assert told == "Build in ./.aws-sam/build, cache in ~/.cache, file://.\n"
+
+
+def test_only_the_operator_can_read_the_people(aws: Aws, month: dict[str, Ran]) -> None:  # noqa: ARG001 - it writes them
+    modes = {name: (aws.project / ".local" / name).stat().st_mode & 0o077 for name in ("people.csv", "people.jsonl")}
+
+    assert modes == {"people.csv": 0, "people.jsonl": 0}
 
 
 def test_what_is_deployed_is_shown(month: dict[str, Ran]) -> None:

@@ -1,5 +1,6 @@
 """What ``make deploy`` looks at before it builds, and what it shows when it is done."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from enrollments.main import main
 
 WHO = {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/jane"}
 NO_STACK = ClientError({"Error": {"Code": "ValidationError", "Message": "Stack with id s does not exist"}}, "Describe")
+MUCH_LATER = 4_000_000_000  # seconds since 1970: clocks of files are coarse
 OUTPUTS = {"TableName": "t", "Endpoint": "https://api.example.com/prod", "DashboardUrl": "d"}
 SAVED = """
 [default.global.parameters]
@@ -169,3 +171,94 @@ def test_what_is_deployed_is_shown_with_the_next_command(answers: dict[str, Any]
         '--with-key "Main Street"',
         "To check:  .venv/bin/enrollments doctor --stack-name mine --region eu-west-1",
     ]
+
+
+def test_what_was_answered_for_another_stack_says_nothing_of_the_role(answers: dict[str, Any]) -> None:
+    answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
+    ANSWERS.write_text(SAVED)
+
+    result = run("check", "--stack-name", "another")
+
+    assert result.exit_code == 1
+    assert "ApiGatewayLogsRole=Keep" in result.output
+
+
+def test_what_was_answered_for_the_same_stack_says_what_becomes_of_the_role(answers: dict[str, Any]) -> None:
+    answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
+    ANSWERS.write_text(SAVED)
+
+    result = run("check", "--stack-name", "saved")
+
+    assert result.exit_code == 0, result.output
+
+
+def test_who_is_asked_for_a_name_is_told_of_the_role_although_the_suggested_stack_is_there(
+    answers: dict[str, Any],
+) -> None:
+    answers |= {"GetAccount": {"cloudwatchRoleArn": "arn:role"}, "DescribeStacks": stack(**OUTPUTS)}
+
+    result = run("check", "--guided")
+
+    assert result.exit_code == 0, result.output
+    assert "answer Keep to ApiGatewayLogsRole" in result.output
+
+
+@pytest.mark.parametrize(
+    ("status", "outputs"), [("ROLLBACK_COMPLETE", {}), ("UPDATE_ROLLBACK_FAILED", OUTPUTS), ("UPDATE_IN_PROGRESS", {})]
+)
+def test_a_suggested_stack_that_cannot_be_updated_is_a_hint_to_who_is_asked(
+    answers: dict[str, Any], status: str, outputs: dict[str, str]
+) -> None:
+    answers["DescribeStacks"] = stack(status, **outputs)
+
+    result = run("check", "--guided")
+
+    assert result.exit_code == 0, result.output
+    assert "or answer another name" in result.output
+
+
+def test_answers_that_were_not_saved_name_no_stack(answers: dict[str, Any]) -> None:
+    answers["DescribeStacks"] = stack(**OUTPUTS)
+    ANSWERS.write_text(SAVED)
+    run("check", "--guided")
+
+    result = run("show", "--guided")
+
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("The answers are saved nowhere: name the stack")
+    assert "Endpoint" not in result.output
+
+
+def test_answers_that_were_saved_name_the_stack(answers: dict[str, Any]) -> None:
+    answers["DescribeStacks"] = stack(**OUTPUTS)
+    run("check", "--guided")
+    ANSWERS.write_text(SAVED)
+    os.utime(ANSWERS, (MUCH_LATER, MUCH_LATER))
+
+    result = run("show", "--guided")
+
+    assert "enrollments doctor --stack-name saved --region eu-west-1" in result.output
+
+
+@pytest.mark.usefixtures("answers")
+@pytest.mark.parametrize(
+    "content",
+    ["default = 1", "[default]\ndeploy = 1", "[default.deploy]\nparameters = 'x'", "[default]\nglobal = []"],
+)
+def test_answers_of_another_shape_are_a_clear_line(content: str) -> None:
+    ANSWERS.write_text(content)
+
+    result = run("check")
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: samconfig.local.toml cannot be read")
+    assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("answers")
+def test_a_configuration_in_yaml_is_told_to_be_toml() -> None:
+    Path("sam.yaml").write_text("version: 0.1\n")
+
+    result = run("check", "--config-file", "sam.yaml")
+
+    assert result.output == "Error: sam.yaml is YAML; write it as TOML, which SAM reads, too\n"

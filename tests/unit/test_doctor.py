@@ -1,38 +1,43 @@
 """What the doctor says of what AWS tells, without AWS."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from enrollments.doctor import work
 from enrollments.doctor.findings import Finding, Verdict, good, look_at
 from enrollments.doctor.patient import Patient
 from enrollments.doctor.rights import look_at_rights
 from enrollments.doctor.stack import (
+    FUNCTIONS,
     look_at_functions,
     look_at_mappings,
     look_at_role,
+    look_at_secrets,
     look_at_stack,
     look_at_table,
 )
-from enrollments.doctor.work import look_at_executions, look_at_queues, look_at_stream
+from enrollments.doctor.work import look_at_executions, look_at_queues, look_at_stream, look_at_tokens
 from enrollments.stacks import DeployedStack
+from local_aws.template import expand_template
+from tests.fixtures import PROJECT
 from tests.unit.test_version import VERSION
 
 type Answers = Mapping[str, Any]
 type Examine = Callable[[Patient], Iterable[Finding]]
 
+NOW = datetime.now(UTC)
 IDS = {
-    "EventsFunction": "s-events",
-    "DeliveriesFunction": "s-deliveries",
-    "ProvisioningFunction": "s-provisioning",
-    "RedeliveriesFunction": "s-redeliveries",
+    **{name: f"s-{name}" for name in FUNCTIONS},
     "EventsFailuresQueue": "https://sqs/s-failures",
     "DeliveriesDeadLetterQueue": "https://sqs/s-dead",
     "DeliveriesQueue": "https://sqs/s-deliveries",
     "ClientSessionsSecret": "arn:aws:sessions",
     "ConnectorsSecret": "arn:aws:connectors",
+    "WebhooksSecret": "arn:aws:webhooks",
 }
 OUTPUTS = {"TableName": "s-Table", "Endpoint": "https://e", "DashboardUrl": "d", "Release": VERSION}
 TABLE: dict[str, Any] = {
@@ -71,6 +76,7 @@ EVERYTHING: list[Examine] = [
     look_at_executions,
     look_at_stream,
     look_at_queues,
+    look_at_secrets,
 ]
 
 
@@ -141,6 +147,31 @@ def test_while_all_is_well_everything_is_good(examine: Examine) -> None:
     [
         (look_at_stack, {}, {"outputs": OUTPUTS | {"Release": "0.1.0"}}, "release 0.1.0", "make deploy"),
         (look_at_stack, {}, {"status": "UPDATE_IN_PROGRESS"}, "UPDATE_IN_PROGRESS", "wait"),
+        (look_at_stack, {}, {"status": "UPDATE_ROLLBACK_FAILED"}, "the way back", "continue-update-rollback"),
+        (look_at_stack, {}, {"status": "UPDATE_FAILED"}, "was not taken back", "aws cloudformation rollback-stack"),
+        (look_at_stack, {}, {"status": "IMPORT_ROLLBACK_FAILED"}, "IMPORT_ROLLBACK_FAILED", "AWS Support"),
+        (look_at_secrets, {"describe_secret": Missing()}, {}, "ClientSessionsSecret is gone", "restore-secret"),
+        (
+            look_at_secrets,
+            {"describe_secret": {"DeletedDate": NOW}},
+            {},
+            "ClientSessionsSecret is to be deleted",
+            "restore-secret --secret-id arn:aws:sessions",
+        ),
+        (
+            look_at_functions,
+            {"get_function_configuration": {"State": "Active", "LastUpdateStatus": "Failed"}},
+            {},
+            "its last update failed",
+            "make deploy",
+        ),
+        (
+            look_at_mappings,
+            {"list_event_source_mappings": {"EventSourceMappings": [{"UUID": "u"}]}},
+            {},
+            "it is in an unknown state",
+            "--uuid u --enabled",
+        ),
         (
             look_at_table,
             {"describe_continuous_backups": {"ContinuousBackupsDescription": {}}},
@@ -176,7 +207,13 @@ def test_while_all_is_well_everything_is_good(examine: Examine) -> None:
             "follow another stream",
             "RestoredTableStreamArn",
         ),
-        (look_at_role, {"get_account": {}}, {}, "there is none", "ApiGatewayLogsRole=Create"),
+        (
+            look_at_role,
+            {"get_account": {}},
+            {},
+            "there is none",
+            "--stack-name s --region us-east-1 --parameter-overrides ApiGatewayLogsRole=Create",
+        ),
         (look_at_functions, {"get_alias": Missing()}, {}, "has no alias live", "make deploy"),
         (
             look_at_functions,
@@ -213,9 +250,9 @@ def test_while_all_is_well_everything_is_good(examine: Examine) -> None:
         ),
         (
             look_at_executions,
-            {"list_durable_executions_by_function": {"DurableExecutions": [{}, {}]}},
+            {"list_durable_executions_by_function": {"DurableExecutions": [{}, {"EndTimestamp": NOW}]}},
             {},
-            "2 failed or timed out",
+            "2 failed or timed out in the last day",
             "provisioning check --mend",
         ),
         (
@@ -279,6 +316,78 @@ def test_a_right_that_is_missing_is_named() -> None:
     assert "Who may do what" in finding.remedy
 
 
+def test_an_operation_that_is_missing_is_named_where_aws_names_no_right() -> None:
+    denied = {"receive_message": ClientError({"Error": {"Code": "AccessDenied", "Message": "m"}}, "ReceiveMessage")}
+
+    (finding,) = look_at_rights(patient(denied))
+
+    assert finding.found == "you may not do ReceiveMessage"
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "found"),
+    [
+        ("get_secret_value", Missing(), "ClientSessionsSecret: "),
+        ("get_queue_attributes", refusal("AWS.SimpleQueueService.NonExistentQueue"), "GetQueueAttributes: "),
+        ("scan", refusal("ProvisionedThroughputExceededException"), "Scan: "),
+        ("get_item", refusal("ValidationException", "the KMS key is disabled"), "the KMS key is disabled"),
+    ],
+)
+def test_what_is_refused_for_another_reason_is_no_right(operation: str, error: Exception, found: str) -> None:
+    (finding,) = look_at_rights(patient({operation: error}))
+
+    assert finding.verdict is Verdict.BAD
+    assert found in finding.found
+
+
+def test_a_message_that_nobody_has_received_cannot_be_deleted_and_that_is_expected() -> None:
+    assert verdicts(look_at_rights, {"delete_message": refusal("ReceiptHandleIsInvalid")}) == [Verdict.GOOD]
+
+
+def test_a_deploy_that_was_taken_back_is_told() -> None:
+    (finding,) = look_at_stack(patient({}, status="UPDATE_ROLLBACK_COMPLETE"))
+
+    assert finding.verdict is Verdict.GOOD
+    assert "the last deploy failed and was taken back" in finding.found
+
+
+def test_a_function_that_is_not_there_is_bad() -> None:
+    known = patient({})
+    without = Patient(known.session, known.stack, {name: one for name, one in IDS.items() if name != "AcsFunction"})
+
+    (finding,) = look_at_functions(without)
+
+    assert (finding.verdict, finding.found) == (Verdict.BAD, "AcsFunction is not there")
+
+
+def test_the_functions_that_are_looked_at_are_those_of_the_template() -> None:
+    resources = expand_template(PROJECT / "template.yaml")["Resources"]
+
+    assert sorted(FUNCTIONS) == sorted(
+        name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"
+    )
+
+
+def test_an_execution_that_failed_before_yesterday_is_not_told_again() -> None:
+    old = {"DurableExecutions": [{"EndTimestamp": NOW - timedelta(hours=25)}]}
+
+    found = verdicts(look_at_executions, {"list_durable_executions_by_function": old})
+
+    assert set(found) == {Verdict.GOOD}
+
+
+def test_a_token_that_ends_soon_is_rotated_with_a_later_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = (NOW + timedelta(days=20)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    token: Any = type("Token", (), {"token_id": "id", "revoked_at": None, "expires_at": ends})
+    monkeypatch.setattr(work, "list_tokens", lambda _: [token])
+    table: Any = None
+
+    (finding,) = look_at_tokens(table)
+
+    assert "within 30 days" in finding.found
+    assert "--expires-in 90d" in finding.remedy
+
+
 def test_rights_are_tried_without_a_change() -> None:
     cancelled = {"transact_write_items": Cancelled({"Error": {"Code": "c", "Message": "m"}}, "TransactWriteItems")}
 
@@ -320,5 +429,5 @@ def test_a_stack_of_an_older_release_that_lacks_something_is_a_finding() -> None
 
     assert (finding.found, finding.remedy) == (
         "stack s has no EventsFailuresQueue",
-        "deploy this release: make deploy",
+        "deploy this release: make deploy ARGS='--stack-name s --region us-east-1'",
     )

@@ -14,7 +14,15 @@ from botocore.exceptions import ClientError
 
 from enrollments.doctor.patient import Patient
 from enrollments.doctor.rights import look_at_rights
-from enrollments.doctor.stack import look_at_functions, look_at_mappings, look_at_role, look_at_stack, look_at_table
+from enrollments.doctor.stack import (
+    FUNCTIONS,
+    look_at_functions,
+    look_at_mappings,
+    look_at_role,
+    look_at_secrets,
+    look_at_stack,
+    look_at_table,
+)
 from enrollments.doctor.work import look_at_executions, look_at_queues, look_at_stream
 from enrollments.main import main
 from enrollments.stacks import DeployedStack
@@ -28,6 +36,15 @@ POLICIES = PROJECT / "docs/policies"
 # IAM's quota for a managed policy, without white space.
 LONGEST_POLICY = 6144
 STACK = "enrollment-automations"
+LONG_NAME = "a" * 40
+# These have no type of resource in the service authorization reference, so a statement on a resource never allows them.
+ON_EVERYTHING = {
+    "cloudwatch:GetMetricStatistics",
+    "dynamodb:ListTables",
+    "lambda:ListEventSourceMappings",
+    "logs:GetQueryResults",
+    "xray:BatchGetTraces",
+}
 ARN = "arn:aws:{}:us-east-1:123456789012:{}"
 # What a command is called with in the document: after it, or after the function that stands for its options.
 CALL = re.compile(r"(?:\.venv/bin/enrollments|`enrollments|\bin_workspace) ([a-z][^\n`#|]*)")
@@ -65,6 +82,19 @@ def calls() -> list[str]:
     return sorted({match.strip() for match in CALL.findall(joined)})
 
 
+def test_each_deploy_names_its_stack() -> None:
+    deploys = re.findall(r"make deploy [^`\n]*", DOCUMENT)
+
+    assert deploys
+    assert [one for one in deploys if "--stack-name" not in one and one != "make deploy ARGS=--guided"] == []
+
+
+def test_each_program_of_the_document_is_one_that_is_told_to_install() -> None:
+    table = DOCUMENT.partition("### What must be installed")[2].partition("###")[0]
+
+    assert [program for program in ("curl", "git", "openssl", "sha256sum", "make") if f"`{program}`" not in table] == []
+
+
 def command_of(words: Sequence[str]) -> click.Command:
     command: click.Command = main
     for word in words:
@@ -92,9 +122,31 @@ def test_a_policy_is_one_that_iam_takes(name: str) -> None:
     policy = json.loads((POLICIES / f"{name}.json").read_text())
 
     assert policy["Version"] == "2012-10-17"
-    assert len(re.sub(r"\s", "", json.dumps(policy))) <= LONGEST_POLICY
+    for_long_name = json.dumps(policy).replace(STACK, LONG_NAME)
+    assert len(re.sub(r"\s", "", for_long_name)) <= LONGEST_POLICY
     sids = [statement["Sid"] for statement in policy["Statement"]]
     assert len(sids) == len(set(sids))
+
+
+@pytest.mark.parametrize("name", ["operator", "deployer"])
+def test_a_right_that_cannot_be_narrowed_is_for_everything(name: str) -> None:
+    statements = json.loads((POLICIES / f"{name}.json").read_text())["Statement"]
+    narrowed = [action for one in statements if one["Resource"] != "*" for action in values(one["Action"])]
+
+    assert ON_EVERYTHING & set(narrowed) == set()
+
+
+def test_who_deploys_can_find_tables_that_a_failed_deploy_has_left() -> None:
+    statements = json.loads((POLICIES / "deployer.json").read_text())["Statement"]
+
+    assert is_allowed(statements, "dynamodb:ListTables", "*", {})
+
+
+def test_the_operators_policy_is_for_the_stack_of_that_very_name() -> None:
+    other = f"stack/{STACK}-2/1"
+
+    assert not is_allowed(OF_OPERATOR, "cloudformation:DescribeStacks", ARN.format("cloudformation", other), {})
+    assert "named exactly `enrollment-automations`" in DOCUMENT
 
 
 def test_the_deployers_policy_covers_each_service_of_the_template() -> None:
@@ -188,7 +240,7 @@ def needed_of_table(operation: str, request: dict[str, Any]) -> Iterator[tuple[s
 
 
 IDS = {
-    **{name: f"{STACK}-{name}-1ABC" for name in ("EventsFunction", "DeliveriesFunction")},
+    **{name: f"{STACK}-{name}-1ABC" for name in FUNCTIONS},
     "ProvisioningFunction": f"{STACK}-provisioning",
     "RedeliveriesFunction": f"{STACK}-redeliveries",
     **{
@@ -197,6 +249,7 @@ IDS = {
     },
     "ClientSessionsSecret": ARN.format("secretsmanager", f"secret:{STACK}-client-sessions-1ABC"),
     "ConnectorsSecret": ARN.format("secretsmanager", f"secret:{STACK}-connectors-1ABC"),
+    "WebhooksSecret": ARN.format("secretsmanager", f"secret:{STACK}-webhooks-1ABC"),
 }
 OF_OPERATOR = json.loads((POLICIES / "operator.json").read_text())["Statement"]
 # What `aws …` of the document and other moments of commands need: the doctor has no reason to do it.
@@ -210,6 +263,8 @@ NOT_TRIED = {
     "logs:StartLiveTail",
     "logs:StartQuery",
     "sqs:ChangeMessageVisibility",
+    "sqs:PurgeQueue",
+    "xray:BatchGetTraces",
 }
 
 
@@ -225,7 +280,7 @@ def asked_by_doctor(statements: Sequence[Statement], monkeypatch: pytest.MonkeyP
     patient = Patient(session, stack, IDS)
     looks = [
         *(look_at_stack, look_at_rights, look_at_table, look_at_role, look_at_functions, look_at_mappings),
-        *(look_at_executions, look_at_stream, look_at_queues),
+        *(look_at_executions, look_at_stream, look_at_queues, look_at_secrets),
     ]
     found = [finding for look in looks for finding in look(patient)]
     return operator.asked, [finding.found for finding in found if finding.verdict == "bad"]

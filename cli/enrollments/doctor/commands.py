@@ -19,6 +19,7 @@ from enrollments.doctor.stack import (
     look_at_functions,
     look_at_mappings,
     look_at_role,
+    look_at_secrets,
     look_at_stack,
     look_at_table,
 )
@@ -35,6 +36,7 @@ _OF_A_STACK: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "stack": look_at_stack,
     "rights": look_at_rights,
     "table": look_at_table,
+    "secrets": look_at_secrets,
     "API Gateway's role": look_at_role,
     "functions": look_at_functions,
     "what invokes functions": look_at_mappings,

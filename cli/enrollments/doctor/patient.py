@@ -44,6 +44,15 @@ class Patient:
         """Whether it is AWS that answers, and not a stand-in."""
         return is_aws(host_of(self.client("cloudwatch").meta.endpoint_url))
 
+    def deploy(self, more: str = "") -> str:
+        """Return the command that deploys the stack, as a person types it.
+
+        Args:
+            more: Other arguments of ``sam deploy``.
+        """
+        arguments = f"--stack-name {self.stack.name} --region {self.stack.region} {more}".rstrip()
+        return f"make deploy ARGS='{arguments}'"
+
     def alias_of(self, function: str) -> str:
         """Return the name by which a function of the stack is invoked.
 
@@ -62,7 +71,7 @@ class Patient:
             CommandFailed: The stack has none, because it is of an older release.
         """
         if logical_id not in self.ids:
-            raise CommandFailed(f"stack {self.stack.name} has no {logical_id}; deploy this release: make deploy")
+            raise CommandFailed(f"stack {self.stack.name} has no {logical_id}; deploy this release: {self.deploy()}")
         return self.ids[logical_id]
 
 

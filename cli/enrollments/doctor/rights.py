@@ -8,14 +8,17 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from enrollments.database import denied_action
+from enrollments.database import denied_action, reason_of
 from enrollments.doctor.findings import Finding, bad, good, is_not_implemented
 from enrollments.doctor.patient import ALIAS, Patient
 from enrollments.master_secrets import OF_CLIENT_SESSIONS, OF_CONNECTORS
 from enrollments.stacks import TABLE_OUTPUT
 
 _ABOUT = "rights"
-_REMEDY = "ask for the rights of who operates: docs/operations.md, “Who may do what”"
+_REMEDY = "ask for the rights of the person who operates: docs/operations.md, “Who may do what”"
+_MEND = "restore what is gone, or deploy again; if AWS throttles or is out of order, wait; then look again"
+# Nobody has received the message that is to be deleted.
+_EXPECTED = {"ReceiptHandleIsInvalid"}
 
 type Try = Callable[[], object]
 
@@ -24,12 +27,12 @@ def look_at_rights(patient: Patient) -> Iterator[Finding]:
     """Yield whether the operator may do everything.
 
     Raises:
-        ClientError: AWS refuses for another reason than a missing right.
+        ClientError: The table cannot be described.
         BotoCoreError: AWS is out of reach.
     """
     tries = {**_of_table(patient), **_of_stream(patient), **_of_others(patient)}
-    missing, unknown = [], 0
-    for try_ in tries.values():
+    missing, refused, unknown = list[str](), list[str](), 0
+    for name, try_ in tries.items():
         try:
             try_()
         except ClientError as error:
@@ -38,11 +41,16 @@ def look_at_rights(patient: Patient) -> Iterator[Finding]:
                 missing.append(action)
             elif is_not_implemented(error) or (not patient.is_on_aws and _is_missing(error)):
                 unknown += 1
+            elif error.response["Error"]["Code"] not in _EXPECTED:
+                refused.append(f"{name}: {error if _is_missing(error) else reason_of(error)}")
     if missing:
         yield bad(_ABOUT, f"you may not do {', '.join(dict.fromkeys(missing))}", _REMEDY)
+    if refused:
+        yield bad(_ABOUT, f"not known, because AWS refuses for another reason: {', '.join(refused)}", _MEND)
+    if missing or refused:
         return
     remark = f"; {unknown} could not be tried at this server" if unknown else ""
-    yield good(_ABOUT, f"you may do the {len(tries) - unknown} things that commands do{remark}")
+    yield good(_ABOUT, f"all {len(tries) - unknown} rights that commands need are there{remark}")
 
 
 def _is_missing(error: ClientError) -> bool:

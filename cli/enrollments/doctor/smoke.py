@@ -4,6 +4,7 @@ The doctor may be killed at any moment.  So it notes a workspace before it makes
 noted.  A removal reads a few partitions: the table may be large, and a scan of it takes long.
 """
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -13,6 +14,8 @@ from itertools import batched
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
+
+import click
 
 from enrollment.callers import Caller, TokenKind
 from enrollment.errors import UserIdentityNotFound
@@ -49,9 +52,14 @@ if TYPE_CHECKING:
 
 _LAUNCH, _REMOVAL = "smoke launch", "its removal"
 _NAME = "enrollments doctor"
+# The stream tells late of what the removal has read before it was there.
+_NOTHING_LEFT = (
+    "nothing is left of its workspace, key, system and person; an event that is recorded after this ends by itself"
+)
 _LONGEST_REQUEST_SECONDS = 30
-# After this time no doctor uses its workspace any more, so another one may remove it.
-_LONGEST_SMOKE = timedelta(seconds=60)
+_LONGEST_ANSWER = 100_000  # bytes, of an address that may be anything
+# After this time no doctor uses its workspace any more, so another one may remove it: four requests, and its writes.
+_LONGEST_SMOKE = timedelta(seconds=150)
 # The stream tells of the workspace for a day.  Until then the mark drops that.
 _MARK_STAYS = timedelta(days=2)
 _NO_WAIT = timedelta(0)
@@ -70,6 +78,8 @@ _REMEDIES = {
 }
 _LOGS = "the log with that request id says why: docs/operations.md, “Logs and traces”"
 _REACH = "check the address, its DNS entry and certificate, and the network; --endpoint names another address"
+# What the answer of an address raises that is not this API.  URLError is an OSError.
+_NO_ANSWER = (OSError, ValueError, RecursionError, http.client.HTTPException)
 
 
 class _Refused(Exception):
@@ -105,13 +115,13 @@ class _Client(NamedTuple):
         )
         try:
             with urllib.request.urlopen(request, timeout=_LONGEST_REQUEST_SECONDS) as answer:  # noqa: S310 - as above
-                return json.loads(answer.read())
+                return json.loads(answer.read(_LONGEST_ANSWER))
         except urllib.error.HTTPError as error:
             with error:
                 about = error.headers.get("seam-request-id", "none")
-                found = f"{path} answered {error.code} {_type_of(error.read())} (request id {about})"
+                found = f"{path} answered {error.code} {_type_of(error)} (request id {about})"
             raise _Refused(found, _REMEDIES.get(error.code, _LOGS)) from error
-        except (OSError, ValueError) as error:  # URLError is an OSError
+        except _NO_ANSWER as error:
             raise _Refused(f"{self.endpoint}{path} does not answer as this service: {error}", _REACH) from error
 
 
@@ -132,7 +142,7 @@ def smoke(table: Table, endpoint: str) -> Iterator[Finding]:
         yield _launch(table, workspace_id, endpoint)
     finally:
         remove(table, workspace_id, datetime.now(UTC))
-    yield good(_REMOVAL, "nothing is left of its workspace, key, system and person")
+    yield good(_REMOVAL, _NOTHING_LEFT)
 
 
 def remove_earlier(table: Table) -> Iterator[Finding]:
@@ -144,7 +154,10 @@ def remove_earlier(table: Table) -> Iterator[Finding]:
     notes = table.query(doctors_workspace_key("").pk)
     for note in notes:
         left = datetime.fromisoformat(str(note["in_use_until"])) - datetime.now(UTC)
-        sleep(max(0.0, left.total_seconds()))  # another doctor may be at work
+        seconds = max(0.0, left.total_seconds())  # another doctor may be at work
+        if seconds:
+            click.echo(f"An earlier doctor may be at work: waiting for {seconds:.0f} s", err=True)
+        sleep(seconds)
         remove(table, str(note["sk"]), datetime.now(UTC))
     if notes:
         yield good("an earlier doctor", f"{len(notes)} workspaces that were left are removed")
@@ -263,9 +276,9 @@ def _of_workspace(table: Table, workspace_id: str) -> Iterator[Key]:
         yield from stored_workspace(workspace)
 
 
-def _type_of(body: bytes) -> str:
-    """Return the type of an error of the API, or nothing."""
+def _type_of(answer: urllib.error.HTTPError) -> str:
+    """Return the type of an error of the API, or that there is none."""
     try:
-        return str(json.loads(body)["error"]["type"])
-    except (LookupError, TypeError, ValueError):
+        return str(json.loads(answer.read(_LONGEST_ANSWER))["error"]["type"])
+    except (LookupError, TypeError, *_NO_ANSWER):
         return "without an error of this service"

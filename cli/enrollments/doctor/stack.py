@@ -11,22 +11,42 @@ from enrollments.stacks import ENDPOINT_OUTPUT, TABLE_OUTPUT
 
 _RELEASE_OUTPUT = "Release"
 _TTL_ATTRIBUTE = "deleted_after"
-_FUNCTION, _MAPPINGS = "Function", ("EventsFunction", "DeliveriesFunction")
+# Names in the template.
+FUNCTIONS = (
+    "AcsFunction",
+    "AuthorizerFunction",
+    "ClientSessionsFunction",
+    "DeliveriesFunction",
+    "EnrollmentAutomationsFunction",
+    "EventsApiFunction",
+    "EventsFunction",
+    "PhonesFunction",
+    "ProvisioningFunction",
+    "RedeliveriesFunction",
+    "UserIdentitiesFunction",
+)
+_MAPPINGS = ("EventsFunction", "DeliveriesFunction")
+_SECRETS = ("ClientSessionsSecret", "ConnectorsSecret", "WebhooksSecret")
+_TAKEN_BACK = "UPDATE_ROLLBACK_COMPLETE"
 _AT_WORK = "IN_PROGRESS"
-_NO_PART = "the stand-in has no such part"
+_NO_PART = "this server is not AWS and has none"
 
 
 def look_at_stack(patient: Patient) -> Iterator[Finding]:
     """Yield how the stack stands, and its release."""
     stack, command = patient.stack, version("enrollment-automations")
-    release = stack.outputs.get(_RELEASE_OUTPUT, "of before this was told")
+    release = stack.outputs.get(_RELEASE_OUTPUT, "unknown: an older release, which does not name itself")
     found = f"{stack.name} is {stack.status}, release {release}, {stack.outputs[ENDPOINT_OUTPUT]}"
-    if _AT_WORK in stack.status:
+    if stack.stuck is not None:
+        reason, _, remedy = stack.stuck.partition("; ")
+        yield bad("stack", f"{found}: {reason}", remedy)
+    elif _AT_WORK in stack.status:
         yield bad("stack", found, "wait until it is deployed, then look again")
     elif release != command:
-        yield bad(
-            "stack", f"{found}; this command is of release {command}", "`make deploy`, or use that release's command"
-        )
+        remedy = f"{patient.deploy()}, or use that release's command"
+        yield bad("stack", f"{found}; this command is of release {command}", remedy)
+    elif stack.status == _TAKEN_BACK:
+        yield good("stack", f"{found}; the last deploy failed and was taken back")
     else:
         yield good("stack", found)
 
@@ -88,7 +108,7 @@ def look_at_role(patient: Patient) -> Iterator[Finding]:
     if role:
         yield good("API Gateway's role", role)
     elif patient.is_on_aws:
-        remedy = "make deploy ARGS='--parameter-overrides ApiGatewayLogsRole=Create'"
+        remedy = patient.deploy("--parameter-overrides ApiGatewayLogsRole=Create")
         yield bad("API Gateway's role", "there is none, so there is no access log", remedy)
     else:
         yield not_looked_at("API Gateway's role", _NO_PART)
@@ -107,9 +127,11 @@ def look_at_functions(patient: Patient) -> Iterator[Finding]:
         BotoCoreError: Lambda is out of reach.
     """
     client = patient.client("lambda")
-    names = sorted(name for name in patient.ids if name.endswith(_FUNCTION))
     shifting, broken = [], []
-    for name in names:
+    for name in FUNCTIONS:
+        if name not in patient.ids:
+            broken.append(f"{name} is not there")
+            continue
         function = patient.id_of(name)
         try:
             alias = client.get_alias(FunctionName=function, Name=ALIAS)
@@ -124,13 +146,41 @@ def look_at_functions(patient: Patient) -> Iterator[Finding]:
             shifting.append(name)
         if state.get("State", "Active") not in {"Active", "Inactive"}:
             broken.append(f"{name} is {state['State']}: {state.get('StateReason', 'no reason')}")
+        elif state.get("LastUpdateStatus") == "Failed":
+            reason = state.get("LastUpdateStatusReason", "no reason")
+            broken.append(f"{name} works, but its last update failed: {reason}")
     if broken:
-        yield bad("functions", "; ".join(broken), "deploy again: make deploy")
+        yield bad("functions", "; ".join(broken), f"deploy again: {patient.deploy()}")
     elif shifting:
         found = f"requests are being shifted to a new version of {', '.join(shifting)}"
         yield bad("functions", found, "wait for CodeDeploy, or roll back (docs/operations.md, “Rollback”)")
     else:
-        yield good("functions", f"{len(names)} can be invoked")
+        yield good("functions", f"{len(FUNCTIONS)} can be invoked")
+
+
+def look_at_secrets(patient: Patient) -> Iterator[Finding]:
+    """Yield whether the stack's secrets are there.  Their values are not read.
+
+    Raises:
+        ClientError: Secrets Manager refuses to tell.
+        BotoCoreError: Secrets Manager is out of reach.
+    """
+    client = patient.client("secretsmanager")
+    faults = []
+    for name in _SECRETS:
+        secret_id = patient.id_of(name)
+        try:
+            secret = client.describe_secret(SecretId=secret_id)
+        except client.exceptions.ResourceNotFoundException:
+            faults.append((f"{name} is gone", secret_id))
+            continue
+        if secret.get("DeletedDate"):
+            faults.append((f"{name} is to be deleted", secret_id))
+    if faults:
+        remedy = " && ".join(f"aws secretsmanager restore-secret --secret-id {secret_id}" for _, secret_id in faults)
+        yield bad("secrets", ", ".join(fault for fault, _ in faults), remedy)
+    else:
+        yield good("secrets", f"{len(_SECRETS)} are there")
 
 
 def look_at_mappings(patient: Patient) -> Iterator[Finding]:
@@ -147,11 +197,14 @@ def look_at_mappings(patient: Patient) -> Iterator[Finding]:
         if not found and not patient.is_on_aws:
             yield not_looked_at(about, _NO_PART)
         elif not found:
-            yield bad(about, "nothing does", "deploy again: make deploy")
+            yield bad(about, "nothing does", f"deploy again: {patient.deploy()}")
         for mapping in found:
-            state, last = str(mapping["State"]), str(mapping.get("LastProcessingResult", "no result yet"))
+            state, last = (
+                str(mapping.get("State", "in an unknown state")),
+                str(mapping.get("LastProcessingResult", "no result yet")),
+            )
             if state != "Enabled":
-                remedy = f"aws lambda update-event-source-mapping --uuid {mapping['UUID']} --enabled"
+                remedy = f"aws lambda update-event-source-mapping --uuid {mapping.get('UUID', 'UUID')} --enabled"
                 yield bad(about, f"it is {state}", remedy)
             elif last.startswith("PROBLEM"):
                 yield bad(about, last, "read the function's log: docs/operations.md, “Logs and traces”")
