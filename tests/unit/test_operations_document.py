@@ -106,6 +106,13 @@ def command_of(words: Sequence[str]) -> click.Command:
     return command
 
 
+def test_each_import_of_a_workspace_names_it() -> None:
+    imports = [call for call in calls() if call.startswith("workspaces import ")]
+
+    assert imports
+    assert [call for call in imports if "--workspace-id " not in call] == []
+
+
 @pytest.mark.parametrize("call", calls())
 def test_a_command_that_the_document_calls_exists_with_its_options(call: str) -> None:
     words = re.sub(r"[\[\]()'\"$;.,]", " ", call).split()
