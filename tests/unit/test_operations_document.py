@@ -76,12 +76,6 @@ def test_sections_that_commands_name_are_there() -> None:
     assert named - set(HEADINGS) == set()
 
 
-def calls() -> list[str]:
-    """Return how the document calls commands: what is a placeholder or a continued line, too."""
-    joined = DOCUMENT.replace("\\\n", " ")
-    return sorted({match.strip() for match in CALL.findall(joined)})
-
-
 def test_each_deploy_names_its_stack() -> None:
     deploys = re.findall(r"make deploy [^`\n]*", DOCUMENT)
 
@@ -93,6 +87,12 @@ def test_each_program_of_the_document_is_one_that_is_told_to_install() -> None:
     table = DOCUMENT.partition("### What must be installed")[2].partition("###")[0]
 
     assert [program for program in ("curl", "git", "openssl", "sha256sum", "make") if f"`{program}`" not in table] == []
+
+
+def calls() -> list[str]:
+    """Return how the document calls commands: what is a placeholder or a continued line, too."""
+    joined = DOCUMENT.replace("\\\n", " ")
+    return sorted({match.strip() for match in CALL.findall(joined)})
 
 
 def command_of(words: Sequence[str]) -> click.Command:
