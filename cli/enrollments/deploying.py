@@ -102,7 +102,8 @@ def read_deployment(arguments: dict[str, str | None], config: Path, more: Sequen
         raise CommandFailed(f"{config} names no stack; add ARGS='--stack-name NAME'")
     kept = saved.get("parameter_overrides", "")
     overrides = [arguments.get("parameter_overrides") or "", *more]
-    if saved.get("stack_name") == stack_name:  # what was said of another stack says nothing of this one
+    # What was said of another stack, or of another region, says nothing of this one.
+    if (saved.get("stack_name"), saved.get("region")) == (stack_name, value("region")):
         overrides.append(str(kept))
     is_guided = bool(arguments.get("guided"))
     return Deployment(stack_name, value("region"), value("profile"), is_guided, " ".join(overrides), config)

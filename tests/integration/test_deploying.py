@@ -173,11 +173,14 @@ def test_what_is_deployed_is_shown_with_the_next_command(answers: dict[str, Any]
     ]
 
 
-def test_what_was_answered_for_another_stack_says_nothing_of_the_role(answers: dict[str, Any]) -> None:
+@pytest.mark.parametrize("other", [("--stack-name", "another"), ("--region", "us-west-2")])
+def test_what_was_answered_for_another_stack_says_nothing_of_the_role(
+    answers: dict[str, Any], other: tuple[str, str]
+) -> None:
     answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
     ANSWERS.write_text(SAVED)
 
-    result = run("check", "--stack-name", "another")
+    result = run("check", *other)
 
     assert result.exit_code == 1
     assert "ApiGatewayLogsRole=Keep" in result.output
