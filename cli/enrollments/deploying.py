@@ -8,7 +8,7 @@ import shutil
 import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,15 @@ from botocore.exceptions import NoRegionError
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.doctor.account import look_at_credentials
 from enrollments.failure import CommandFailed
-from enrollments.stacks import ENDPOINT_OUTPUT, find_stack, stack_of_service
+from enrollments.stacks import ENDPOINT_OUTPUT, DeployedStack, find_stack, stack_of_service
 
 _DEFAULTS = Path("samconfig.toml")
 # What somebody has answered to --guided.  git does not track it.
 ANSWERS = Path("samconfig.local.toml")
+# `make deploy` builds between the two commands, and SAM writes answers after that.
+_BUILT = Path(".aws-sam/build/template.yaml")
+# SAM reads these, too.
+_NOT_TOML = {".yaml", ".yml"}
 _ROLE_PARAMETER = "ApiGatewayLogsRole"
 # States from which a deployment goes on, and those in which somebody has to do something first.
 _NEW = {"REVIEW_IN_PROGRESS"}
@@ -43,9 +47,10 @@ class Deployment:
     Attributes:
         stack_name: The stack's name.
         region: Its region; ``None`` if only the AWS configuration says it.
-        profile: The AWS profile; as above.
-        is_guided: Whether SAM asks for all of this.
-        overrides: Values of parameters, as SAM takes them.
+        profile: The AWS profile; ``None`` if only the AWS configuration says it.
+        is_guided: Whether SAM asks for all of this, so that all of it may become something else.
+        overrides: Values of parameters that somebody chose for this stack, as SAM takes them.
+        config: SAM's configuration file.
     """
 
     stack_name: str
@@ -53,6 +58,7 @@ class Deployment:
     profile: str | None
     is_guided: bool
     overrides: str
+    config: Path
 
     @property
     def session(self) -> boto3.session.Session:
@@ -100,23 +106,35 @@ def read_deployment(arguments: dict[str, str | None], config: Path, more: Sequen
     stack_name = value("stack_name")
     if stack_name is None:
         raise CommandFailed(f"{config} names no stack; add ARGS='--stack-name NAME'")
-    kept = saved.get("parameter_overrides", "")
-    overrides = " ".join(
-        [arguments.get("parameter_overrides") or "", *more, kept if isinstance(kept, str) else str(kept)]
-    )
-    return Deployment(stack_name, value("region"), value("profile"), bool(arguments.get("guided")), overrides)
+    # SAM gives saved values to any stack.  Those of another stack were not chosen for this one.
+    is_of_stack = stack_name == saved.get("stack_name") and value("region") == saved.get("region", value("region"))
+    kept = str(saved.get("parameter_overrides", "")) if is_of_stack else ""
+    overrides = " ".join([arguments.get("parameter_overrides") or "", *more, kept])
+    return Deployment(stack_name, value("region"), value("profile"), bool(arguments.get("guided")), overrides, config)
 
 
 def _saved(config: Path, environment: str) -> dict[str, Any]:
-    """Return what SAM's configuration says of ``sam deploy``."""
+    """Return what SAM's configuration says of ``sam deploy``.
+
+    Raises:
+        CommandFailed: It cannot be read.
+    """
+    if config.suffix in _NOT_TOML:
+        raise CommandFailed(f"{config} is not TOML; write it as TOML, which SAM takes, too")
+    advice = "mend it, or delete it and deploy with ARGS=--guided" if config == ANSWERS else "mend it"
     try:
-        content: dict[str, Any] = tomllib.loads(config.read_text())
+        content = tomllib.loads(config.read_text())
     except (OSError, ValueError) as error:
-        raise CommandFailed(
-            f"{config} cannot be read: {error}; mend it, or delete it and deploy with ARGS=--guided"
-        ) from error
-    commands = content.get(environment, {})
-    return {**commands.get("global", {}).get("parameters", {}), **commands.get("deploy", {}).get("parameters", {})}
+        raise CommandFailed(f"{config} cannot be read: {error}; {advice}") from error
+    saved: dict[str, Any] = {}
+    for command in ("global", "deploy"):
+        part: Any = content
+        for name in (environment, command, "parameters"):
+            part = part.get(name, {})
+            if not isinstance(part, dict):
+                raise CommandFailed(f"{config} is not of the form that SAM writes: {name} is no table; {advice}")
+        saved |= part
+    return saved
 
 
 def _as_sam(command: Any) -> Any:
@@ -167,36 +185,52 @@ def check(deployment: Deployment) -> None:
     (who,) = look_at_credentials(session)
     click.echo(f"Deploying {deployment.stack_name} in {session.region_name}, {who.found}", err=True)
     found = find_stack(session, deployment.stack_name)
-    if found is None or found.status in _NEW:
-        _check_role(session, deployment)
+    problem = None if found is None else _problem_of(found)
+    if deployment.is_guided:
+        # SAM asks for the stack, so the answer may be another one.
+        if problem is not None:
+            click.echo(f"Answer another name, or mend this first: {problem}", err=True)
+        if role := _role_for_logs(session):
+            click.echo(f"{_there_is(role, session)}: for a new stack, answer Keep to {_ROLE_PARAMETER}.", err=True)
         return
-    if found.status in _STUCK:
-        raise CommandFailed(f"stack {found.name}: {_STUCK[found.status].format(found.name)}")
-    if found.problem is not None:
-        raise CommandFailed(found.problem)
-    if found.status.endswith(_AT_WORK):
-        raise CommandFailed(f"stack {found.name} is {found.status}; wait until that has ended")
+    if problem is not None:
+        raise CommandFailed(problem)
+    if (found is None or found.status in _NEW) and _ROLE_PARAMETER not in deployment.overrides:
+        _require_no_role(session)
 
 
-def _check_role(session: boto3.session.Session, deployment: Deployment) -> None:
-    """Require that a first deploy says what becomes of API Gateway's role for logs, if the region has one.
+def _problem_of(stack: DeployedStack) -> str | None:
+    """Return why a stack cannot be deployed now, and what to do; ``None`` if it can."""
+    if stack.status in _NEW:
+        return None
+    if stack.status in _STUCK:
+        return f"stack {stack.name}: {_STUCK[stack.status].format(stack.name)}"
+    if stack.status.endswith(_AT_WORK):
+        return f"stack {stack.name} is {stack.status}; wait until that has ended"
+    return stack.problem
+
+
+def _require_no_role(session: boto3.session.Session) -> None:
+    """Require that the region has no role of API Gateway for logs, because nobody said what becomes of it.
 
     Raises:
-        CommandFailed: It does not.
+        CommandFailed: It has one.
     """
-    make_client: Any = session.client  # boto3-stubs has types for DynamoDB only
-    role = None
-    with suppress(KeyError):
-        role = make_client("apigateway").get_account()["cloudwatchRoleArn"]
-    if not role:
-        return
-    found = f"API Gateway has a role for its logs in {session.region_name} already, {role}"
-    if deployment.is_guided:
-        click.echo(f"{found}: answer Keep to {_ROLE_PARAMETER}.", err=True)
-    elif _ROLE_PARAMETER not in deployment.overrides:
+    if role := _role_for_logs(session):
         raise CommandFailed(
-            f"{found}; add ARGS='--parameter-overrides {_ROLE_PARAMETER}=Keep', or =Create to replace it for every API"
+            f"{_there_is(role, session)}; add ARGS='--parameter-overrides {_ROLE_PARAMETER}=Keep', "
+            "or =Create to replace it for every API"
         )
+
+
+def _role_for_logs(session: boto3.session.Session) -> str | None:
+    """Return the region's role of API Gateway for logs, if it has one."""
+    make_client: Any = session.client  # boto3-stubs has types for DynamoDB only
+    return make_client("apigateway").get_account().get("cloudwatchRoleArn") or None
+
+
+def _there_is(role: str, session: boto3.session.Session) -> str:
+    return f"API Gateway has a role for its logs in {session.region_name} already, {role}"
 
 
 @deploy.command(context_settings=_LIKE_SAM)
@@ -206,8 +240,19 @@ def show(deployment: Deployment) -> None:
 
     It takes the arguments of `sam deploy`.
     """
+    if deployment.is_guided and not _is_saved(deployment.config):
+        click.echo(f"The answers are not in {deployment.config}, so name the stack that you answered:")
+        click.echo("  .venv/bin/enrollments deploy show --stack-name NAME --region REGION")
+        return
     stack = stack_of_service(deployment.session, deployment.stack_name)
-    options = Deployment(stack.name, stack.region, deployment.profile, is_guided=False, overrides="").options
+    options = replace(deployment, stack_name=stack.name, region=stack.region).options
     click.echo(f"Endpoint:  {stack.outputs[ENDPOINT_OUTPUT]}")
     click.echo(f'Next:      .venv/bin/enrollments workspaces create {options} --with-key "Main Street"')
     click.echo(f"To check:  .venv/bin/enrollments doctor {options}")
+
+
+def _is_saved(config: Path) -> bool:
+    """Return whether SAM has written answers to its configuration file in this deployment."""
+    with suppress(OSError):
+        return config.stat().st_mtime_ns > _BUILT.stat().st_mtime_ns
+    return False
