@@ -20,14 +20,15 @@ from botocore.exceptions import NoRegionError
 from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.doctor.account import look_at_credentials
 from enrollments.failure import CommandFailed
-from enrollments.stacks import ENDPOINT_OUTPUT, UNUSABLE, DeployedStack, find_stack, stack_of_service
+from enrollments.stacks import ENDPOINT_OUTPUT, DeployedStack, find_stack, stack_of_service
 
 _DEFAULTS = Path("samconfig.toml")
 # What somebody has answered to --guided.  git does not track it.
 ANSWERS = Path("samconfig.local.toml")
-# It is as old as the moment before SAM asks.  A file of answers that is younger was saved afterwards.
-_ASKED = Path(".local/guided")
-_YAML = {".yaml", ".yml"}
+# `make deploy` builds between the two commands, and SAM writes answers after that.
+_BUILT = Path(".aws-sam/build/template.yaml")
+# SAM reads these, too.
+_NOT_TOML = {".yaml", ".yml"}
 _ROLE_PARAMETER = "ApiGatewayLogsRole"
 # States of a stack that is not made yet, and of one at which CloudFormation is at work.
 _NEW = {"REVIEW_IN_PROGRESS"}
@@ -42,8 +43,8 @@ class Deployment:
         stack_name: The stack's name.
         region: Its region; ``None`` if only the AWS configuration says it.
         profile: The AWS profile; ``None`` if only the AWS configuration says it.
-        is_guided: Whether SAM asks for all of this.
-        overrides: Values of parameters, as SAM takes them: of the command, and what was saved for this stack.
+        is_guided: Whether SAM asks for all of this, so that all of it may become something else.
+        overrides: Values of parameters that somebody chose for this stack, as SAM takes them.
         config: SAM's configuration file.
     """
 
@@ -100,42 +101,35 @@ def read_deployment(arguments: dict[str, str | None], config: Path, more: Sequen
     stack_name = value("stack_name")
     if stack_name is None:
         raise CommandFailed(f"{config} names no stack; add ARGS='--stack-name NAME'")
-    kept = saved.get("parameter_overrides", "")
-    overrides = [arguments.get("parameter_overrides") or "", *more]
-    # What was said of another stack, or of another region, says nothing of this one.
-    if (saved.get("stack_name"), saved.get("region")) == (stack_name, value("region")):
-        overrides.append(str(kept))
-    is_guided = bool(arguments.get("guided"))
-    return Deployment(stack_name, value("region"), value("profile"), is_guided, " ".join(overrides), config)
+    # SAM gives saved values to any stack.  Those of another stack were not chosen for this one.
+    is_of_stack = stack_name == saved.get("stack_name") and value("region") == saved.get("region", value("region"))
+    kept = str(saved.get("parameter_overrides", "")) if is_of_stack else ""
+    overrides = " ".join([arguments.get("parameter_overrides") or "", *more, kept])
+    return Deployment(stack_name, value("region"), value("profile"), bool(arguments.get("guided")), overrides, config)
 
 
 def _saved(config: Path, environment: str) -> dict[str, Any]:
-    """Return what SAM's configuration says of ``sam deploy``."""
-    if config.suffix in _YAML:
-        raise CommandFailed(f"{config} is YAML; write it as TOML, which SAM reads, too")
-    try:
-        commands = _table(tomllib.loads(config.read_text()), environment)
-        return {
-            name: value
-            for command in ("global", "deploy")
-            for name, value in _table(_table(commands, command), "parameters").items()
-        }
-    except (OSError, ValueError) as error:
-        raise CommandFailed(
-            f"{config} cannot be read: {error}; mend it, or delete it and deploy with ARGS=--guided"
-        ) from error
-
-
-def _table(content: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a table of a TOML document; empty if it is not there.
+    """Return what SAM's configuration says of ``sam deploy``.
 
     Raises:
-        ValueError: It is something else.
+        CommandFailed: It cannot be read.
     """
-    found = content.get(name, {})
-    if not isinstance(found, dict):
-        raise ValueError(f"{name} is not a table")  # noqa: TRY004 - a mistake in a file, as tomllib's own errors
-    return found
+    if config.suffix in _NOT_TOML:
+        raise CommandFailed(f"{config} is not TOML; write it as TOML, which SAM takes, too")
+    advice = "mend it, or delete it and deploy with ARGS=--guided" if config == ANSWERS else "mend it"
+    try:
+        content = tomllib.loads(config.read_text())
+    except (OSError, ValueError) as error:
+        raise CommandFailed(f"{config} cannot be read: {error}; {advice}") from error
+    saved: dict[str, Any] = {}
+    for command in ("global", "deploy"):
+        part: Any = content
+        for name in (environment, command, "parameters"):
+            part = part.get(name, {})
+            if not isinstance(part, dict):
+                raise CommandFailed(f"{config} is not of the form that SAM writes: {name} is no table; {advice}")
+        saved |= part
+    return saved
 
 
 def _as_sam(command: Any) -> Any:
@@ -186,51 +180,52 @@ def check(deployment: Deployment) -> None:
     (who,) = look_at_credentials(session)
     click.echo(f"Deploying {deployment.stack_name} in {session.region_name}, {who.found}", err=True)
     found = find_stack(session, deployment.stack_name)
-    is_new = found is None or found.status in _NEW
-    problem = None if found is None or is_new else _why_no_deploy(found)
+    problem = None if found is None else _problem_of(found)
     if deployment.is_guided:
-        # SAM asks for the name, so this stack is a suggestion.
+        # SAM asks for the stack, so the answer may be another one.
         if problem is not None:
-            click.echo(f"{problem}; or answer another name", err=True)
-        _check_role(session, deployment)
-        _ASKED.parent.mkdir(exist_ok=True)
-        _ASKED.touch()
-    elif problem is not None:
+            click.echo(f"Answer another name, or mend this first: {problem}", err=True)
+        if role := _role_for_logs(session):
+            click.echo(f"{_there_is(role, session)}: for a new stack, answer Keep to {_ROLE_PARAMETER}.", err=True)
+        return
+    if problem is not None:
         raise CommandFailed(problem)
-    elif is_new:
-        _check_role(session, deployment)
+    if (found is None or found.status in _NEW) and _ROLE_PARAMETER not in deployment.overrides:
+        _require_no_role(session)
 
 
-def _why_no_deploy(found: DeployedStack) -> str | None:
+def _problem_of(stack: DeployedStack) -> str | None:
     """Return why a stack cannot be deployed now, and what to do; ``None`` if it can."""
-    if found.stuck is not None:
-        return f"stack {found.name}: {found.stuck}"
-    if found.status.endswith(_AT_WORK) and found.status not in UNUSABLE:
-        return f"stack {found.name} is {found.status}; wait until that has ended"
-    return found.problem
+    if stack.status in _NEW:
+        return None
+    if stack.stuck is not None:
+        return f"stack {stack.name}: {stack.stuck}"
+    if stack.status.endswith(_AT_WORK):
+        return f"stack {stack.name} is {stack.status}; wait until that has ended"
+    return stack.problem
 
 
-def _check_role(session: boto3.session.Session, deployment: Deployment) -> None:
-    """Require that a first deploy says what becomes of API Gateway's role for logs, if the region has one.
-
-    Who is asked by SAM is told what to answer.
+def _require_no_role(session: boto3.session.Session) -> None:
+    """Require that the region has no role of API Gateway for logs, because nobody said what becomes of it.
 
     Raises:
-        CommandFailed: The command does not say it.
+        CommandFailed: It has one.
     """
-    make_client: Any = session.client  # boto3-stubs has types for DynamoDB only
-    role = None
-    with suppress(KeyError):
-        role = make_client("apigateway").get_account()["cloudwatchRoleArn"]
-    if not role:
-        return
-    found = f"API Gateway has a role for its logs in {session.region_name} already, {role}"
-    if deployment.is_guided:
-        click.echo(f"{found}: for a new stack, answer Keep to {_ROLE_PARAMETER}.", err=True)
-    elif _ROLE_PARAMETER not in deployment.overrides:
+    if role := _role_for_logs(session):
         raise CommandFailed(
-            f"{found}; add ARGS='--parameter-overrides {_ROLE_PARAMETER}=Keep', or =Create to replace it for every API"
+            f"{_there_is(role, session)}; add ARGS='--parameter-overrides {_ROLE_PARAMETER}=Keep', "
+            "or =Create to replace it for every API"
         )
+
+
+def _role_for_logs(session: boto3.session.Session) -> str | None:
+    """Return the region's role of API Gateway for logs, if it has one."""
+    make_client: Any = session.client  # boto3-stubs has types for DynamoDB only
+    return make_client("apigateway").get_account().get("cloudwatchRoleArn") or None
+
+
+def _there_is(role: str, session: boto3.session.Session) -> str:
+    return f"API Gateway has a role for its logs in {session.region_name} already, {role}"
 
 
 @deploy.command(context_settings=_LIKE_SAM)
@@ -241,8 +236,8 @@ def show(deployment: Deployment) -> None:
     It takes the arguments of `sam deploy`.
     """
     if deployment.is_guided and not _is_saved(deployment.config):
-        click.echo("The answers are saved nowhere: name the stack that was deployed.")
-        click.echo("To check:  .venv/bin/enrollments doctor --stack-name NAME --region REGION")
+        click.echo(f"The answers are not in {deployment.config}, so name the stack that you answered:")
+        click.echo("  .venv/bin/enrollments deploy show --stack-name NAME --region REGION")
         return
     stack = stack_of_service(deployment.session, deployment.stack_name)
     options = replace(deployment, stack_name=stack.name, region=stack.region).options
@@ -252,8 +247,7 @@ def show(deployment: Deployment) -> None:
 
 
 def _is_saved(config: Path) -> bool:
-    """Return whether SAM has saved answers in a file since the last check."""
-    try:
-        return config.stat().st_mtime_ns > _ASKED.stat().st_mtime_ns
-    except FileNotFoundError:
-        return True  # nothing is known of when SAM asked
+    """Return whether SAM has written answers to its configuration file in this deployment."""
+    with suppress(OSError):
+        return config.stat().st_mtime_ns > _BUILT.stat().st_mtime_ns
+    return False

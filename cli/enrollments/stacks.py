@@ -13,7 +13,7 @@ TABLE_OUTPUT, ENDPOINT_OUTPUT, RELEASE_OUTPUT = "TableName", "Endpoint", "Releas
 _OUTPUTS = (TABLE_OUTPUT, ENDPOINT_OUTPUT, "DashboardUrl")
 
 # States in which a stack is not there, not yet or not any more, and what to do then.
-UNUSABLE = {
+_UNUSABLE = {
     "CREATE_IN_PROGRESS": "is being made; wait until `make deploy` has ended",
     "CREATE_FAILED": "was never made; remove what is left: `aws cloudformation delete-stack`, then deploy again",
     "DELETE_IN_PROGRESS": "is being deleted; wait until that has ended. Its table stays, and can be used again",
@@ -55,8 +55,8 @@ class DeployedStack:
     @property
     def problem(self) -> str | None:
         """Why a command cannot use it, and what to do; ``None`` if it can."""
-        if self.status in UNUSABLE:
-            return f"stack {self.name} in {self.region} {UNUSABLE[self.status]}"
+        if self.status in _UNUSABLE:
+            return f"stack {self.name} in {self.region} {_UNUSABLE[self.status]}"
         if missing := [name for name in _OUTPUTS if name not in self.outputs]:
             return (
                 f"stack {self.name} in {self.region} has no output {missing[0]}, so it is not one of this service; "

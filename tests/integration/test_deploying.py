@@ -1,6 +1,7 @@
 """What ``make deploy`` looks at before it builds, and what it shows when it is done."""
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from enrollments.main import main
 
 WHO = {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/jane"}
 NO_STACK = ClientError({"Error": {"Code": "ValidationError", "Message": "Stack with id s does not exist"}}, "Describe")
-MUCH_LATER = 4_000_000_000  # seconds since 1970: clocks of files are coarse
 OUTPUTS = {"TableName": "t", "Endpoint": "https://api.example.com/prod", "DashboardUrl": "d"}
 SAVED = """
 [default.global.parameters]
@@ -50,6 +50,17 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(BaseClient, "_make_api_call", answer)
     return known
+
+
+@pytest.fixture
+def built() -> Path:
+    """What a build leaves, an hour ago."""
+    template = Path(".aws-sam/build/template.yaml")
+    template.parent.mkdir(parents=True)
+    template.touch()
+    an_hour_ago = time.time() - 3600
+    os.utime(template, (an_hour_ago, an_hour_ago))
+    return template
 
 
 def run(*arguments: str) -> Result:
@@ -111,6 +122,27 @@ def test_answers_that_cannot_be_read_are_a_clear_line() -> None:
     assert result.output.startswith("Error: samconfig.local.toml cannot be read")
 
 
+@pytest.mark.usefixtures("answers")
+@pytest.mark.parametrize("content", ["default = 1", "[default]\ndeploy = 1", "[default.deploy]\nparameters = 'x'"])
+def test_answers_of_another_form_are_a_clear_line(content: str) -> None:
+    ANSWERS.write_text(content)
+
+    result = run("check")
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: samconfig.local.toml is not of the form that SAM writes")
+
+
+@pytest.mark.usefixtures("answers")
+def test_a_configuration_that_is_not_toml_is_a_clear_line() -> None:
+    Path("sam.yaml").write_text("version: 0.1\n")
+
+    result = run("check", "--config-file", "sam.yaml")
+
+    assert result.exit_code == 1
+    assert result.output == "Error: sam.yaml is not TOML; write it as TOML, which SAM takes, too\n"
+
+
 def test_a_first_deployment_does_not_replace_the_role_of_other_apis(answers: dict[str, Any]) -> None:
     answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
 
@@ -130,6 +162,47 @@ def test_who_chooses_what_becomes_of_the_role_can_deploy(answers: dict[str, Any]
     assert result.exit_code == 0, result.output
 
 
+def test_what_was_chosen_for_this_stack_is_used_again(answers: dict[str, Any]) -> None:
+    ANSWERS.write_text(SAVED)
+    answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
+
+    result = run("check")
+
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("other", [["--stack-name", "second"], ["--region", "eu-central-1"]])
+def test_what_was_chosen_for_another_stack_is_no_choice(answers: dict[str, Any], other: list[str]) -> None:
+    ANSWERS.write_text(SAVED)
+    answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
+
+    result = run("check", *other)
+
+    assert result.exit_code == 1
+    assert "ApiGatewayLogsRole=Keep" in result.output
+
+
+def test_who_is_asked_is_told_of_the_role_also_if_the_suggested_stack_is_there(answers: dict[str, Any]) -> None:
+    answers["DescribeStacks"] = stack(**OUTPUTS)
+    answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
+
+    result = run("check", "--guided")
+
+    assert result.exit_code == 0, result.output
+    assert "answer Keep to ApiGatewayLogsRole" in result.output
+
+
+def test_who_is_asked_can_name_another_stack_than_one_that_cannot_be_updated(answers: dict[str, Any]) -> None:
+    answers["DescribeStacks"] = stack("ROLLBACK_COMPLETE")
+
+    result = run("check", "--guided")
+
+    assert result.exit_code == 0, result.output
+    assert (
+        "Answer another name, or mend this first: stack enrollment-automations in us-east-1 was never" in result.output
+    )
+
+
 def test_who_is_asked_is_told_what_to_answer_about_the_role(answers: dict[str, Any]) -> None:
     answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
 
@@ -144,6 +217,7 @@ def test_who_is_asked_is_told_what_to_answer_about_the_role(answers: dict[str, A
     [
         (stack("ROLLBACK_COMPLETE"), "“A first deploy that failed”"),
         (stack("UPDATE_ROLLBACK_FAILED", **OUTPUTS), "aws cloudformation continue-update-rollback --stack-name"),
+        (stack("DELETE_IN_PROGRESS", **OUTPUTS), "is DELETE_IN_PROGRESS; wait until that has ended"),
         (stack("UPDATE_IN_PROGRESS", **OUTPUTS), "is UPDATE_IN_PROGRESS; wait until that has ended"),
         (stack(QueueUrl="https://q"), "is not one of this service"),
     ],
@@ -173,95 +247,25 @@ def test_what_is_deployed_is_shown_with_the_next_command(answers: dict[str, Any]
     ]
 
 
-@pytest.mark.parametrize("other", [("--stack-name", "another"), ("--region", "us-west-2")])
-def test_what_was_answered_for_another_stack_says_nothing_of_the_role(
-    answers: dict[str, Any], other: tuple[str, str]
-) -> None:
-    answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
-    ANSWERS.write_text(SAVED)
-
-    result = run("check", *other)
-
-    assert result.exit_code == 1
-    assert "ApiGatewayLogsRole=Keep" in result.output
-
-
-def test_what_was_answered_for_the_same_stack_says_what_becomes_of_the_role(answers: dict[str, Any]) -> None:
-    answers["GetAccount"] = {"cloudwatchRoleArn": "arn:role"}
-    ANSWERS.write_text(SAVED)
-
-    result = run("check", "--stack-name", "saved")
-
-    assert result.exit_code == 0, result.output
-
-
-def test_who_is_asked_for_a_name_is_told_of_the_role_although_the_suggested_stack_is_there(
-    answers: dict[str, Any],
-) -> None:
-    answers |= {"GetAccount": {"cloudwatchRoleArn": "arn:role"}, "DescribeStacks": stack(**OUTPUTS)}
-
-    result = run("check", "--guided")
-
-    assert result.exit_code == 0, result.output
-    assert "answer Keep to ApiGatewayLogsRole" in result.output
-
-
-@pytest.mark.parametrize(
-    ("status", "outputs"), [("ROLLBACK_COMPLETE", {}), ("UPDATE_ROLLBACK_FAILED", OUTPUTS), ("UPDATE_IN_PROGRESS", {})]
-)
-def test_a_suggested_stack_that_cannot_be_updated_is_a_hint_to_who_is_asked(
-    answers: dict[str, Any], status: str, outputs: dict[str, str]
-) -> None:
-    answers["DescribeStacks"] = stack(status, **outputs)
-
-    result = run("check", "--guided")
-
-    assert result.exit_code == 0, result.output
-    assert "or answer another name" in result.output
-
-
-def test_answers_that_were_not_saved_name_no_stack(answers: dict[str, Any]) -> None:
+def test_answers_that_sam_has_saved_say_which_stack_is_shown(answers: dict[str, Any], built: Path) -> None:
     answers["DescribeStacks"] = stack(**OUTPUTS)
     ANSWERS.write_text(SAVED)
-    run("check", "--guided")
+
+    result = run("show", "--guided")
+
+    assert "--stack-name saved --region eu-west-1" in result.output
+    assert built.stat().st_mtime < ANSWERS.stat().st_mtime
+
+
+def test_answers_that_nobody_has_saved_are_not_those_of_another_stack(answers: dict[str, Any], built: Path) -> None:
+    answers["DescribeStacks"] = stack(**OUTPUTS)
+    ANSWERS.write_text(SAVED)
+    built.touch()
 
     result = run("show", "--guided")
 
     assert result.exit_code == 0, result.output
-    assert result.output.startswith("The answers are saved nowhere: name the stack")
-    assert "Endpoint" not in result.output
-
-
-def test_answers_that_were_saved_name_the_stack(answers: dict[str, Any]) -> None:
-    answers["DescribeStacks"] = stack(**OUTPUTS)
-    run("check", "--guided")
-    ANSWERS.write_text(SAVED)
-    os.utime(ANSWERS, (MUCH_LATER, MUCH_LATER))
-
-    result = run("show", "--guided")
-
-    assert "enrollments doctor --stack-name saved --region eu-west-1" in result.output
-
-
-@pytest.mark.usefixtures("answers")
-@pytest.mark.parametrize(
-    "content",
-    ["default = 1", "[default]\ndeploy = 1", "[default.deploy]\nparameters = 'x'", "[default]\nglobal = []"],
-)
-def test_answers_of_another_shape_are_a_clear_line(content: str) -> None:
-    ANSWERS.write_text(content)
-
-    result = run("check")
-
-    assert result.exit_code == 1
-    assert result.output.startswith("Error: samconfig.local.toml cannot be read")
-    assert len(result.output.splitlines()) == 1
-
-
-@pytest.mark.usefixtures("answers")
-def test_a_configuration_in_yaml_is_told_to_be_toml() -> None:
-    Path("sam.yaml").write_text("version: 0.1\n")
-
-    result = run("check", "--config-file", "sam.yaml")
-
-    assert result.output == "Error: sam.yaml is YAML; write it as TOML, which SAM reads, too\n"
+    assert result.output == (
+        "The answers are not in samconfig.local.toml, so name the stack that you answered:\n"
+        "  .venv/bin/enrollments deploy show --stack-name NAME --region REGION\n"
+    )
