@@ -1,6 +1,7 @@
 """``enrollments workspaces delete`` and ``prove-deleted``: the end of a workspace, and the proof of it."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,13 +9,15 @@ from itertools import islice
 
 import click
 
-from enrollment.store.keys import deleted_workspace_key
+from enrollment.store.keys import Key, deleted_workspace_key
 from enrollment.store.table import Table
 from enrollment.use_cases import workspace_deletion
 from enrollment.use_cases import workspaces as use_cases
 from enrollment.use_cases.deleted_workspaces import deletions_of
 from enrollment.use_cases.waiting import Why
 from enrollment.use_cases.workspace_deletion import (
+    DeletionOverError,
+    OtherTermsError,
     Progress,
     RemovalsPendingError,
     Step,
@@ -30,7 +33,7 @@ from enrollments.target import Uuid, in_table, require_workspaces, stack_of_comm
 from enrollments.texts import ERASE_LINE, is_at_terminal
 
 _CACHE_PARAMETER, _USUAL_CACHE_SECONDS = "AuthorizerCacheSeconds", 60
-_LOGS_PARAMETER, _USUAL_LOG_DAYS = "LogRetentionDays", "30 (or as LogRetentionDays says)"
+_LOGS_PARAMETER, _USUAL_LOG_DAYS = "LogRetentionDays", "as many as LogRetentionDays says, by default 30,"
 _MOST_SHOWN = 20
 
 _BEGINS = {
@@ -40,8 +43,10 @@ _BEGINS = {
     Step.DELETE_PEOPLE: "People with phones or credentials that are deleted: {}.",
     Step.WAIT_FOR_MANAGERS: "Waiting for credential managers to give back what they have: person {}.",
     Step.DELETE_REST: "Other items that are deleted: {}.",
-    Step.WAIT_FOR_INVOCATIONS: "Waiting {} s for what was under way.",
+    Step.WAIT_FOR_INVOCATIONS: "Waiting {} s for invocations of functions that had begun.",
 }
+# The kinds of partitions that are named by what people are called: what follows them is not printed.
+_OF_PEOPLE = re.compile(r"(#(?:UNIQUE_\w+|ACS_USERS_BY_\w+|CLIENT_SESSIONS?_OF_KEY)#).*")
 _COUNTS = {Step.DELETE_PEOPLE, Step.WAIT_FOR_MANAGERS, Step.DELETE_REST}
 
 
@@ -99,13 +104,23 @@ def delete(  # noqa: PLR0913 - options
     telling = _Telling()
     try:
         delete_workspace(table, workspace_id, terms, telling.tell, workspace_deletion.CLOCK)
-    except WorkspaceNotFoundError:
+    except WorkspaceNotFoundError as error:
         require_workspaces(table, [workspace_id])
+        raise CommandFailed("the workspace was created just now; run the command again") from error
     except RemovalsPendingError as error:
+        telling.end_line()
         raise CommandFailed(
             f"{words_of_removals(error.people)}; `enrollments phones --workspace-id {workspace_id}` shows them. Wait "
             "until they are removed, or add --without-removals, and nobody removes them"
         ) from error
+    except OtherTermsError as error:
+        raise CommandFailed(
+            "an earlier call has chosen that phones and credentials stay at their managers; add --leave-at-managers to "
+            "go on"
+        ) from error
+    except DeletionOverError as error:
+        telling.end_line()
+        raise CommandFailed("somebody has brought the workspace back meanwhile, so nothing more is deleted") from error
     except StillAtManagersError as error:
         telling.end_line()
         raise CommandFailed(_what_is_still_there(error.people)) from error
@@ -194,13 +209,19 @@ def _prove(table: Table, workspace_id: str) -> None:
     shown = list(islice(left, _MOST_SHOWN))
     if shown:
         for key in shown:
-            click.echo(f"left: {key.pk}  {key.sk}", err=True)
+            click.echo(f"left: {shown_key(key)}", err=True)
         count = len(shown) + sum(1 for _ in left)
         raise CommandFailed(
             f"items that are left: {count:,}; to delete them, run: enrollments workspaces delete {workspace_id}"
         )
     click.echo(f"Workspace {workspace_id} is deleted: a scan of the whole table finds nothing of it.")
     click.echo(what_stays(parameters_of_command()))
+
+
+def shown_key(key: Key) -> str:
+    """Return a key as commands print it: without the addresses, names and keys of people that some have."""
+    pk = _OF_PEOPLE.sub(r"\1…", key.pk)
+    return f"{pk}  {key.sk}"
 
 
 def what_stays(parameters: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ import click
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.person_deletion import Left, Trace, traces_of_person
-from enrollments.deleting import parameters_of_command, what_stays
+from enrollments.deleting import parameters_of_command, shown_key, what_stays
 from enrollments.failure import CommandFailed
 from enrollments.reasons import moment
 from enrollments.target import Uuid, in_workspace
@@ -55,7 +55,7 @@ def prove_deleted(
     _raise_if_left(user_identity_id, shown)
     if as_json:
         return
-    click.echo(f"User identity {user_identity_id} is deleted: a scan of the whole table finds nothing that is its own.")
+    click.echo(f"A scan of the whole table finds nothing of user identity {user_identity_id} that is its own.")
     if found[Left.EVENT]:
         click.echo(f"{found[Left.EVENT]:,} events name its ID until they end, the last of them {moment(ends_at)}.")
     click.echo(what_stays(parameters_of_command()))
@@ -71,12 +71,14 @@ def _raise_if_left(user_identity_id: str, shown: Mapping[Left, Sequence[Trace]])
         raise CommandFailed(f"user identity {user_identity_id} is not deleted: call /user_identities/delete (again)")
     if at_managers := shown[Left.AT_MANAGER]:
         managers = sorted({one.acs_system_id for one in at_managers if one.acs_system_id is not None})
+        if not managers:
+            raise CommandFailed("a phone without an enrollment is left; `enrollments directory check --mend` mends it")
         raise CommandFailed(
             f"credential managers have not given everything back yet: {', '.join(managers)}; `enrollments phones` says "
             "why, then run the command again"
         )
     for trace in [*shown[Left.OTHER], *shown[Left.TEXT]]:
-        click.echo(f"left: {trace.key.pk}  {trace.key.sk}", err=True)
+        click.echo(f"left: {shown_key(trace.key)}", err=True)
     if shown[Left.OTHER]:
         raise CommandFailed(
             "items that name it are left; `enrollments directory check --mend` deletes what is needless"

@@ -8,9 +8,11 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner, Result
 
+from enrollment.callers import TokenKind
 from enrollment.store.actions import put
-from enrollment.store.keys import deleted_workspace_key, user_identity_listing_key
+from enrollment.store.keys import deleted_workspace_key, unique_key, user_identity_listing_key
 from enrollment.use_cases import workspace_deletion
+from enrollment.use_cases.tokens import NewToken, create_token
 from enrollment.use_cases.workspaces import show
 from enrollments import deleting, target
 from enrollments.main import main
@@ -52,14 +54,14 @@ def test_a_workspace_is_deleted_and_each_step_is_a_line(run: Run, workspace: Wor
     assert result.stderr.splitlines() == [
         "The workspace is marked: commands refuse it, and it has no more events.",
         "Tokens, client sessions and webhooks that ended: 0.",
-        "Waiting 88 s for requests that were let in before.",
+        "Waiting 98 s for requests that were let in before.",
         "Other items that are deleted: 2.",
-        "Waiting 60 s for what was under way.",
+        "Waiting 60 s for invocations of functions that had begun.",
     ]
     first, second = result.stdout.splitlines()
     assert first == f"Workspace {workspace.workspace_id} is deleted: a scan of the whole table finds nothing of it."
     assert second.startswith("Elsewhere there is still: what point-in-time recovery keeps, for 35 days;")
-    assert [round(wait) for wait in waits] == [88, 60]
+    assert [round(wait) for wait in waits] == [98, 60]
 
 
 def test_the_waits_and_what_stays_follow_the_stacks_parameters(
@@ -70,7 +72,7 @@ def test_the_waits_and_what_stays_follow_the_stacks_parameters(
 
     result = run("workspaces", "delete", workspace.workspace_id, "--yes")
 
-    assert [round(wait) for wait in waits] == [328, 60]
+    assert [round(wait) for wait in waits] == [338, 60]
     assert "logs, with ids only, for 7 days" in result.stdout
 
 
@@ -211,7 +213,9 @@ def test_a_deleted_person_is_proved_to_be_gone_once_managers_have_given_everythi
     assert before.output.startswith(f"Error: user identity {identity_id} is not deleted: call /user_identities/delete")
     assert meanwhile.output.startswith(f"Error: credential managers have not given everything back yet: {manager_id};")
     assert after.exit_code == 0, after.output
-    assert after.stdout.startswith(f"User identity {identity_id} is deleted: a scan of the whole table finds nothing")
+    assert after.stdout.startswith(
+        f"A scan of the whole table finds nothing of user identity {identity_id} that is its own."
+    )
 
 
 def test_events_that_name_a_deleted_person_are_counted_with_their_end(run: Run, workspace: Workspace) -> None:
@@ -239,6 +243,30 @@ def test_what_is_left_of_a_person_is_named_by_its_key(run: Run, workspace: Works
 
     assert (result.exit_code, result.stderr.splitlines()[0]) == (1, f"left: {left.pk}  {left.sk}")
     assert (told.exit_code, json.loads(told.stdout)["other"]) == (1, 1)
+
+
+def test_a_token_that_names_a_deleted_person_is_found(run: Run, workspace: Workspace, store: Store) -> None:
+    workspace.exist()
+    identity_id = str(uuid4())
+    old = NewToken(TokenKind.CLIENT_SESSION, [workspace.workspace_id], [identity_id])
+    short = create_token(store.table, old).split("_")[1]
+
+    result = run("user-identities", "prove-deleted", identity_id, "--workspace-id", workspace.workspace_id)
+
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (1, f"left: TOKEN#{short}  TOKEN")
+
+
+def test_a_proof_prints_no_address(run: Run, workspace: Workspace, store: Store) -> None:
+    workspace.exist()
+    run("workspaces", "delete", workspace.workspace_id, "--yes")
+    left = unique_key(workspace.workspace_id, "email_address", "jane@example.com")
+    store.table.transact({"left": put(left, {})})
+
+    result = run("workspaces", "prove-deleted", workspace.workspace_id)
+    store.restore({key: item for key, item in store.items().items() if key != left})
+
+    assert "UNIQUE_EMAIL_ADDRESS#…" in result.stderr
+    assert "jane" not in result.output
 
 
 def test_an_address_of_a_deleted_person_is_found_at_somebody_else(run: Run, workspace: Workspace) -> None:

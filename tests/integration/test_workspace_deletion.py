@@ -4,20 +4,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 
 import pytest
 
 from enrollment.callers import Caller, TokenKind
 from enrollment.errors import Unauthorized
 from enrollment.resources.user_identities import UserIdentityRequest
-from enrollment.store.actions import put
+from enrollment.store.actions import delete, put
 from enrollment.store.attributes import Item
 from enrollment.store.keys import Key, deleted_workspace_key, event_key, phones_partition, token_key
+from enrollment.store.table import MOST_ACTIONS
 from enrollment.use_cases import user_identities
 from enrollment.use_cases.tokens import NewToken, authenticate, create_token
 from enrollment.use_cases.waiting import Why
 from enrollment.use_cases.workspace_deletion import (
     Clock,
+    DeletionOverError,
+    OtherTermsError,
     Progress,
     RemovalsPendingError,
     Step,
@@ -31,6 +35,9 @@ from tests.connectors import World
 from tests.fixtures import Workspace
 
 TERMS = Terms(timedelta(seconds=60), timedelta(minutes=15), at_once=1)
+
+
+LEAVING = Terms(timedelta(seconds=60), timedelta(minutes=15), is_left_at_managers=True, at_once=1)
 
 
 class Killed(BaseException):
@@ -158,7 +165,7 @@ def test_the_mark_stays_and_names_nobody(tenants: Tenants) -> None:
     tenants.delete()
 
     mark = tenants.world.memory.items()[deleted_workspace_key(tenants.workspace_id)]
-    assert mark.keys() == {"workspace_id", "started_at", "access_ended_at", "finished_at", "is_left_at_managers"}
+    assert mark.keys() == {"workspace_id", "started_at", "taken_back_since", "finished_at", "is_left_at_managers"}
 
 
 def test_it_waits_for_what_was_let_in_before_and_for_what_is_under_way(tenants: Tenants) -> None:
@@ -166,7 +173,7 @@ def test_it_waits_for_what_was_let_in_before_and_for_what_is_under_way(tenants: 
 
     waits = [(one.step, one.number) for one in tenants.told if one.step.startswith("wait_for_")]
     assert waits == [
-        (Step.WAIT_FOR_REQUESTS, 88),
+        (Step.WAIT_FOR_REQUESTS, 98),
         (Step.WAIT_FOR_INVOCATIONS, 60),
     ]
 
@@ -176,7 +183,7 @@ def test_what_a_request_made_that_was_let_in_before_goes_too(tenants: Tenants) -
     tenants.enroll()
 
     def use_the_token(step: Step) -> None:
-        if step is Step.WAIT_FOR_REQUESTS:
+        if step is Step.WAIT_FOR_REQUESTS and not tenants.told[:-1][2:]:
             identity_id = tenants.world.directory.create(email_address="late@example.com").user_identity_id
             tenants.world.directory.launch(identity_id, tenants.world.manager_id)
             tenants.world.workspace.client_session(identity_id)
@@ -278,6 +285,108 @@ def test_an_execution_that_was_lost_is_started_again(tenants: Tenants) -> None:
 
     assert tenants.left() == []
     assert not tenants.world.manufacturer.record().credentials
+
+
+def test_a_phone_that_a_late_session_registers_is_taken_back_too(tenants: Tenants) -> None:
+    """A request that was let in before makes a session while the deletion waits, and the app opens it."""
+    tenants.enroll()
+    moments = iter(["session", "phone"])
+
+    def use_what_was_let_in(step: Step) -> None:
+        moment = next(moments, "") if step is Step.WAIT_FOR_REQUESTS else ""
+        if moment == "session":
+            tenants.world.workspace.client_session(tenants.world.person_id)
+        if moment == "phone":
+            tenants.world.start_app("another installation")
+            tenants.world.provisioning.settle(minutes=1)
+
+    tenants.while_waiting = use_what_was_let_in
+
+    tenants.delete()
+
+    assert tenants.left() == []
+    assert not tenants.world.manufacturer.record().credentials
+    assert [one.step for one in tenants.told].count(Step.WAIT_FOR_REQUESTS) == 2
+
+
+def test_each_run_waits_after_it_has_ended_access(tenants: Tenants) -> None:
+    def kill(step: Step) -> None:
+        assert step is Step.WAIT_FOR_REQUESTS
+        raise Killed
+
+    tenants.while_waiting = kill
+    with pytest.raises(Killed):
+        tenants.delete()
+    tenants.world.clock.turn(hours=1)
+    tenants.while_waiting = lambda _: None
+    tenants.told.clear()
+
+    tenants.delete()
+
+    assert [one.number for one in tenants.told if one.step is Step.WAIT_FOR_REQUESTS] == [98]
+
+
+def test_a_workspace_that_was_brought_back_meanwhile_is_not_deleted(tenants: Tenants) -> None:
+    tenants.enroll()
+    items = tenants.world.memory.items()
+    table = tenants.world.memory.table
+
+    def bring_back(step: Step) -> None:
+        if step is Step.WAIT_FOR_INVOCATIONS:
+            gone = items.keys() - tenants.world.memory.items().keys()
+            for some in batched(sorted(gone), MOST_ACTIONS, strict=False):
+                table.transact({str(key): put(key, items[key]) for key in some})
+            table.transact({"mark": delete(deleted_workspace_key(tenants.workspace_id))})
+
+    tenants.while_waiting = bring_back
+
+    with pytest.raises(DeletionOverError):
+        tenants.delete()
+
+    assert set(tenants.left()) >= {key for key in items if tenants.workspace_id in key.pk}
+
+
+def test_what_an_earlier_run_left_at_managers_is_said(tenants: Tenants) -> None:
+    def kill(_: Step) -> None:
+        raise Killed
+
+    tenants.while_waiting = kill
+    with pytest.raises(Killed):
+        tenants.delete(LEAVING)
+    tenants.while_waiting = lambda _: None
+
+    with pytest.raises(OtherTermsError):
+        tenants.delete()
+    tenants.delete(LEAVING)
+
+    assert tenants.left() == []
+
+
+def test_a_person_whom_a_late_request_deletes_is_not_forgotten_at_the_manager(tenants: Tenants) -> None:
+    tenants.enroll()
+    tenants.world.pause_connector()
+
+    def delete_person(step: Step) -> None:
+        if step is Step.WAIT_FOR_REQUESTS:
+            tenants.while_waiting = lambda _: None
+            tenants.world.directory.delete(tenants.world.person_id)
+
+    tenants.while_waiting = delete_person
+
+    with pytest.raises(RemovalsPendingError) as raised:
+        tenants.delete(LEAVING)
+
+    assert raised.value.people == {tenants.world.manager_id: 1}
+
+
+def test_a_token_that_no_list_has_goes_too(tenants: Tenants) -> None:
+    """A request of the sweep can delete a client session and not its token."""
+    lost = {"kind": "client_session", "workspace_ids": tenants.workspace_id, "user_identity_ids": "", "name": ""}
+    tenants.world.memory.table.transact({"token": put(token_key("cst1lostlost"), lost)})
+
+    tenants.delete()
+
+    assert token_key("cst1lostlost") not in tenants.world.memory.items()
 
 
 def test_a_workspace_that_does_not_exist_is_not_found(tenants: Tenants) -> None:

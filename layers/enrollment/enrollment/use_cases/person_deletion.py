@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
+from enrollment.callers import split_ids
 from enrollment.store.attributes import Item
-from enrollment.store.keys import Key, phones_partition, user_identity_key, workspace_prefix
+from enrollment.store.keys import Key, phones_partition, token_key, user_identity_key, workspace_prefix
 from enrollment.store.table import Table
 
 
@@ -51,8 +52,11 @@ def traces_of_person(
     """
     itself = user_identity_key(workspace_id, user_identity_id)
     phones = phones_partition(workspace_id, user_identity_id)
-    for item in table.scan(workspace_prefix(workspace_id)):
+    # A client session's token is outside of the workspace's keys.  An older release issued some without a session.
+    for item in table.scan(workspace_prefix(workspace_id), token_key("").pk):
         key = Key(str(item["pk"]), str(item["sk"]))
+        if key.pk.startswith(token_key("").pk) and workspace_id not in split_ids(str(item["workspace_ids"])):
+            continue
         ends_at = int(str(item["deleted_after"])) if "deleted_after" in item else None
         if key == itself:
             yield Trace(Left.ITSELF, key)

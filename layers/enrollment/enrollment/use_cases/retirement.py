@@ -103,7 +103,7 @@ class Dependants:
         return self
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class HasDependantsError(Exception):
     """Something depends on it, so it was not deleted.
 
