@@ -203,7 +203,8 @@ class Racer(Directory):
     def delete_workspace(self, workspace_id: str) -> None:
         """Delete a workspace, with waits that are long enough for requests on this machine."""
         waits = timedelta(seconds=_LONGEST_REQUEST_SECONDS)
-        terms = Terms(timedelta(0), timedelta(0), longest_request=waits, longest_invocation=waits)
+        no_time = timedelta(0)
+        terms = Terms(no_time, no_time, longest_decision=no_time, longest_request=waits, longest_invocation=waits)
         delete_workspace(self.table, workspace_id, terms, lambda _: None)
 
     def issue_key(self) -> None:
