@@ -120,7 +120,10 @@ def delete(  # noqa: PLR0913 - options
         ) from error
     except DeletionOverError as error:
         telling.end_line()
-        raise CommandFailed("somebody has brought the workspace back meanwhile, so nothing more is deleted") from error
+        raise CommandFailed(
+            "another operator has brought the workspace back meanwhile, or leaves it at its managers. Nothing more is "
+            "deleted; if it was brought back, have its file imported again"
+        ) from error
     except StillAtManagersError as error:
         telling.end_line()
         raise CommandFailed(_what_is_still_there(error.people)) from error
@@ -246,7 +249,7 @@ def _what_is_still_there(people: Mapping[tuple[str, Why | None], int]) -> str:
     ]
     return (
         f"credential managers still have phones or credentials: {'; '.join(parts)}. Mend that and run the command "
-        "again, or add --leave-at-managers"
+        "again. Or add --leave-at-managers: then phones keep what they have there"
     )
 
 

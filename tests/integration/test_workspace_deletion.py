@@ -1,6 +1,6 @@
 """The deletion of a workspace: all of it goes, whatever happens meanwhile, and nothing of another one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,7 @@ from enrollment.use_cases.workspace_deletion import (
     WorkspaceNotFoundError,
     delete_workspace,
     left_of_workspace,
+    mark_deleted,
 )
 from tests.connectors import World
 from tests.fixtures import Workspace
@@ -54,12 +55,14 @@ class Tenants:
         told: What was told of the deletion.
         while_waiting: Called when the deletion waits, with the step for which it does.
         is_at_work: Whether executions are at work.
+        before: The table at a moment that a test chooses.
     """
 
     world: World = field(default_factory=World)
     told: list[Progress] = field(default_factory=list)
     while_waiting: Callable[[Step], None] = lambda _: None
     is_at_work: bool = True
+    before: Mapping[Key, Item] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         table = self.world.memory.table
@@ -165,7 +168,9 @@ def test_the_mark_stays_and_names_nobody(tenants: Tenants) -> None:
     tenants.delete()
 
     mark = tenants.world.memory.items()[deleted_workspace_key(tenants.workspace_id)]
-    assert mark.keys() == {"workspace_id", "started_at", "taken_back_since", "finished_at", "is_left_at_managers"}
+    assert mark.keys() == {
+        *("workspace_id", "started_at", "taken_back_since", "removals_pending", "finished_at", "is_left_at_managers")
+    }
 
 
 def test_it_waits_for_what_was_let_in_before_and_for_what_is_under_way(tenants: Tenants) -> None:
@@ -344,6 +349,57 @@ def test_a_workspace_that_was_brought_back_meanwhile_is_not_deleted(tenants: Ten
         tenants.delete()
 
     assert set(tenants.left()) >= {key for key in items if tenants.workspace_id in key.pk}
+
+
+@pytest.mark.parametrize("moment", [Step.WAIT_FOR_REQUESTS, Step.WAIT_FOR_MANAGERS])
+def test_nothing_of_a_workspace_that_is_there_again_is_touched(tenants: Tenants, moment: Step) -> None:
+    """Another operator has finished the deletion meanwhile, and has imported the workspace again."""
+    tenants.enroll()
+    tenants.is_at_work = False
+    table, new = tenants.world.memory.table, ""
+
+    def bring_back(step: Step) -> None:
+        nonlocal new
+        if step is moment and not new:
+            table.transact({"mark": delete(deleted_workspace_key(tenants.workspace_id))})
+            new = create_token(table, NewToken(TokenKind.API_KEY, [tenants.workspace_id]))
+            tenants.world.workspace.user_identity(email_address="restored@example.com")
+            tenants.before = tenants.world.memory.items()
+
+    tenants.while_waiting = bring_back
+
+    with pytest.raises(DeletionOverError):
+        tenants.delete()
+
+    assert authenticate(table, f"Bearer {new}", datetime.now(UTC)).principal.workspace_ids == (tenants.workspace_id,)
+    assert tenants.world.memory.items() == tenants.before
+
+
+def test_a_deletion_takes_nothing_back_once_another_operator_leaves_it_at_the_managers(tenants: Tenants) -> None:
+    tenants.enroll()
+    before, table = tenants.world.manufacturer.record(), tenants.world.memory.table
+
+    def leave(step: Step) -> None:
+        if step is Step.WAIT_FOR_REQUESTS:
+            mark_deleted(table, tenants.workspace_id, LEAVING, tenants.world.clock.now())
+
+    tenants.while_waiting = leave
+
+    with pytest.raises(DeletionOverError):
+        tenants.delete()
+
+    assert tenants.world.manufacturer.record() == before
+
+
+def test_what_was_pending_before_a_deletion_is_not_given_up_silently(tenants: Tenants) -> None:
+    tenants.enroll()
+    tenants.world.pause_connector()
+    tenants.world.directory.delete(tenants.world.person_id)
+    with pytest.raises(StillAtManagersError):
+        tenants.delete()
+
+    with pytest.raises(RemovalsPendingError):
+        tenants.delete(LEAVING)
 
 
 def test_what_an_earlier_run_left_at_managers_is_said(tenants: Tenants) -> None:

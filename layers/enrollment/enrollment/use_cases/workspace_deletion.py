@@ -17,7 +17,7 @@ it again.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,8 +30,7 @@ from enrollment.callers import Caller, split_ids
 from enrollment.errors import UserIdentityNotFound
 from enrollment.resources.user_identities import UserIdentityRequest
 from enrollment.store.actions import as_read, change, delete, put_new, require
-from enrollment.store.attributes import Item
-from enrollment.store.items import stored_workspace
+from enrollment.store.attributes import Item, Value
 from enrollment.store.keys import (
     Key,
     deleted_workspace_key,
@@ -44,7 +43,7 @@ from enrollment.store.keys import (
     workspace_listing_key,
     workspace_prefix,
 )
-from enrollment.store.table import MOST_DELETIONS, Table
+from enrollment.store.table import MOST_DELETIONS, GuardFailedError, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases import user_identities
 from enrollment.use_cases.connectors import connectors_of_workspace
@@ -202,46 +201,119 @@ def delete_workspace(table: Table, workspace_id: str, terms: Terms, tell: Tell, 
         _require_no_removals(table, workspace_id)
     mark = mark_deleted(table, workspace_id, terms, clock.now())
     tell(Progress(Step.MARK))
-    if "finished_at" in mark:
-        return _delete_rest(table, mark, terms, tell, clock)
-    _end_all_access(table, workspace_id, terms, tell, clock)
-    mark = _require_mark(table, mark)
-    if mark["is_left_at_managers"]:
-        _leave_managers(table, mark, terms, clock.now())
-        deleted = _delete_rest(table, mark, terms, tell, clock)
-    else:
-        deleted = _take_back_and_delete(table, mark, terms, tell, clock)
-    finished: Item = {"finished_at": timestamp(clock.now())}
-    where = as_read(mark, ["started_at"])
-    if table.transact({"mark": change(deleted_workspace_key(workspace_id), assign=finished, where=where)}):
-        raise DeletionOverError
+    deletion = _Deletion(table, mark, terms, tell, clock)
+    try:
+        if "finished_at" in mark:
+            end_access(deletion.table, workspace_id, clock.now())
+            return _delete_rest(deletion)
+        _end_all_access(deletion)
+        deleted = _leave_managers_and_delete(deletion) if deletion.leaves else _take_back_and_delete(deletion)
+    except GuardFailedError as error:
+        raise DeletionOverError from error
+    deletion.note({"finished_at": timestamp(clock.now())})
     return deleted
 
 
-def _take_back_and_delete(table: Table, mark: Item, terms: Terms, tell: Tell, clock: Clock) -> int:
+@dataclass(frozen=True)
+class _Deletion:
+    """A deletion at work.
+
+    Attributes:
+        unguarded: The table.
+        mark: The mark with which it began.
+        terms: How the workspace is deleted.
+        tell: Is told of each step.
+        clock: The time.
+    """
+
+    unguarded: Table
+    mark: Item
+    terms: Terms
+    tell: Tell
+    clock: Clock
+
+    @property
+    def workspace_id(self) -> str:
+        """The workspace."""
+        return str(self.mark["workspace_id"])
+
+    @property
+    def leaves(self) -> bool:
+        """Whether phones and credentials stay at their managers."""
+        return self.mark["is_left_at_managers"] is True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether an earlier call has finished the deletion."""
+        return "finished_at" in self.mark
+
+    @property
+    def table(self) -> Table:
+        """The table for all but the mark: nothing is written once another operator has brought the workspace back."""
+        return self.unguarded.guarded_by({"mark of the deletion": require(self._key, self._as_begun)})
+
+    def require_mark(self) -> Item:
+        """Return the mark as it is now.
+
+        Raises:
+            DeletionOverError: It is gone, or another one.
+        """
+        found = self.unguarded.get(self._key)
+        if found is None or any(found.get(name) != value for name, value in self._as_begun.items()):
+            raise DeletionOverError
+        return found
+
+    def note(self, noted: Item) -> None:
+        """Note something at the mark.
+
+        Raises:
+            DeletionOverError: The mark is gone, or another one.
+        """
+        if self.unguarded.transact({"mark": change(self._key, assign=noted, where=self._as_begun)}):
+            raise DeletionOverError
+
+    @property
+    def _key(self) -> Key:
+        return deleted_workspace_key(self.workspace_id)
+
+    @property
+    def _as_begun(self) -> dict[str, Value | None]:
+        return as_read(self.mark, ["started_at", "is_left_at_managers"])
+
+
+def _take_back_and_delete(deletion: _Deletion) -> int:
     """Have managers give back what they have, and delete the rest.  Return how many items of the rest there were."""
-    workspace_id, key = str(mark["workspace_id"]), deleted_workspace_key(str(mark["workspace_id"]))
-    begun: Item = {"taken_back_since": timestamp(clock.now())}
-    table.transact({"mark": change(key, assign=begun, where={"taken_back_since": None})})
+    if "taken_back_since" not in deletion.require_mark():
+        # Afterwards, nobody can tell whom a request has deleted and whom this deletion.
+        is_pending = bool(pending_removals(deletion.table, deletion.workspace_id))
+        begun: Item = {"taken_back_since": timestamp(deletion.clock.now()), "removals_pending": is_pending}
+        deletion.note(begun)
     while True:
-        _delete_people(table, workspace_id, terms, tell)
-        _wait_for_managers(table, workspace_id, terms, tell, clock)
+        _delete_people(deletion)
+        _wait_for_managers(deletion)
         try:
-            return _delete_rest(table, mark, terms, tell, clock)
+            return _delete_rest(deletion)
         except _NotGivenBackError:
             continue
 
 
-def _require_mark(table: Table, mark: Item) -> Item:
-    """Return the mark of this deletion as it is now.
+def _leave_managers_and_delete(deletion: _Deletion) -> int:
+    """Have no execution ask a manager any more, and delete everything.  Return how many items there were.
 
     Raises:
-        DeletionOverError: It is gone, or another deletion has begun.
+        RemovalsPendingError: Managers have something of people who were deleted before.
     """
-    found = table.get(deleted_workspace_key(str(mark["workspace_id"])))
-    if found is None or found["started_at"] != mark["started_at"]:
-        raise DeletionOverError
-    return found
+    mark = deletion.require_mark()
+    if not deletion.terms.is_without_removals and not mark.keys() & {"managers_left_at"}:
+        # Since a deletion has begun to delete people itself, the mark knows whether there were others before.
+        may_be_pending = mark.get("removals_pending", True) is True
+        if may_be_pending and (people := pending_removals(deletion.table, deletion.workspace_id)):
+            raise RemovalsPendingError(people)
+    # From now on people are deleted as items, so whoever is gone tells nothing.
+    deletion.note({"managers_left_at": timestamp(deletion.clock.now())})
+    for connector in connectors_of_workspace(deletion.table, deletion.workspace_id):
+        deletion.table.transact({"connector": delete(connector.id.key)})
+    return _delete_rest(deletion)
 
 
 def _require_no_removals(table: Table, workspace_id: str) -> None:
@@ -258,6 +330,7 @@ def mark_deleted(table: Table, workspace_id: str, terms: Terms, now: datetime) -
     Raises:
         WorkspaceNotFoundError: There is no such workspace, and none was deleted.
         OtherTermsError: The mark says that phones and credentials stay at their managers.
+        DeletionOverError: The deletion has just ended, or the workspace was brought back.
         ServiceUnavailable: The database stays out of reach.
     """
     key = deleted_workspace_key(workspace_id)
@@ -274,9 +347,11 @@ def mark_deleted(table: Table, workspace_id: str, terms: Terms, now: datetime) -
         raise WorkspaceNotFoundError
     if found["is_left_at_managers"] and not terms.is_left_at_managers and "finished_at" not in found:
         raise OtherTermsError
-    if terms.is_left_at_managers and not found["is_left_at_managers"]:
+    if terms.is_left_at_managers and not found["is_left_at_managers"] and "finished_at" not in found:
         left: Item = {"is_left_at_managers": True}
-        table.transact({"mark": change(key, assign=left)})
+        where = {**as_read(found, ["started_at"]), "finished_at": None}
+        if table.transact({"mark": change(key, assign=left, where=where)}):
+            raise DeletionOverError
         return {**found, **left}
     return found
 
@@ -301,95 +376,80 @@ def left_of_workspace(table: Table, workspace_id: str) -> Iterator[Key]:
             yield _key_of(item)
 
 
-def _end_all_access(table: Table, workspace_id: str, terms: Terms, tell: Tell, clock: Clock) -> None:
+def _end_all_access(deletion: _Deletion) -> None:
     """End all access, and wait until no request is under way that was let in before.
 
     Such a request can make another client session.  So this is repeated until there was nothing more to end.
     """
+    terms, clock = deletion.terms, deletion.clock
     longest = terms.longest_decision + terms.decisions_kept + terms.longest_request
-    ended = sum(end_access(table, workspace_id, clock.now()))
+    ended = sum(end_access(deletion.table, deletion.workspace_id, clock.now()))
     while True:
-        tell(Progress(Step.END_ACCESS, ended))
-        _wait(clock, tell, Step.WAIT_FOR_REQUESTS, longest)
-        ended = sum(end_access(table, workspace_id, clock.now()))
+        deletion.tell(Progress(Step.END_ACCESS, ended))
+        _wait(deletion, Step.WAIT_FOR_REQUESTS, longest)
+        deletion.require_mark()
+        ended = sum(end_access(deletion.table, deletion.workspace_id, clock.now()))
         if not ended:
             return
 
 
-def _leave_managers(table: Table, mark: Item, terms: Terms, now: datetime) -> None:
-    """Have no execution ask a manager any more, so that phones and credentials stay where they are.
+def _delete_people(deletion: _Deletion) -> None:
+    """Delete the people who have phones or credentials, so that executions take these back.
 
-    Raises:
-        RemovalsPendingError: Managers have something of people whom a request has deleted meanwhile.
+    One after the other: their transactions all check the mark, so they would be in each other's way.
     """
-    workspace_id = str(mark["workspace_id"])
-    # Whom this deletion has deleted tells nothing of pending removals: one by one, or as items.
-    if not mark.keys() & {"managers_left_at", "taken_back_since"}:
-        if not terms.is_without_removals and (people := pending_removals(table, workspace_id)):
-            raise RemovalsPendingError(people)
-        left: Item = {"managers_left_at": timestamp(now)}
-        table.transact({"mark": change(deleted_workspace_key(workspace_id), assign=left)})
-    for connector in connectors_of_workspace(table, workspace_id):
-        table.transact({"connector": delete(connector.id.key)})
+    for number, user_identity_id in enumerate(_people_with_phones(deletion), 1):
+        _delete_person(deletion, user_identity_id)
+        deletion.tell(Progress(Step.DELETE_PEOPLE, number))
 
 
-def _delete_people(table: Table, workspace_id: str, terms: Terms, tell: Tell) -> None:
-    """Delete the people who have phones or credentials, so that executions take these back."""
-    deleted, people = 0, _people_with_phones(table, workspace_id)
-    for some in _each(lambda one: _delete_person(table, workspace_id, one), people, terms.at_once):
-        deleted += len(some)
-        tell(Progress(Step.DELETE_PEOPLE, deleted))
-
-
-def _delete_person(table: Table, workspace_id: str, user_identity_id: str) -> None:
+def _delete_person(deletion: _Deletion, user_identity_id: str) -> None:
     """Delete a person, unless that is done."""
     with suppress(UserIdentityNotFound):
         request = UserIdentityRequest(user_identity_id=user_identity_id)
-        user_identities.delete(table, Caller(workspace_id), request)
+        user_identities.delete(deletion.table, Caller(deletion.workspace_id), request)
 
 
-def _people_with_phones(table: Table, workspace_id: str) -> Iterator[str]:
+def _people_with_phones(deletion: _Deletion) -> Iterator[str]:
     """Yield the ids of people who have something to do with phones, or had; each once, as a scan has them together."""
-    last = None
-    for item in table.scan(f"{workspace_prefix(workspace_id)}USER_IDENTITY#"):
+    last, workspace_id = None, deletion.workspace_id
+    for item in deletion.table.scan(f"{workspace_prefix(workspace_id)}USER_IDENTITY#"):
         _, identity_id = user_identity_of(str(item["pk"]))
         if identity_id != last and item["pk"] == phones_partition(workspace_id, identity_id):
             yield identity_id
             last = identity_id
 
 
-def _wait_for_managers(table: Table, workspace_id: str, terms: Terms, tell: Tell, clock: Clock) -> None:
+def _wait_for_managers(deletion: _Deletion) -> None:
     """Wait until executions have taken back what managers have of deleted people.
 
     All of them are at work at the same moment, so waiting for one after the other takes as long as for the slowest.
 
     Raises:
         StillAtManagersError: It has taken too long.
+        DeletionOverError: Somebody has brought the workspace back meanwhile, or leaves everything at its managers.
     """
-    began = clock.now()
+    began = deletion.clock.now()
     waiting: Counter[tuple[str, Why | None]] = Counter()
-    for count, user_identity_id in enumerate(_people_with_phones(table, workspace_id), 1):
-        tell(Progress(Step.WAIT_FOR_MANAGERS, count))
-        _delete_person(table, workspace_id, user_identity_id)  # one who came while the others were deleted
-        waiting.update(_wait_for_person(table, (workspace_id, user_identity_id), began, terms.patience, clock))
+    for number, user_identity_id in enumerate(_people_with_phones(deletion), 1):
+        deletion.tell(Progress(Step.WAIT_FOR_MANAGERS, number))
+        _delete_person(deletion, user_identity_id)  # one who came while the others were deleted
+        waiting.update(_wait_for_person(deletion, user_identity_id, began))
     if waiting:
         raise StillAtManagersError(waiting)
 
 
-def _wait_for_person(
-    table: Table, where: tuple[str, str], began: datetime, patience: timedelta, clock: Clock
-) -> set[tuple[str, Why | None]]:
+def _wait_for_person(deletion: _Deletion, user_identity_id: str, began: datetime) -> set[tuple[str, Why | None]]:
     """Wait until no manager has anything of a person.  Return which managers still have, and why, if that is too long.
 
     Args:
-        table: The table.
-        where: The ids of the workspace and of the person.
+        deletion: The deletion.
+        user_identity_id: The person.
         began: When the wait for all people began.
-        patience: For how long to wait for all of them.
-        clock: The time.
     """
+    table, clock, patience = deletion.table, deletion.clock, deletion.terms.patience
     look, is_started_again = _SHORTEST_LOOK, False
-    while enrollments := _at_managers(table, where):
+    while enrollments := _at_managers(table, (deletion.workspace_id, user_identity_id)):
         now = clock.now()
         if now - began >= min(_ANOTHER_EXECUTION_AFTER, patience) and not is_started_again:
             is_started_again = True
@@ -399,6 +459,7 @@ def _wait_for_person(
         if left <= timedelta(0):
             return {reason for one in enrollments for reason in _reasons(table, one, now)}
         clock.sleep(min(look, left).total_seconds())
+        deletion.require_mark()
         look = min(2 * look, _LONGEST_LOOK)
     return set()
 
@@ -414,38 +475,49 @@ def _reasons(table: Table, enrollment_id: EnrollmentId, now: datetime) -> set[tu
     return {(enrollment_id.manager_id, one.why) for one in waiting} or {(enrollment_id.manager_id, None)}
 
 
-def _delete_rest(table: Table, mark: Item, terms: Terms, tell: Tell, clock: Clock) -> int:
+def _delete_rest(deletion: _Deletion) -> int:
     """Delete what is left, until nothing is found after the longest invocation.  Return how many items that were.
 
     Raises:
         _NotGivenBackError: There is an enrollment, and managers are to give back what they have.
         DeletionOverError: Somebody has brought the workspace back meanwhile.
     """
-    workspace_id, is_over = str(mark["workspace_id"]), "finished_at" in mark
-    deleted, is_waited_for = 0, is_over
+    table, workspace_id = deletion.table, deletion.workspace_id
+    deleted, is_waited_for = 0, deletion.is_over
     while True:
-        _require_mark(table, mark)
         before = deleted
         for key in _tokens_left(table, workspace_id):
             table.transact({"record": delete(key), "listing": delete(token_listing_key(listed_id(key.pk)))})
             deleted += 1
-        keys = _keys_of_rest(table, workspace_id, may_be_at_manager=is_over or mark["is_left_at_managers"] is True)
-        for some in _each(table.delete_all, batched(keys, MOST_DELETIONS, strict=False), terms.at_once):
-            deleted += sum(map(len, some))
-            tell(Progress(Step.DELETE_REST, deleted))
-            _require_mark(table, mark)
+        keys = _keys_of_rest(table, workspace_id, may_be_at_manager=deletion.is_over or deletion.leaves)
+        for count in _delete_all(deletion, keys):
+            deleted += count
+            deletion.tell(Progress(Step.DELETE_REST, deleted))
         if deleted == before and is_waited_for:
             break
-        _wait(clock, tell, Step.WAIT_FOR_INVOCATIONS, terms.longest_invocation)
+        _wait(deletion, Step.WAIT_FOR_INVOCATIONS, deletion.terms.longest_invocation)
         is_waited_for = True
-    workspace = table.get(workspace_key(workspace_id))
-    if workspace is None:
-        return deleted
-    (itself, entry) = stored_workspace(workspace)
-    marked = require(deleted_workspace_key(workspace_id), as_read(mark, ["started_at"]))
-    if table.transact({"entry": delete(entry), "workspace": delete(itself), "mark": marked}):
-        raise DeletionOverError
-    return deleted + 2
+    for entry in [*table.walk(workspace_listing_key("", "").pk)]:
+        if listed_id(str(entry["sk"])) == workspace_id:
+            table.transact({"entry": delete(_key_of(entry))})
+            deleted += 1
+    if table.get(workspace_key(workspace_id)) is not None:
+        table.transact({"workspace": delete(workspace_key(workspace_id))})
+        deleted += 1
+    return deleted
+
+
+def _delete_all(deletion: _Deletion, keys: Iterable[Key]) -> Iterator[int]:
+    """Delete items in portions, some requests of each at the same moment.  Yield how many items were deleted.
+
+    These requests can have no condition.  So the mark is looked at just before each portion.
+    """
+    at_once = deletion.terms.at_once
+    with ThreadPoolExecutor(at_once) as pool:
+        for portion in batched(batched(keys, MOST_DELETIONS, strict=False), 4 * at_once, strict=False):
+            deletion.require_mark()
+            list(pool.map(deletion.unguarded.delete_all, portion))
+            yield sum(map(len, portion))
 
 
 def _tokens_left(table: Table, workspace_id: str) -> Iterator[Key]:
@@ -464,19 +536,11 @@ def _keys_of_rest(table: Table, workspace_id: str, *, may_be_at_manager: bool) -
             yield key
 
 
-def _each[T](work: Callable[[T], None], things: Iterable[T], at_once: int) -> Iterator[Sequence[T]]:
-    """Do something for each of any number of things, some at the same moment; yield the things that are done."""
-    with ThreadPoolExecutor(at_once) as pool:
-        for some in batched(things, 4 * at_once, strict=False):
-            list(pool.map(work, some))
-            yield some
-
-
-def _wait(clock: Clock, tell: Tell, step: Step, duration: timedelta) -> None:
+def _wait(deletion: _Deletion, step: Step, duration: timedelta) -> None:
     seconds = duration.total_seconds()
     if seconds > 0:
-        tell(Progress(step, round(seconds)))
-        clock.sleep(seconds)
+        deletion.tell(Progress(step, round(seconds)))
+        deletion.clock.sleep(seconds)
 
 
 def _key_of(item: Item) -> Key:
