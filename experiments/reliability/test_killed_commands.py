@@ -53,7 +53,7 @@ _ENOUGH_ROUNDS = 5
 _MOMENTS = {
     "started_at",
     "finished_at",
-    "access_ended_at",
+    "taken_back_since",
     "created_at",
     "deleted_after",
     "removed_at",
