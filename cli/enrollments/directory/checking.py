@@ -39,6 +39,7 @@ from enrollment.store.keys import (
     acs_user_link_key,
     automation_key,
     client_session_key,
+    key_of,
     listed_id,
     phone_key,
     user_identity_key,
@@ -308,10 +309,10 @@ def check(table: Table, workspace_id: str, *, mend: bool = False) -> Iterator[Fi
     """
     checker = _Checker(table, workspace_id)
     for items in batched(table.scan(workspace_prefix(workspace_id)), MOST_KEYS, strict=False):
-        found = table.get_all(key for item in items for key in checker.related(_key_of(item), item))
+        found = table.get_all(key for item in items for key in checker.related(key_of(item), item))
         for item in items:
-            if checker.problems(_key_of(item), item, found):
-                yield from checker.check_again(_key_of(item), mend=mend)
+            if checker.problems(key_of(item), item, found):
+                yield from checker.check_again(key_of(item), mend=mend)
 
 
 class _Checker:
@@ -527,10 +528,6 @@ class _Checker:
 
     def _text(self, key: Key) -> str:
         return f"{key.pk.removeprefix(self._prefix)}\n{key.sk}"
-
-
-def _key_of(item: Item) -> Key:
-    return Key(str(item["pk"]), str(item["sk"]))
 
 
 def _as_if_new(entry: Item) -> Item:

@@ -10,7 +10,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import batched
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
@@ -38,7 +37,7 @@ from enrollment.store.keys import (
     user_identity_listing_key,
     workspace_key,
 )
-from enrollment.store.table import MOST_DELETIONS, Table
+from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases import user_identities
 from enrollment.use_cases.tokens import NewToken, create_token
@@ -195,8 +194,7 @@ def remove(table: Table, workspace_id: str, now: datetime) -> None:
             continue
     keys = [*_of_people(table, workspace_id, identity_ids), *_of_workspace(table, workspace_id)]
     keys += [key for token_id in tokens for key in (token_key(token_id), token_listing_key(token_id))]
-    for some in batched(dict.fromkeys(keys), MOST_DELETIONS, strict=False):
-        table.delete_all(some)
+    table.delete_all(dict.fromkeys(keys))
     finished: Item = {"finished_at": timestamp(now), "deleted_after": int((now + _MARK_STAYS).timestamp())}
     table.transact({"mark": change(deleted_workspace_key(workspace_id), assign=finished)})
     table.delete_all([note])

@@ -7,9 +7,8 @@ from typing import Any
 from enrollments.database import check_table
 from enrollments.doctor.findings import Finding, bad, good, not_looked_at
 from enrollments.doctor.patient import ALIAS, Patient
-from enrollments.stacks import ENDPOINT_OUTPUT, TABLE_OUTPUT
+from enrollments.stacks import ENDPOINT_OUTPUT, RELEASE_OUTPUT, TABLE_OUTPUT
 
-_RELEASE_OUTPUT = "Release"
 _TTL_ATTRIBUTE = "deleted_after"
 # Names in the template.
 FUNCTIONS = (
@@ -35,7 +34,7 @@ _NO_PART = "this server is not AWS and has none"
 def look_at_stack(patient: Patient) -> Iterator[Finding]:
     """Yield how the stack stands, and its release."""
     stack, command = patient.stack, version("enrollment-automations")
-    release = stack.outputs.get(_RELEASE_OUTPUT, "unknown: an older release, which does not name itself")
+    release = stack.outputs.get(RELEASE_OUTPUT, "unknown: an older release, which does not name itself")
     found = f"{stack.name} is {stack.status}, release {release}, {stack.outputs[ENDPOINT_OUTPUT]}"
     if stack.stuck is not None:
         reason, _, remedy = stack.stuck.partition("; ")

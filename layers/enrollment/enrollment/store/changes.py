@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from enrollment.store.attributes import Item, unmarshal
-from enrollment.store.keys import Key
+from enrollment.store.keys import Key, key_of
 
 # The attribute with the moment at which the import of a workspace made an item.
 RESTORED_AT = "restored_at"
@@ -55,7 +55,7 @@ def read_change(record: Mapping[str, Any]) -> Change:
             record_id=str(record["eventID"]),
             sequence=sequence_number(record).zfill(_DIGITS),
             at=datetime.fromtimestamp(float(told["ApproximateCreationDateTime"]), UTC),
-            key=Key(str(key["pk"]), str(key["sk"])),
+            key=key_of(key),
             before=unmarshal(told["OldImage"]) if "OldImage" in told else None,
             after=unmarshal(told["NewImage"]) if "NewImage" in told else None,
         )

@@ -8,7 +8,7 @@ order.  An entry holds nothing but its key and what never changes, so it is writ
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 # The beginning of the partition keys of everything in any workspace.
@@ -20,6 +20,11 @@ class Key(NamedTuple):
 
     pk: str
     sk: str
+
+
+def key_of(item: Mapping[str, object]) -> Key:
+    """Return the key of an item that was read."""
+    return Key(str(item["pk"]), str(item["sk"]))
 
 
 def workspace_key(workspace_id: str) -> Key:

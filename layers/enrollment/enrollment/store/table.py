@@ -24,7 +24,7 @@ from enrollment.aws.deadline import seconds_left
 from enrollment.errors import NoAccessToDatabase, ServiceUnavailable
 from enrollment.store.actions import Action, change
 from enrollment.store.attributes import Item, marshal, unmarshal
-from enrollment.store.keys import Key
+from enrollment.store.keys import Key, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -230,17 +230,22 @@ class Table:
         }
         return self._pages(self.client.scan, request)
 
-    def delete_all(self, keys: Sequence[Key]) -> None:
-        """Delete up to 25 items with one request, whether or not they are there.  It is half the price of transactions.
+    def delete_all(self, keys: Iterable[Key]) -> None:
+        """Delete any number of items, whether or not they are there, 25 with a request.
 
-        It has no conditions, and no guard.  Only an operator's command may use it, and never a function.
+        It is half the price of transactions.  It has no conditions, and no guard.  Only an operator's command may use
+        it, and never a function.
 
         Args:
             keys: The items' keys, each once.
 
         Raises:
-            ServiceUnavailable: The database leaves items unprocessed after the retries too.
+            ServiceUnavailable: The database leaves items unprocessed after the retries too.  Some may be deleted.
         """
+        for some in batched(keys, MOST_DELETIONS, strict=False):
+            self._delete_some(some)
+
+    def _delete_some(self, keys: Sequence[Key]) -> None:
         deletions: Sequence[Any] = [{"DeleteRequest": {"Key": marshal(key._asdict())}} for key in keys]
         for _ in self._attempts():
             with _reachable:
@@ -279,7 +284,7 @@ class Table:
                 answer = self.client.batch_get_item(RequestItems={self.name: {"Keys": wanted, "ConsistentRead": True}})
             for attributes in answer["Responses"].get(self.name, []):
                 item = unmarshal(attributes)
-                found[Key(str(item["pk"]), str(item["sk"]))] = item
+                found[key_of(item)] = item
             unprocessed = answer.get("UnprocessedKeys", {}).get(self.name)
             if not unprocessed:
                 return found

@@ -25,7 +25,7 @@ from enrollment.outbound.https import Attempt
 from enrollment.secrets import webhook_secret
 from enrollment.store.actions import change, delete, put, require
 from enrollment.store.attributes import Item
-from enrollment.store.keys import Key, held_delivery_key, webhook_key
+from enrollment.store.keys import Key, held_delivery_key, key_of, webhook_key
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.webhook_items import OF_FAILURE, wants
@@ -176,7 +176,7 @@ class Deliverer:
             ServiceUnavailable: The database stays out of reach.
         """
         for item in self._table.walk(held_delivery_key(workspace_id, webhook_id, "", "").pk, at_once=100):
-            key = Key(str(item["pk"]), str(item["sk"]))
+            key = key_of(item)
             if int(str(item["deleted_after"])) > self._now().timestamp():
                 yield key, Message(workspace_id, webhook_id, json.loads(str(item["event"])))
             else:

@@ -28,6 +28,7 @@ from enrollment.store.keys import (
     connector_key,
     enrollment_key,
     execution_key,
+    key_of,
     manager_pause_key,
     phones_partition,
     user_identity_key,
@@ -327,7 +328,7 @@ def ask_to_look(table: Table, enrollment_id: EnrollmentId, things: Sequence[Item
         ServiceUnavailable: The database stays out of reach.
     """
     asked = {"nudged_at": timestamp(datetime.now(UTC))}
-    keys = [Key(str(thing["pk"]), str(thing["sk"])) for thing in things]
+    keys = [key_of(thing) for thing in things]
     raised = raise_number(enrollment_id.key, "revision", enrollment_id.to_json(), must_exist=True)
     return not table.transact({"enrollment": raised, **{key.sk: change(key, assign=asked) for key in keys}})
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from enrollment.callers import split_ids
 from enrollment.store.attributes import Item
-from enrollment.store.keys import Key, phones_partition, token_key, user_identity_key, workspace_prefix
+from enrollment.store.keys import Key, key_of, phones_partition, token_key, user_identity_key, workspace_prefix
 from enrollment.store.table import Table
 
 
@@ -54,7 +54,7 @@ def traces_of_person(
     phones = phones_partition(workspace_id, user_identity_id)
     # A client session's token is outside of the workspace's keys.  An older release issued some without a session.
     for item in table.scan(workspace_prefix(workspace_id), token_key("").pk):
-        key = Key(str(item["pk"]), str(item["sk"]))
+        key = key_of(item)
         if key.pk.startswith(token_key("").pk) and workspace_id not in split_ids(str(item["workspace_ids"])):
             continue
         ends_at = int(str(item["deleted_after"])) if "deleted_after" in item else None

@@ -9,7 +9,7 @@ from itertools import batched
 from enrollment.store.actions import Action, as_read, delete
 from enrollment.store.attributes import Item
 from enrollment.store.items import ENTRIES_OF_PHONE_COME_FROM, stored_phone
-from enrollment.store.keys import Key, phones_partition
+from enrollment.store.keys import key_of, phones_partition
 from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.use_cases.credential_items import delete_credentials
 
@@ -62,7 +62,7 @@ def delete_all_of_user_identity(table: Table, workspace_id: str, user_identity_i
         if not others:
             return
         for some in batched(others, MOST_ACTIONS, strict=False):
-            keys = [Key(str(item["pk"]), str(item["sk"])) for item in some]
+            keys = [key_of(item) for item in some]
             table.transact({key.sk: delete(key) for key in keys})
 
 

@@ -28,12 +28,13 @@ from enrollment.store.keys import (
     acs_system_key,
     connector_key,
     connector_pools_key,
+    key_of,
     manager_pause_key,
     simulated_prefix,
     user_identity_key,
     workspace_prefix,
 )
-from enrollment.store.table import MOST_DELETIONS, MOST_KEYS, Table
+from enrollment.store.table import MOST_KEYS, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 from enrollment.use_cases.links import is_usable
@@ -203,7 +204,7 @@ def dependants_of(table: Table, thing: Thing, item: Item) -> Dependants:
 
     def others() -> Iterator[tuple[Kind, str]]:
         for other in table.scan(workspace_prefix(thing.workspace_id)):
-            key = Key(str(other["pk"]), str(other["sk"]))
+            key = key_of(other)
             is_own = key in own or (thing.prefix and key.pk.startswith(thing.prefix))
             # What DynamoDB deletes by itself tells what happened: events, and those that are held for a webhook.
             if not is_own and "deleted_after" not in other and _names(other, thing.id):
@@ -256,9 +257,8 @@ def _retire(table: Table, thing: Thing, now: datetime) -> Item:
 
 def _delete(table: Table, thing: Thing, retired_at: str) -> None:
     if thing.prefix:
-        keys = (Key(str(item["pk"]), str(item["sk"])) for item in table.scan(thing.prefix))
-        for some in batched(keys, MOST_DELETIONS, strict=False):
-            table.delete_all(some)
+        keys = (key_of(item) for item in table.scan(thing.prefix))
+        table.delete_all(keys)
     for _ in range(_ROUNDS):
         item = table.get(thing.key)
         if item is None:  # another command has done the same

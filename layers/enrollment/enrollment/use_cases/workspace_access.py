@@ -1,7 +1,6 @@
 """The end of all access to a workspace: what lets somebody in, and what tells somebody of it."""
 
 from datetime import datetime
-from itertools import batched
 from typing import NamedTuple
 
 from enrollment.callers import split_ids
@@ -10,11 +9,12 @@ from enrollment.store.keys import (
     Key,
     client_session_key,
     client_session_listing_key,
+    key_of,
     listed_id,
     token_key,
     webhook_key,
 )
-from enrollment.store.table import MOST_ACTIONS, MOST_DELETIONS, Table
+from enrollment.store.table import MOST_ACTIONS, Table
 from enrollment.use_cases.client_session_items import delete_session
 from enrollment.use_cases.tokens import StoredToken, list_tokens, revoke_token
 
@@ -53,9 +53,7 @@ def end_access(table: Table, workspace_id: str, now: datetime) -> Access:
     for token in tokens:
         _end_token(table, token.token_id, workspace_id, now)
     webhooks = table.query(webhook_key(workspace_id, "").pk)
-    keys = [webhook_key(workspace_id, str(webhook["webhook_id"])) for webhook in webhooks]
-    for some in batched(keys, MOST_DELETIONS, strict=False):
-        table.delete_all(some)
+    table.delete_all(map(key_of, webhooks))
     return Access(sum(token.revoked_at is None for token in tokens), _end_sessions(table, workspace_id), len(webhooks))
 
 

@@ -34,6 +34,7 @@ from enrollment.store.attributes import Item, Value
 from enrollment.store.keys import (
     Key,
     deleted_workspace_key,
+    key_of,
     listed_id,
     phones_partition,
     token_key,
@@ -50,7 +51,7 @@ from enrollment.use_cases.connectors import connectors_of_workspace
 from enrollment.use_cases.enrollments import EnrollmentId, read_view
 from enrollment.use_cases.pending_removals import pending_removals
 from enrollment.use_cases.standing_still import have_go_on
-from enrollment.use_cases.waiting import Waiting, Why, waiting_phones
+from enrollment.use_cases.waiting import Why, waiting_phones
 from enrollment.use_cases.workspace_access import end_access
 
 # The time-outs of the functions in template.yaml.  The authorizer decides within the first.  A request is answered
@@ -304,7 +305,7 @@ def _leave_managers_and_delete(deletion: _Deletion) -> int:
         RemovalsPendingError: Managers have something of people who were deleted before.
     """
     mark = deletion.require_mark()
-    if not deletion.terms.is_without_removals and not mark.keys() & {"managers_left_at"}:
+    if not deletion.terms.is_without_removals and "managers_left_at" not in mark:
         # Since a deletion has begun to delete people itself, the mark knows whether there were others before.
         may_be_pending = mark.get("removals_pending", True) is True
         if may_be_pending and (people := pending_removals(deletion.table, deletion.workspace_id)):
@@ -345,15 +346,15 @@ def mark_deleted(table: Table, workspace_id: str, terms: Terms, now: datetime) -
     found = refused.get("mark")
     if found is None:
         raise WorkspaceNotFoundError
-    if found["is_left_at_managers"] and not terms.is_left_at_managers and "finished_at" not in found:
+    if "finished_at" in found or found["is_left_at_managers"] is terms.is_left_at_managers:
+        return found
+    if not terms.is_left_at_managers:
         raise OtherTermsError
-    if terms.is_left_at_managers and not found["is_left_at_managers"] and "finished_at" not in found:
-        left: Item = {"is_left_at_managers": True}
-        where = {**as_read(found, ["started_at"]), "finished_at": None}
-        if table.transact({"mark": change(key, assign=left, where=where)}):
-            raise DeletionOverError
-        return {**found, **left}
-    return found
+    left: Item = {"is_left_at_managers": True}
+    where = {**as_read(found, ["started_at"]), "finished_at": None}
+    if table.transact({"mark": change(key, assign=left, where=where)}):
+        raise DeletionOverError
+    return {**found, **left}
 
 
 def left_of_workspace(table: Table, workspace_id: str) -> Iterator[Key]:
@@ -368,12 +369,10 @@ def left_of_workspace(table: Table, workspace_id: str) -> Iterator[Key]:
     Raises:
         ServiceUnavailable: The database stays out of reach.
     """
-    for entry in table.walk(workspace_listing_key("", "").pk):
-        if listed_id(str(entry["sk"])) == workspace_id:
-            yield _key_of(entry)
+    yield from _entries_in_list(table, workspace_id)
     for item in table.scan(workspace_prefix(workspace_id), token_key("").pk):
         if "workspace_ids" not in item or workspace_id in split_ids(str(item["workspace_ids"])):
-            yield _key_of(item)
+            yield key_of(item)
 
 
 def _end_all_access(deletion: _Deletion) -> None:
@@ -471,7 +470,7 @@ def _at_managers(table: Table, where: tuple[str, str]) -> list[EnrollmentId]:
 
 
 def _reasons(table: Table, enrollment_id: EnrollmentId, now: datetime) -> set[tuple[str, Why | None]]:
-    waiting: Iterable[Waiting] = waiting_phones(read_view(table, enrollment_id), timestamp(now))
+    waiting = waiting_phones(read_view(table, enrollment_id), timestamp(now))
     return {(enrollment_id.manager_id, one.why) for one in waiting} or {(enrollment_id.manager_id, None)}
 
 
@@ -497,14 +496,20 @@ def _delete_rest(deletion: _Deletion) -> int:
             break
         _wait(deletion, Step.WAIT_FOR_INVOCATIONS, deletion.terms.longest_invocation)
         is_waited_for = True
-    for entry in [*table.walk(workspace_listing_key("", "").pk)]:
-        if listed_id(str(entry["sk"])) == workspace_id:
-            table.transact({"entry": delete(_key_of(entry))})
-            deleted += 1
+    for key in [*_entries_in_list(table, workspace_id)]:
+        table.transact({"entry": delete(key)})
+        deleted += 1
     if table.get(workspace_key(workspace_id)) is not None:
         table.transact({"workspace": delete(workspace_key(workspace_id))})
         deleted += 1
     return deleted
+
+
+def _entries_in_list(table: Table, workspace_id: str) -> Iterator[Key]:
+    """Yield the keys of a workspace's entries in the operator's list: one, while it is there."""
+    for entry in table.walk(workspace_listing_key("", "").pk):
+        if listed_id(str(entry["sk"])) == workspace_id:
+            yield key_of(entry)
 
 
 def _delete_all(deletion: _Deletion, keys: Iterable[Key]) -> Iterator[int]:
@@ -524,7 +529,7 @@ def _tokens_left(table: Table, workspace_id: str) -> Iterator[Key]:
     """Yield the keys of the records of tokens that could enter this workspace only, client sessions' included."""
     for record in table.scan(token_key("").pk):
         if split_ids(str(record["workspace_ids"])) == (workspace_id,):
-            yield _key_of(record)
+            yield key_of(record)
 
 
 def _keys_of_rest(table: Table, workspace_id: str, *, may_be_at_manager: bool) -> Iterator[Key]:
@@ -532,7 +537,7 @@ def _keys_of_rest(table: Table, workspace_id: str, *, may_be_at_manager: bool) -
     for item in table.scan(workspace_prefix(workspace_id)):
         if str(item["sk"]).startswith("ENROLLMENT#") and not may_be_at_manager:
             raise _NotGivenBackError
-        if (key := _key_of(item)) != workspace_key(workspace_id):
+        if (key := key_of(item)) != workspace_key(workspace_id):
             yield key
 
 
@@ -541,7 +546,3 @@ def _wait(deletion: _Deletion, step: Step, duration: timedelta) -> None:
     if seconds > 0:
         deletion.tell(Progress(step, round(seconds)))
         deletion.clock.sleep(seconds)
-
-
-def _key_of(item: Item) -> Key:
-    return Key(str(item["pk"]), str(item["sk"]))
