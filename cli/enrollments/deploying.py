@@ -18,7 +18,7 @@ import click
 from botocore.exceptions import NoRegionError
 
 from enrollments.database import AWS_ERRORS, reason_of
-from enrollments.doctor.account import look_at_credentials
+from enrollments.doctor.account import look_at_credentials, role_for_logs
 from enrollments.failure import CommandFailed
 from enrollments.stacks import ENDPOINT_OUTPUT, DeployedStack, find_stack, stack_of_service
 
@@ -185,7 +185,7 @@ def check(deployment: Deployment) -> None:
         # SAM asks for the stack, so the answer may be another one.
         if problem is not None:
             click.echo(f"Answer another name, or mend this first: {problem}", err=True)
-        if role := _role_for_logs(session):
+        if role := role_for_logs(session.client("apigateway")):
             click.echo(f"{_there_is(role, session)}: for a new stack, answer Keep to {_ROLE_PARAMETER}.", err=True)
         return
     if problem is not None:
@@ -211,17 +211,11 @@ def _require_no_role(session: boto3.session.Session) -> None:
     Raises:
         CommandFailed: It has one.
     """
-    if role := _role_for_logs(session):
+    if role := role_for_logs(session.client("apigateway")):
         raise CommandFailed(
             f"{_there_is(role, session)}; add ARGS='--parameter-overrides {_ROLE_PARAMETER}=Keep', "
             "or =Create to replace it for every API"
         )
-
-
-def _role_for_logs(session: boto3.session.Session) -> str | None:
-    """Return the region's role of API Gateway for logs, if it has one."""
-    make_client: Any = session.client  # boto3-stubs has types for DynamoDB only
-    return make_client("apigateway").get_account().get("cloudwatchRoleArn") or None
 
 
 def _there_is(role: str, session: boto3.session.Session) -> str:

@@ -1,6 +1,7 @@
-"""Credentials and region: what the doctor looks at first, and what ``make deploy`` needs before it builds."""
+"""What belongs to an account and a region: what the doctor and ``make deploy`` look at."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -29,3 +30,16 @@ def look_at_region(session: boto3.session.Session) -> Iterator[Finding]:
         NoRegionError: None is set.
     """
     yield good("region", session.client("cloudformation").meta.region_name)
+
+
+def role_for_logs(api_gateway: Any) -> str:
+    """Return the ARN of API Gateway's role for logs in the region; empty if there is none.
+
+    Args:
+        api_gateway: A client of API Gateway.
+
+    Raises:
+        ClientError: API Gateway refuses to tell.
+        BotoCoreError: API Gateway is out of reach.
+    """
+    return str(api_gateway.get_account().get("cloudwatchRoleArn") or "")

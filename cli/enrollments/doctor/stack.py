@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from enrollments.database import check_table
+from enrollments.doctor.account import role_for_logs
 from enrollments.doctor.findings import Finding, bad, good, not_looked_at
 from enrollments.doctor.patient import ALIAS, Patient
 from enrollments.stacks import ENDPOINT_OUTPUT, RELEASE_OUTPUT, TABLE_OUTPUT
@@ -103,7 +104,7 @@ def look_at_role(patient: Patient) -> Iterator[Finding]:
         ClientError: API Gateway refuses to tell.
         BotoCoreError: API Gateway is out of reach.
     """
-    role = role_of_api_gateway(patient)
+    role = role_for_logs(patient.client("apigateway"))
     if role:
         yield good("API Gateway's role", role)
     elif patient.is_on_aws:
@@ -111,11 +112,6 @@ def look_at_role(patient: Patient) -> Iterator[Finding]:
         yield bad("API Gateway's role", "there is none, so there is no access log", remedy)
     else:
         yield not_looked_at("API Gateway's role", _NO_PART)
-
-
-def role_of_api_gateway(patient: Patient) -> str:
-    """Return the ARN of API Gateway's role for logs in the region; empty if there is none."""
-    return str(patient.client("apigateway").get_account().get("cloudwatchRoleArn") or "")
 
 
 def look_at_functions(patient: Patient) -> Iterator[Finding]:
