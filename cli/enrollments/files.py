@@ -20,6 +20,18 @@ from enrollments.failure import CommandFailed
 STANDARD_STREAM = "-"
 
 
+class BadFile(ValueError):
+    """A file cannot be read.
+
+    Attributes:
+        line: The line with the fault, from 1.
+    """
+
+    def __init__(self, reason: str, line: int = 1) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
 @contextmanager
 def opened(file: str) -> Iterator[BinaryIO]:
     """Open a file, or standard input."""
@@ -73,18 +85,17 @@ def printable(text: str) -> str:
     )
 
 
-def refuse_file(file: str, line: int, error: Exception) -> NoReturn:
+def refuse_file(file: str, error: BadFile) -> NoReturn:
     """End a command because its file cannot be read.
 
     Args:
         file: The file's name.
-        line: The line with the fault, from 1.
-        error: Says what the fault is.
+        error: Says what the fault is, and where.
 
     Raises:
         CommandFailed: Always.
     """
-    raise CommandFailed(printable(f"{file}:{line}: {error}")) from error
+    raise CommandFailed(printable(f"{file}:{error.line}: {error}")) from error
 
 
 @contextmanager

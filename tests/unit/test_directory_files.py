@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from enrollments.directory.decoding import BadFile
 from enrollments.directory.files import LONGEST_ROW_BYTES, Format, format_of, read_rows, write_rows
 from enrollments.directory.rows import SYSTEM, USER, BadRow, RawRow, Row, problems_of_record, read_row
+from enrollments.files import BadFile
 
 ID = "0c8f2b9e-6d0f-4f3e-9a51-2f1f3c1f7a01"
 OTHER_ID = "0c8f2b9e-6d0f-4f3e-9a51-2f1f3c1f7a02"

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from enrollments.directory.decoding import BadFile
 from enrollments.directory.files import Format, read_rows, write_rows
 from enrollments.directory.rows import POOL, SYSTEM, USER, Kind, Problem, Row, read_row
+from enrollments.files import BadFile
 from tests.spreadsheet import opened_and_saved
 
 ANN = {

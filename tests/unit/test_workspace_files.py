@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from enrollments.directory.decoding import BadFile
 from enrollments.directory.rows import BadRow
+from enrollments.files import BadFile
 from enrollments.moving.files import check_file, read_lines
 from tests.moving import file_of
 

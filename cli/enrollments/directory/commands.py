@@ -1,10 +1,8 @@
 """``enrollments directory``: import, export, check and delete ACS systems, credential pools and ACS users."""
 
 import json
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -13,18 +11,17 @@ import click
 
 from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
-from enrollments.database import AWS_ERRORS, reason_of
 from enrollments.directory.checking import check
-from enrollments.directory.decoding import BadFile, refuse_other_formats
+from enrollments.directory.decoding import refuse_other_formats
 from enrollments.directory.deleting import delete_pool, delete_system
 from enrollments.directory.exporting import export_resources
 from enrollments.directory.files import Format, format_of, read_rows, write_rows
-from enrollments.directory.importing import Outcome, Result, import_rows
+from enrollments.directory.importing import Outcome, import_rows
 from enrollments.directory.rows import KINDS, read_row
 from enrollments.directory.unused import UnusedNames
-from enrollments.failure import CommandFailed
 from enrollments.files import (
     STANDARD_STREAM,
+    BadFile,
     file_status,
     opened,
     printable,
@@ -32,8 +29,8 @@ from enrollments.files import (
     refuse_file,
     replacing,
 )
+from enrollments.imports import Messages, Summary
 from enrollments.target import in_workspace
-from enrollments.texts import ERASE_LINE, counted
 
 _FORMATS = click.Choice([file_format.value for file_format in Format])
 _MOST_PASSES = 3
@@ -81,28 +78,16 @@ def import_directory(  # noqa: PLR0913 - options
     nothing.  To resume an interrupted import, run it again.
     """
     file_format = _format_of_import(format_name, file)
-    summary = _Summary(is_dry_run=dry_run)
+    summary = Summary("row", Outcome, is_dry_run=dry_run, removed_values=0)
     with opened(file) as stream, progress_of(stream) as advance:
-        messages = _Messages(file, advance)
+        messages = Messages(file, advance)
         unused = UnusedNames(messages.warn, strict=strict)
         rows = unused.in_rows(map(read_row, read_rows(stream, file_format, unused.in_header)))
-        try:
+        with summary.of_import(file, "import the file again", as_json=as_json):
             for result in import_rows(table, workspace_id, rows, _time_of(stream), dry_run=dry_run):
-                summary.add(result)
+                summary.add(result.outcome, removed=result.removed)
                 messages.show(result)
-        except BadFile as error:
-            refuse_file(file, error.line, error)
-        except (*AWS_ERRORS, OSError, sqlite3.Error, KeyboardInterrupt) as error:
-            why = "interrupted" if isinstance(error, KeyboardInterrupt) else reason_of(error)
-            if as_json:
-                click.echo(summary.as_json(is_complete=False))
-            raise CommandFailed(
-                f"{str(why).rstrip('.')}; before that, {summary}; to resume, import the file again"
-            ) from error
-    if as_json:
-        click.echo(summary.as_json(is_complete=True))
-    else:
-        click.echo(f"{'Dry run, nothing was written: ' if dry_run else ''}{summary}.")
+    summary.print(as_json=as_json)
     if summary.counts[Outcome.BAD]:
         click.get_current_context().exit(1)
 
@@ -180,7 +165,7 @@ def _format_of_import(format_name: str | None, file: str) -> Format:
             try:
                 refuse_other_formats(stream.read(_HEAD_BYTES))
             except BadFile as error:
-                refuse_file(file, error.line, error)
+                refuse_file(file, error)
     raise click.UsageError(f"name the format of {printable(file)}: --format jsonl or csv")
 
 
@@ -188,60 +173,3 @@ def _time_of(stream: BinaryIO) -> str:
     """Return the time of a file's last change; for a pipe or a device, the present time."""
     status = file_status(stream)
     return timestamp(datetime.now(UTC) if status is None else datetime.fromtimestamp(status.st_mtime, UTC))
-
-
-class _Messages:
-    """An import's messages on standard error."""
-
-    def __init__(self, file: str, advance: Callable[[int], None] | None) -> None:
-        self._file = file
-        self._advance = advance
-        self._end = 0
-
-    def warn(self, line: int, name: str, reason: str) -> None:
-        self._print(f"Warning: {self._file}:{line}: {name}: {reason}")
-
-    def show(self, result: Result) -> None:
-        for field_name, reason in result.problems:
-            self._print(f"{self._file}:{result.line}: {field_name or 'row'}: {reason}")
-        if self._advance is not None:
-            self._advance(result.end - self._end)
-            self._end = result.end
-
-    def _print(self, line: str) -> None:
-        click.echo(f"{'' if self._advance is None else ERASE_LINE}{printable(line)}", err=True)
-
-
-@dataclass
-class _Summary:
-    """The results of the rows so far.
-
-    Attributes:
-        is_dry_run: Whether nothing was written.
-        counts: The number of rows by outcome.
-        removed_values: The number of values that were removed from records.
-    """
-
-    is_dry_run: bool
-    counts: Counter[Outcome] = field(default_factory=Counter)
-    removed_values: int = 0
-
-    def add(self, result: Result) -> None:
-        self.counts[result.outcome] += 1
-        self.removed_values += result.removed
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{self.counts[outcome]:,} {outcome}" for outcome in Outcome)
-        removed = f"; {counted(self.removed_values, 'value')} removed" if self.removed_values else ""
-        return f"{counted(self.counts.total(), 'row')}: {parts}{removed}"
-
-    def as_json(self, *, is_complete: bool) -> str:
-        return json.dumps(
-            {
-                "rows": self.counts.total(),
-                **{outcome.value: self.counts[outcome] for outcome in Outcome},
-                "removed_values": self.removed_values,
-                "dry_run": self.is_dry_run,
-                "is_complete": is_complete,
-            }
-        )

@@ -5,6 +5,8 @@ import io
 from collections.abc import Buffer
 from typing import BinaryIO, override
 
+from enrollments.files import BadFile
+
 # Replaces bytes that cannot be decoded.  No encoding has this code point.
 UNREADABLE = "\udcff"
 
@@ -28,18 +30,6 @@ _OTHER_FORMATS = (
     (b"%PDF", f"is a PDF document; {_SAVE_AS_CSV}"),
 )
 _MARK_UNREADABLE = "enrollments.mark_unreadable"
-
-
-class BadFile(ValueError):
-    """The file cannot be read as rows.
-
-    Attributes:
-        line: The line with the fault, from 1.
-    """
-
-    def __init__(self, reason: str, line: int = 1) -> None:
-        super().__init__(reason)
-        self.line = line
 
 
 def refuse_other_formats(head: bytes) -> None:

@@ -14,9 +14,10 @@ from pydantic_core import from_json
 
 from enrollment.resources.zod import json_type
 from enrollments.directory.cells import cell_of, properties_of_cells
-from enrollments.directory.decoding import UNREADABLE, BadFile, open_text
+from enrollments.directory.decoding import UNREADABLE, open_text
 from enrollments.directory.names import folded, trim
 from enrollments.directory.rows import ID_NAMES, IGNORED, IMPORTED, BadRow, Kind, RawRow
+from enrollments.files import BadFile
 
 # Far more than a valid row can hold.  The limit keeps a row without an end from filling the memory.
 LONGEST_ROW_BYTES = 1_000_000

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from enrollments.directory.decoding import BadFile
 from enrollments.directory.rows import BadRow, Kind, Row, nearest_property
+from enrollments.files import BadFile
 
 # A file can have any number of names of any length.
 _MOST_WARNINGS = 50

@@ -1,13 +1,10 @@
 """``enrollments workspaces export`` and ``import``: a whole workspace out of a table, and into one."""
 
-import json
 import re
 import sqlite3
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
@@ -17,13 +14,12 @@ from enrollment.store.table import Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.pending_removals import pending_removals
 from enrollment.use_cases.workspaces import StoredWorkspace, show
-from enrollments.database import AWS_ERRORS, reason_of
-from enrollments.directory.decoding import BadFile
 from enrollments.failure import CommandFailed
-from enrollments.files import STANDARD_STREAM, opened_twice, printable, progress_of, refuse_file, replacing
+from enrollments.files import STANDARD_STREAM, opened_twice, printable, progress_of, replacing
+from enrollments.imports import Messages, Summary
 from enrollments.moving.exporting import NotExportableError, export_records
 from enrollments.moving.files import check_file, read_lines, write_file
-from enrollments.moving.importing import Result, import_lines
+from enrollments.moving.importing import import_lines
 from enrollments.moving.planning import Outcome, Terms
 from enrollments.moving.records import FORMAT, Head
 from enrollments.moving.workspace import prepare_workspace
@@ -115,30 +111,23 @@ def import_workspace(  # noqa: PLR0913 - options
     import, run it again.
     """
     _require_release(stack_of_command())
-    summary = _Summary(is_dry_run=dry_run)
+    summary = Summary("record", Outcome, is_dry_run=dry_run)
     terms = Terms(timestamp(datetime.now(UTC)), is_replacing=replace, is_dry_run=dry_run)
-    try:
-        with opened_twice(file) as stream:
-            head = check_file(stream)
-            stream.seek(0)
-            if workspace_id not in (None, head.workspace_id):
-                raise CommandFailed(f"the file is of workspace {head.workspace_id}, and not of {workspace_id}")
-            agree = partial(_agree, head, is_named=workspace_id is not None or dry_run)
-            guarded = prepare_workspace(table, head, agree, is_deletion_over=restore_deleted, is_dry_run=dry_run)
-            with progress_of(stream) as advance:
-                telling = _Telling(file, advance)
-                for result in import_lines(guarded, head.workspace_id, read_lines(stream), terms):
-                    summary.add(result)
-                    telling.show(result)
-    except BadFile as error:
-        refuse_file(file, error.line, error)
-    except (*AWS_ERRORS, OSError, sqlite3.Error, KeyboardInterrupt) as error:
-        why = "interrupted" if isinstance(error, KeyboardInterrupt) else reason_of(error)
-        if as_json:
-            click.echo(summary.as_json(is_complete=False))
-        raise CommandFailed(
-            f"{str(why).rstrip('.')}; before that, {summary}; to resume, import the file again, with --workspace-id"
-        ) from error
+    with (
+        summary.of_import(file, "import the file again, with --workspace-id", as_json=as_json),
+        opened_twice(file) as stream,
+    ):
+        head = check_file(stream)
+        stream.seek(0)
+        if workspace_id not in (None, head.workspace_id):
+            raise CommandFailed(f"the file is of workspace {head.workspace_id}, and not of {workspace_id}")
+        agree = partial(_agree, head, is_named=workspace_id is not None or dry_run)
+        guarded = prepare_workspace(table, head, agree, is_deletion_over=restore_deleted, is_dry_run=dry_run)
+        with progress_of(stream) as advance:
+            messages = Messages(file, advance)
+            for result in import_lines(guarded, head.workspace_id, read_lines(stream), terms):
+                summary.add(result.outcome)
+                messages.show(result)
     _tell_end(summary, head, as_json=as_json)
     if summary.counts[Outcome.BAD]:
         click.get_current_context().exit(1)
@@ -179,11 +168,8 @@ def _agree(head: Head, existing: StoredWorkspace | None, *, is_named: bool) -> N
         raise CommandFailed("nothing was imported")
 
 
-def _tell_end(summary: "_Summary", head: Head, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(summary.as_json(is_complete=True))
-    else:
-        click.echo(f"{'Dry run, nothing was written: ' if summary.is_dry_run else ''}{summary}.")
+def _tell_end(summary: Summary, head: Head, *, as_json: bool) -> None:
+    summary.print(as_json=as_json)
     if not summary.is_dry_run:
         click.echo(_SET_AGAIN, err=True)
         connectors = "" if head.is_sandbox else " (after the connectors are set)"
@@ -203,50 +189,3 @@ def _counting() -> Iterator[Callable[[int], None]]:
 
     yield tell
     click.echo(ERASE_LINE, nl=False, err=True)
-
-
-class _Telling:
-    """An import's messages on standard error."""
-
-    def __init__(self, file: str, advance: Callable[[int], None] | None) -> None:
-        self._file = file
-        self._advance = advance
-        self._end = 0
-
-    def show(self, result: Result) -> None:
-        for name, reason in result.problems:
-            line = printable(f"{self._file}:{result.line}: {name or 'row'}: {reason}")
-            click.echo(f"{'' if self._advance is None else ERASE_LINE}{line}", err=True)
-        if self._advance is not None:
-            self._advance(result.end - self._end)
-            self._end = result.end
-
-
-@dataclass
-class _Summary:
-    """The results of the records so far.
-
-    Attributes:
-        is_dry_run: Whether nothing was written.
-        counts: The number of records by outcome.
-    """
-
-    is_dry_run: bool
-    counts: Counter[Outcome] = field(default_factory=Counter)
-
-    def add(self, result: Result) -> None:
-        self.counts[result.outcome] += 1
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{self.counts[outcome]:,} {outcome}" for outcome in Outcome)
-        return f"{counted(self.counts.total(), 'record')}: {parts}"
-
-    def as_json(self, *, is_complete: bool) -> str:
-        return json.dumps(
-            {
-                "records": self.counts.total(),
-                **{outcome.value: self.counts[outcome] for outcome in Outcome},
-                "dry_run": self.is_dry_run,
-                "is_complete": is_complete,
-            }
-        )

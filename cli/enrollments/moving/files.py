@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from enrollments.directory.decoding import BadFile
 from enrollments.directory.files import Format, read_rows
 from enrollments.directory.rows import BadRow, RawRow
+from enrollments.files import BadFile
 from enrollments.moving.records import KIND_OF, KINDS, End, Head, Kind, Record, problems_of
 
 _HEAD, _END = "workspace", "end"
