@@ -11,7 +11,7 @@ import click
 
 from enrollment.store.keys import Key, deleted_workspace_key
 from enrollment.store.table import Table
-from enrollment.use_cases import workspace_deletion
+from enrollment.use_cases import waits
 from enrollment.use_cases import workspaces as use_cases
 from enrollment.use_cases.deleted_workspaces import deletions_of
 from enrollment.use_cases.waiting import Why
@@ -103,7 +103,7 @@ def delete(  # noqa: PLR0913 - options
     terms = Terms(timedelta(seconds=cache_seconds), timedelta(seconds=patience), leave_at_managers, without_removals)
     telling = _Telling()
     try:
-        delete_workspace(table, workspace_id, terms, telling.tell, workspace_deletion.CLOCK)
+        delete_workspace(table, workspace_id, terms, telling.tell, waits.CLOCK)
     except WorkspaceNotFoundError as error:
         require_workspaces(table, [workspace_id])
         raise CommandFailed("the workspace was created just now; run the command again") from error

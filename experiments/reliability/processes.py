@@ -39,6 +39,7 @@ from enrollment.use_cases.deleted_workspaces import is_not_deleted
 from enrollment.use_cases.enrollments import EnrollmentId, View, raise_revision
 from enrollment.use_cases.provisioning import Provisioner
 from enrollment.use_cases.tokens import NewToken, create_token
+from enrollment.use_cases.waits import CLOCK
 from enrollment.use_cases.workspace_deletion import Terms, delete_workspace
 from tests.fixtures import MASTER
 from tests.integration.conftest import Directory
@@ -205,7 +206,7 @@ class Racer(Directory):
         waits = timedelta(seconds=_LONGEST_REQUEST_SECONDS)
         no_time = timedelta(0)
         terms = Terms(no_time, no_time, longest_decision=no_time, longest_request=waits, longest_invocation=waits)
-        delete_workspace(self.table, workspace_id, terms, lambda _: None)
+        delete_workspace(self.table, workspace_id, terms, lambda _: None, CLOCK)
 
     def issue_key(self) -> None:
         """Issue an API key, as an operator's command does."""

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 
-from enrollment.use_cases import workspace_deletion
+from enrollment.use_cases import waits
 from enrollments.main import main
 
 _TIMES_AS_QUICK = 100
@@ -19,5 +19,5 @@ def _sleep(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    workspace_deletion.CLOCK = workspace_deletion.Clock(_now, _sleep)
+    waits.CLOCK = waits.Clock(_now, _sleep)
     main()

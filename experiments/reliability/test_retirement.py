@@ -18,7 +18,7 @@ from enrollment.store.items import is_there
 from enrollment.store.keys import automation_key
 from enrollment.use_cases.automations import KnownItems, known_items
 from enrollment.use_cases.retirement import HasDependantsError, Thing, delete_unused
-from enrollment.use_cases.workspace_deletion import Clock
+from enrollment.use_cases.waits import Clock
 from experiments.reliability.interleaving import Call, Interleaving
 from tests.fixtures import Workspace
 from tests.in_memory import InMemory

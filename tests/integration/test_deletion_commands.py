@@ -13,6 +13,7 @@ from enrollment.store.actions import put
 from enrollment.store.keys import deleted_workspace_key, unique_key, user_identity_listing_key
 from enrollment.use_cases import workspace_deletion
 from enrollment.use_cases.tokens import NewToken, create_token
+from enrollment.use_cases.waits import Clock
 from enrollment.use_cases.workspaces import show
 from enrollments import deleting, target
 from enrollments.main import main
@@ -29,8 +30,8 @@ STACK_PARAMETERS = {"AuthorizerCacheSeconds": "300", "LogRetentionDays": "7"}
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits of a deletion, which take no time."""
     seconds: list[float] = []
-    clock = workspace_deletion.Clock(lambda: datetime.now(UTC), seconds.append)
-    monkeypatch.setattr(workspace_deletion, "CLOCK", clock)
+    clock = Clock(lambda: datetime.now(UTC), seconds.append)
+    monkeypatch.setattr("enrollment.use_cases.waits.CLOCK", clock)
     return seconds
 
 

@@ -30,7 +30,7 @@ from enrollment.use_cases.retirement import (
     Thing,
     delete_unused,
 )
-from enrollment.use_cases.workspace_deletion import Clock
+from enrollment.use_cases.waits import Clock
 from enrollments.directory.checking import check
 from enrollments.directory.importing import import_rows
 from enrollments.directory.rows import RawRow, read_row

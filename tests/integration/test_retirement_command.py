@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner, Result
 
-from enrollment.use_cases.workspace_deletion import Clock
+from enrollment.use_cases import waits
+from enrollment.use_cases.waits import Clock
 from enrollments.directory import deleting
 from enrollments.main import main
 from tests.fixtures import Store, Workspace
@@ -23,7 +24,7 @@ def interrupt(_: float) -> None:
 @pytest.fixture
 def run(store: Store, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Run:
     workspace.exist()
-    monkeypatch.setattr(deleting, "CLOCK", Clock(lambda: datetime.now(UTC), lambda _: None))
+    monkeypatch.setattr(waits, "CLOCK", Clock(lambda: datetime.now(UTC), lambda _: None))
     where = ["--table-name", store.table_name, "--workspace-id", workspace.workspace_id]
 
     def run_(command: str, *arguments: str, answer: str | None = None) -> Result:
@@ -132,7 +133,7 @@ def test_an_interrupted_deletion_is_finished_by_the_same_command(
 ) -> None:
     system = workspace.acs_system()
     with monkeypatch.context() as patch:
-        patch.setattr(deleting, "CLOCK", Clock(lambda: datetime.now(UTC), interrupt))
+        patch.setattr(waits, "CLOCK", Clock(lambda: datetime.now(UTC), interrupt))
         interrupted = run("delete-system", system, "--yes")
 
     result = run("delete-system", system, "--yes")

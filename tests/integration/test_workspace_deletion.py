@@ -18,8 +18,8 @@ from enrollment.store.table import MOST_ACTIONS
 from enrollment.use_cases import user_identities
 from enrollment.use_cases.tokens import NewToken, authenticate, create_token
 from enrollment.use_cases.waiting import Why
+from enrollment.use_cases.waits import Clock
 from enrollment.use_cases.workspace_deletion import (
-    Clock,
     DeletionOverError,
     OtherTermsError,
     Progress,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import click
 
 from enrollment.store.table import Table
+from enrollment.use_cases import waits
 from enrollment.use_cases.retirement import (
     ChangedMeanwhileError,
     Dependants,
@@ -16,7 +17,6 @@ from enrollment.use_cases.retirement import (
     Thing,
     delete_unused,
 )
-from enrollment.use_cases.workspace_deletion import CLOCK
 from enrollments.failure import CommandFailed
 from enrollments.target import Uuid, in_workspace
 from enrollments.texts import is_at_terminal
@@ -77,7 +77,7 @@ def _delete(table: Table, thing: Thing, noun: str, *, yes: bool, as_json: bool) 
             raise click.UsageError(f"there is no terminal to ask at; add --yes to delete the {noun} without a question")
         click.confirm(f"Delete the {noun} {thing.id} for good?", abort=True, err=True)
     try:
-        delete_unused(table, thing, _tell, CLOCK)
+        delete_unused(table, thing, _tell, waits.CLOCK)
     except NotFoundError as error:
         raise CommandFailed(
             f"there is no {noun} {thing.id} in the workspace, or no longer; `enrollments directory export` lists all"

@@ -38,7 +38,7 @@ from enrollment.store.table import MOST_KEYS, Table
 from enrollment.timestamps import timestamp
 from enrollment.use_cases.automations import KNOWN_ITEMS_SECONDS
 from enrollment.use_cases.links import is_usable
-from enrollment.use_cases.workspace_deletion import CLOCK, LONGEST_REQUEST, Clock
+from enrollment.use_cases.waits import LONGEST_REQUEST, Clock
 
 # After this time nobody attaches anything to a retired thing.  At worst a request has read it just before, and
 # its process remembers it from the request's end on; another request begins just before that is forgotten.
@@ -158,7 +158,7 @@ class Thing:
         return cls(workspace_id, acs_credential_pool_id, key, stored_acs_credential_pool)
 
 
-def delete_unused(table: Table, thing: Thing, tell: Tell, clock: Clock = CLOCK) -> None:
+def delete_unused(table: Table, thing: Thing, tell: Tell, clock: Clock) -> None:
     """Delete an ACS system or a credential pool on which nothing depends.
 
     Args:

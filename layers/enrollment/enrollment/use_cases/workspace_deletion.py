@@ -15,16 +15,14 @@ Each step can be repeated, and finds in the table what is left to do.  So an int
 it again.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import batched
-from typing import NamedTuple
 
 from enrollment.callers import Caller, split_ids
 from enrollment.errors import UserIdentityNotFound
@@ -52,13 +50,8 @@ from enrollment.use_cases.enrollments import EnrollmentId, read_view
 from enrollment.use_cases.pending_removals import pending_removals
 from enrollment.use_cases.standing_still import have_go_on
 from enrollment.use_cases.waiting import Why, waiting_phones
+from enrollment.use_cases.waits import LONGEST_DECISION, LONGEST_INVOCATION, LONGEST_REQUEST, Clock
 from enrollment.use_cases.workspace_access import end_access
-
-# The time-outs of the functions in template.yaml.  The authorizer decides within the first.  A request is answered
-# within the second.  What follows the table's stream, and what asks credential managers, ends within the third.
-LONGEST_DECISION = timedelta(seconds=10)
-LONGEST_REQUEST = timedelta(seconds=28)
-LONGEST_INVOCATION = timedelta(seconds=60)
 
 # The stream and the executions need seconds.  After this time one may have been lost, so another one is started.
 _ANOTHER_EXECUTION_AFTER = timedelta(minutes=1)
@@ -159,23 +152,7 @@ class Terms:
     at_once: int = _AT_ONCE
 
 
-class Clock(NamedTuple):
-    """The time, as a deletion sees it.
-
-    Attributes:
-        now: Returns the time.
-        sleep: Waits for a number of seconds.
-    """
-
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], None] = time.sleep
-
-
-# The real time.
-CLOCK = Clock()
-
-
-def delete_workspace(table: Table, workspace_id: str, terms: Terms, tell: Tell, clock: Clock = CLOCK) -> int:
+def delete_workspace(table: Table, workspace_id: str, terms: Terms, tell: Tell, clock: Clock) -> int:
     """Delete a workspace with all that belongs to it.  To finish an interrupted deletion, call it again.
 
     Args:
